@@ -1,0 +1,36 @@
+"""
+Keys: made by us, never by a client, so that a path or an object name made of one cannot leave its place.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+import string
+
+from storage.records import Key
+
+LENGTH = 10
+ALPHABET = string.digits + string.ascii_letters
+_KEY = re.compile(r"[0-9A-Za-z]{10}")
+
+
+def new_key() -> Key:
+    """
+    Return a key nobody can guess: 62¹⁰ possibilities, from the operating system's generator.
+    """
+    return Key("".join(secrets.choice(ALPHABET) for _ in range(LENGTH)))
+
+
+def parse_key(text: str) -> Key | None:
+    """
+    Return *text* as a key, or None if it cannot be one.
+    """
+    return Key(text) if _KEY.fullmatch(text) else None
+
+
+def shard(key: Key) -> str:
+    """
+    Return the folder that spreads keys: 3,844 of them, by the first two characters.
+    """
+    return key[:2]

@@ -1,0 +1,325 @@
+"""
+Content in a local directory.
+
+Theory of operation
+-------------------
+
+    <root>/uploads/ab/<key>[.<generation>]    while content still comes
+    <root>/attachments/ab/<key>               published: never written again
+
+*Offsets.*  Blocks are written with pwrite at the recorded offset, never in append mode, so bytes of an append whose offset was
+never recorded are simply overwritten.  The size of the file is no evidence of anything.
+
+*Publishing* is one rename.  A name under ``attachments/`` therefore always has its whole content, and `complete` looks there
+first: that makes it repeatable, wherever a crash came between.
+
+*The fence.*  A process may be frozen at any place (SIGSTOP, a paused virtual machine) and wake up in the middle of a write, or
+just before it opens the file.  No lock helps against that.  So a file belongs to one generation: the first is ``<key>``, the next
+are ``<key>.<generation>``.  Who passes a holder over records the next generation first.  The first append or completion in it
+copies the bytes up to the recorded offset from the newest generation before it, renames the copy into place, and removes the
+earlier files.  Whatever a sleeper does under its own generation's name, it never meets the newcomer's file.  And if it makes a
+file in between, that has the same acknowledged bytes, for nothing was acknowledged since.
+
+A holder that lets go, or is dead, is not passed over, so this copy is only made for sleepers.
+
+*Durability* (design: an acknowledged offset is a promise):
+
+    acknowledged   fdatasync before every append returns; fsync of the directories when a name appears
+    complete       the same, but only when the upload completes
+    none           whatever the kernel does; survives a crash of the process, not of the machine
+"""
+
+from __future__ import annotations
+
+import enum
+import errno
+import os
+import resource
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+
+from storage import keys
+from storage.errors import Corrupted, NoSpace, NotFound, StorageError, Unavailable
+from storage.ports import Receipt
+from storage.records import NO_PARTS, UploadRecord
+from storage.threads import Threads
+
+KiB = 1024
+
+READ_BLOCK = 256 * KiB
+COPY = ".copy"
+# When the disk is full, this much of what was just written is given back: recording the rest takes room as well.
+RESERVE = 256 * KiB
+
+
+class Durability(enum.StrEnum):
+    """When bytes and facts must have reached the disk."""
+
+    ACKNOWLEDGED = "acknowledged"
+    COMPLETE = "complete"
+    NONE = "none"
+
+
+# EFBIG is how a file-size limit (ulimit, RLIMIT_FSIZE) says that the room is used up.
+ERRORS: dict[int, type[StorageError]] = {
+    errno.ENOSPC: NoSpace,
+    errno.EDQUOT: NoSpace,
+    errno.EFBIG: NoSpace,
+}
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """
+    Raise the operating system's errors as storage errors.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise ERRORS.get(error.errno or 0, Unavailable)(str(error)) from error
+
+
+class LocalByteStore:
+    """
+    A `storage.ports.ByteStore` on a directory that may be shared by any number of processes of one machine.
+    """
+
+    def __init__(self, root: str, durability: Durability = Durability.ACKNOWLEDGED, threads: int = 16) -> None:
+        self._root = os.path.abspath(root)
+        self._sync_appends = durability is Durability.ACKNOWLEDGED
+        self._sync_completion = durability is not Durability.NONE
+        self._threads = Threads("bytes", threads)
+        with translated():
+            os.makedirs(self._root, mode=0o700, exist_ok=True)
+            for folder in ("uploads", "attachments"):
+                os.makedirs(os.path.join(self._root, folder), mode=0o700, exist_ok=True)
+
+    async def append(self, record: UploadRecord, content: AsyncIterator[memoryview]) -> Receipt:
+        run = self._threads.run
+        received = 0
+        full: NoSpace | None = None
+        async with self._opened(self._open_for_appending, record) as descriptor:
+            async for block in content:
+                try:
+                    await run(_write, descriptor, block, record.offset + received)
+                except NoSpace as error:
+                    received += error.receipt.received if error.receipt else 0
+                    received = max(0, received - RESERVE)
+                    await run(_truncate, descriptor, record.offset + received)
+                    full = error
+                    break
+                received += len(block)
+            if self._sync_appends and received:
+                await run(_sync, descriptor)
+        receipt = Receipt(received=received, parts=record.parts)
+        if full is not None:
+            raise NoSpace(str(full), receipt) from full
+        return receipt
+
+    async def complete(self, record: UploadRecord) -> None:
+        await self._threads.run(self._complete, record)
+
+    async def read(self, record: UploadRecord, start: int, stop: int) -> AsyncIterator[memoryview]:
+        async with self._opened(self._open_for_reading, record) as descriptor:
+            while start < stop:
+                block = await self._threads.run(_read, descriptor, start, min(stop - start, READ_BLOCK))
+                if not block:
+                    raise Corrupted(f"{record.key} ends at {start}, not at {stop}")
+                yield memoryview(block)
+                start += len(block)
+
+    async def delete(self, record: UploadRecord) -> None:
+        await self._threads.run(self._delete, record)
+
+    async def ping(self) -> None:
+        await self._threads.run(self._ping)
+
+    async def close(self) -> None:
+        self._threads.close()
+
+    @asynccontextmanager
+    async def _opened(self, opener: Callable[[UploadRecord], int], record: UploadRecord) -> AsyncIterator[int]:
+        """Have the descriptor that *opener* returns; it is closed even if the caller is cancelled while it is opened."""
+        descriptors: list[int] = []
+        try:
+            await self._threads.run(lambda: descriptors.append(opener(record)))
+            yield descriptors[0]
+        finally:
+            for descriptor in descriptors:
+                os.close(descriptor)
+
+    # What follows blocks, and runs on the threads.
+
+    def _upload(self, record: UploadRecord, generation: int) -> str:
+        path = self._path("uploads", record)
+        return f"{path}.{generation}" if generation else path
+
+    def _path(self, folder: str, record: UploadRecord) -> str:
+        return os.path.join(self._root, folder, keys.shard(record.key), record.key)
+
+    def _open_for_appending(self, record: UploadRecord) -> int:
+        with translated():
+            if record.remaining is not None:
+                self._refuse_without_room(record.remaining, record.offset)
+            return self._open_generation(record, durable=self._sync_appends)
+
+    def _refuse_without_room(self, remaining: int, offset: int) -> None:
+        """Refuse before the first byte what cannot fit.  Nothing is reserved: a client that goes away would keep it."""
+        room = os.statvfs(self._root)
+        limit, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
+        if remaining + RESERVE > room.f_bavail * room.f_frsize or 0 <= limit < offset + remaining:
+            raise NoSpace(f"{remaining} bytes do not fit")
+
+    def _open_generation(self, record: UploadRecord, *, durable: bool) -> int:
+        """Return a descriptor of the file that belongs to the record's generation, with its *offset* bytes in it."""
+        path = self._upload(record, record.generation)
+        folder = os.path.dirname(path)
+        try:
+            descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        except FileNotFoundError:
+            self._make_folder(folder, durable=durable)
+            descriptor = self._begin_generation(record, path)
+            if durable:
+                _sync_folder(folder)
+            self._remove_generations(record, below=record.generation)
+        if os.fstat(descriptor).st_size < record.offset:
+            os.close(descriptor)
+            raise Corrupted(f"{record.key} is shorter than {record.offset} bytes")
+        return descriptor
+
+    def _begin_generation(self, record: UploadRecord, path: str) -> int:
+        if not record.offset:
+            return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        source = self._open_newest(record, below=record.generation)
+        if source is None:
+            raise Corrupted(f"{record.key} is missing its first {record.offset} bytes")
+        temporary = path + COPY
+        try:
+            descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+            try:
+                _copy(source, descriptor, record.offset)
+                os.fsync(descriptor)
+                os.rename(temporary, path)
+            except BaseException:
+                os.close(descriptor)
+                with suppress(FileNotFoundError):
+                    os.unlink(temporary)
+                raise
+        finally:
+            os.close(source)
+        return descriptor
+
+    def _open_newest(self, record: UploadRecord, *, below: int) -> int | None:
+        for generation in reversed(range(below)):
+            with suppress(FileNotFoundError):
+                return os.open(self._upload(record, generation), os.O_RDONLY | os.O_CLOEXEC)
+        return None
+
+    def _remove_generations(self, record: UploadRecord, *, below: int) -> None:
+        for generation in range(below):
+            for ending in ("", COPY) if generation else ("",):
+                with suppress(FileNotFoundError):
+                    os.unlink(self._upload(record, generation) + ending)
+
+    def _complete(self, record: UploadRecord) -> None:
+        target = self._path("attachments", record)
+        with translated():
+            if _size(target) != record.offset:
+                self._publish(record, target)
+            self._remove_generations(record, below=record.generation)
+            if self._sync_completion:
+                _sync_folder(os.path.dirname(target))
+
+    def _publish(self, record: UploadRecord, target: str) -> None:
+        self._make_folder(os.path.dirname(target), durable=self._sync_completion)
+        descriptor = self._open_generation(record, durable=False)
+        try:
+            os.ftruncate(descriptor, record.offset)
+            if self._sync_completion:
+                os.fsync(descriptor)
+            os.rename(self._upload(record, record.generation), target)
+        finally:
+            os.close(descriptor)
+
+    def _open_for_reading(self, record: UploadRecord) -> int:
+        with translated():
+            published = self._path("attachments", record)
+            # Publishing goes one way: what was not there yet, and then is no longer open, is there the second time.
+            for _ in range(2):
+                with suppress(FileNotFoundError):
+                    return os.open(published, os.O_RDONLY | os.O_CLOEXEC)
+                descriptor = self._open_newest(record, below=record.generation + 1)
+                if descriptor is not None:
+                    return descriptor
+        raise NotFound(f"there is no content of {record.key}")
+
+    def _delete(self, record: UploadRecord) -> None:
+        with translated():
+            self._remove_generations(record, below=record.generation + 1)
+            with suppress(FileNotFoundError):
+                os.unlink(self._path("attachments", record))
+
+    def _ping(self) -> None:
+        with translated():
+            for folder in ("uploads", "attachments"):
+                if not os.access(os.path.join(self._root, folder), os.W_OK | os.X_OK):
+                    raise Unavailable(f"the folder {folder} of the byte store cannot be written")
+
+    def _make_folder(self, path: str, *, durable: bool) -> None:
+        try:
+            os.mkdir(path, 0o700)
+        except FileExistsError:
+            return
+        if durable:
+            _sync_folder(os.path.dirname(path))
+
+
+def _copy(source: int, target: int, length: int) -> None:
+    at = 0
+    while at < length:
+        copied = os.copy_file_range(source, target, length - at, at, at)
+        if not copied:
+            raise Corrupted(f"the content ends at {at}, not at {length}")
+        at += copied
+
+
+def _write(descriptor: int, block: memoryview, offset: int) -> None:
+    written = 0
+    while written < len(block):
+        try:
+            with translated():
+                written += os.pwrite(descriptor, block[written:], offset + written)
+        except NoSpace as error:
+            # The bytes before it are good: keep them, they were paid for with somebody's mobile data.
+            error.receipt = Receipt(received=written, parts=NO_PARTS)
+            raise
+
+
+def _read(descriptor: int, start: int, length: int) -> bytes:
+    with translated():
+        return os.pread(descriptor, length, start)
+
+
+def _truncate(descriptor: int, length: int) -> None:
+    with translated():
+        os.ftruncate(descriptor, length)
+
+
+def _sync(descriptor: int) -> None:
+    with translated():
+        os.fdatasync(descriptor)
+
+
+def _sync_folder(path: str) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _size(path: str) -> int | None:
+    try:
+        return os.stat(path).st_size
+    except FileNotFoundError:
+        return None

@@ -1,0 +1,195 @@
+"""
+All three ports in memory: the default of the tests, and a service that forgets everything when it ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, field
+
+from storage.errors import AlreadyExists, Corrupted, LeaseLost, NotFound, PreconditionFailed
+from storage.ports import PATIENCE, Lease, Receipt
+from storage.records import Key, Ref, UploadRecord
+from storage.threads import unbroken
+
+
+class MemoryByteStore:
+    """
+    A `storage.ports.ByteStore` of bytearrays, one for each generation of an upload.
+    """
+
+    def __init__(self) -> None:
+        self._open: dict[Key, dict[int, bytearray]] = {}
+        self._published: dict[Key, bytes] = {}
+
+    async def append(self, record: UploadRecord, content: AsyncIterator[memoryview]) -> Receipt:
+        mine = self._generation(record)
+        del mine[record.offset :]
+        async for block in content:
+            mine += block
+        return Receipt(received=len(mine) - record.offset, parts=record.parts)
+
+    async def complete(self, record: UploadRecord) -> None:
+        if len(self._published.get(record.key, b"")) == record.offset and record.key in self._published:
+            return
+        self._published[record.key] = bytes(self._generation(record)[: record.offset])
+        del self._open[record.key]
+
+    async def read(self, record: UploadRecord, start: int, stop: int) -> AsyncIterator[memoryview]:
+        content = self._published.get(record.key)
+        if content is None:
+            if record.key not in self._open:
+                raise NotFound(f"no content {record.key}")
+            content = bytes(self._generation(record))
+        if len(content) < stop:
+            raise Corrupted(f"{record.key} ends at {len(content)}, not at {stop}")
+        if start < stop:
+            yield memoryview(content)[start:stop]
+
+    async def delete(self, record: UploadRecord) -> None:
+        self._open.pop(record.key, None)
+        self._published.pop(record.key, None)
+
+    async def ping(self) -> None:
+        pass
+
+    async def close(self) -> None:
+        pass
+
+    def _generation(self, record: UploadRecord) -> bytearray:
+        """Return the bytes that belong to the generation of *record*, made of the newest one before where there are none yet."""
+        generations = self._open.setdefault(record.key, {})
+        if record.generation not in generations:
+            before = max((number for number in generations if number < record.generation), default=None)
+            known = b"" if before is None else generations[before]
+            generations[record.generation] = bytearray(known[: record.offset])
+        mine = generations[record.generation]
+        if len(mine) < record.offset:
+            raise Corrupted(f"{record.key} is shorter than {record.offset} bytes")
+        return mine
+
+
+class MemoryMetadataStore:
+    """
+    A `storage.ports.MetadataStore` of one dictionary.
+    """
+
+    def __init__(self) -> None:
+        self._records: dict[Key, UploadRecord] = {}
+
+    async def create(self, record: UploadRecord) -> None:
+        if record.idempotency_key is not None:
+            for other in self._records.values():
+                if (other.tenant, other.idempotency_key) == (record.tenant, record.idempotency_key):
+                    raise AlreadyExists(f"the idempotency key of {record.key} is taken", other)
+        if record.key in self._records:
+            raise AlreadyExists(f"{record.key} is taken")
+        self._records[record.key] = record
+
+    async def get(self, ref: Ref) -> UploadRecord:
+        record = self._records.get(ref.key)
+        if record is None or record.tenant != ref.tenant:
+            raise NotFound(f"no upload {ref.key}")
+        return record
+
+    async def replace(self, old: UploadRecord, new: UploadRecord) -> None:
+        if new.revision != old.revision + 1:
+            raise ValueError("a replacement has the next revision")
+        stored = self._records.get(old.key)
+        if stored is None or (stored.tenant, stored.revision) != (old.tenant, old.revision):
+            raise PreconditionFailed(f"{old.key} is no longer at revision {old.revision}")
+        self._records[new.key] = new
+
+    async def due(self, now: float, limit: int, after: float = 0.0) -> Sequence[UploadRecord]:
+        due = [record for record in self._records.values() if record.expires_at is not None and after < record.expires_at <= now]
+        return sorted(due, key=lambda record: record.expires_at or 0)[:limit]
+
+    async def ping(self) -> None:
+        pass
+
+    async def close(self) -> None:
+        pass
+
+
+@dataclass(slots=True)
+class _Holder:
+    key: Key
+    epoch: int
+    evicted: Callable[[], object]
+    waiting: bool = True
+    busy: bool = False
+    lost: bool = False
+    forced: bool = False
+    gone: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def evict(self) -> bool:
+        """Return whether it will let go by itself."""
+        if not self.lost and not self.gone.is_set():
+            self.lost = True
+            self.busy = self.evicted() is True
+        return self.busy or self.waiting
+
+
+class MemoryLeases:
+    """
+    `storage.ports.Leases` of one process.
+
+    The holders of a key form a chain: a newcomer becomes its end at once, and waits for the one before it only.
+    """
+
+    def __init__(self) -> None:
+        self._holders: dict[int, _Holder] = {}
+        self._ends: dict[Key, _Holder] = {}
+        self._epoch = 0
+
+    async def acquire(self, key: Key, evicted: Callable[[], object], wait: float) -> Lease:
+        before = self._ends.get(key)
+        self._epoch += 1
+        mine = self._holders[self._epoch] = self._ends[key] = _Holder(key, self._epoch, evicted)
+        if before is not None:
+            try:
+                await unbroken(self._dislodge(before, mine, wait))
+            except BaseException:
+                self._let_go(key, mine, fenced=False)
+                raise
+        mine.waiting = False
+        if mine.lost:
+            self._let_go(key, mine, fenced=False)
+            raise LeaseLost(f"a newer request took {key}")
+        return Lease(key=key, epoch=mine.epoch, forced=mine.forced)
+
+    async def _dislodge(self, before: _Holder, mine: _Holder, wait: float) -> None:
+        """Wait until *before* has let go, and hear whether somebody may still act on its lease, or on one before that."""
+        busy = before.evict()
+        try:
+            async with asyncio.timeout(max(wait, PATIENCE) if busy else wait):
+                await before.gone.wait()
+            mine.forced = before.forced
+        except TimeoutError as error:
+            if busy and self._ends.get(before.key) is mine:
+                self._ends[before.key] = before
+                raise LeaseLost(f"the holder of {before.key} is still at work") from error
+            mine.forced = True
+
+    def _let_go(self, key: Key, mine: _Holder, *, fenced: bool) -> None:
+        mine.forced = mine.forced and not fenced
+        mine.gone.set()
+        self._holders.pop(mine.epoch, None)
+        # An end that was never fenced stays, so that the next one hears of it.
+        if self._ends.get(key) is mine and not mine.forced:
+            del self._ends[key]
+
+    async def release(self, lease: Lease, *, fenced: bool = True) -> None:
+        mine = self._holders.get(lease.epoch)
+        if mine is not None:
+            self._let_go(lease.key, mine, fenced=fenced)
+
+    async def held(self, key: Key) -> bool:
+        return key in self._ends
+
+    async def ping(self) -> None:
+        pass
+
+    async def close(self) -> None:
+        pass

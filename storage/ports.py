@@ -1,0 +1,213 @@
+"""
+The three promises that Holdfast stands on.  Their docstrings are the contract.
+
+Each port has one conformance suite in ``tests/storage/`` that runs over every backend; a backend of your own is done when it
+passes.  The methods of one object may be called concurrently, from one event loop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from storage.records import Key, Parts, Ref, UploadRecord
+
+SECONDS = 1.0
+# A disk that takes longer than this for what was begun is as good as gone.
+PATIENCE = 20 * SECONDS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receipt:
+    """What an append made durable: *received* bytes, and what the store must remember of them."""
+
+    received: int
+    parts: Parts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lease:
+    """The right to change one upload, until a newcomer takes it."""
+
+    key: Key
+    epoch: int
+    """Grows with every lease of this key."""
+    forced: bool
+    """Whether an earlier holder never let go, and so may wake up and act later: the facts have to be fenced against it."""
+
+
+class ByteStore(Protocol):
+    """
+    Keeps the content of uploads.
+
+    Every method that returns has made its effect as durable as the store was told to be.
+    """
+
+    async def append(self, record: UploadRecord, content: AsyncIterator[memoryview]) -> Receipt:
+        """
+        Write *content* at *record.offset*, and return what is durable now.
+
+        The recorded offset rules: what an earlier append left beyond it is overwritten and never read.  Each block of
+        *content* is valid until the next is asked for.  An error of *content* itself is raised again, and promises nothing.
+
+        The caller holds the lease.  Where that lease was forced, it has stored *record* with the next generation first.  In
+        return nothing that a caller with an earlier generation still does, however long it slept, reaches this content.
+
+        :raises NoSpace: the room is used up; its receipt says what did become durable.
+        :raises Corrupted: the bytes before *record.offset* are missing.
+        :raises Unavailable: nothing is promised about this append.
+        """
+        ...
+
+    async def complete(self, record: UploadRecord) -> None:
+        """
+        Publish the first *record.offset* bytes as content that will not change any more.
+
+        Doing it again is no error, nor is it one after a crash in the middle.
+
+        :raises Corrupted: not all these bytes are there.
+        :raises NoSpace: there is no room to publish it.
+        :raises Unavailable: it may or may not have happened; do it again.
+        """
+        ...
+
+    def read(self, record: UploadRecord, start: int, stop: int) -> AsyncIterator[memoryview]:
+        """
+        Yield the bytes from *start* up to, not including, *stop*; each block is valid until the next is asked for.
+
+        Works while the upload is open (up to *record.offset*) and when it is complete.  A reader that has begun is not disturbed
+        by `delete`.
+
+        :raises NotFound: there is no content of that name.
+        :raises Corrupted: the content ends before *stop*.
+        """
+        ...
+
+    async def delete(self, record: UploadRecord) -> None:
+        """
+        Remove the content, published or not.  Content that is not there is no error.
+
+        :raises Unavailable: it may still be there.
+        """
+        ...
+
+    async def ping(self) -> None:
+        """
+        Return when the store can take bytes now.
+
+        :raises StorageError: it cannot.
+        """
+        ...
+
+    async def close(self) -> None:
+        """
+        Let go of threads and connections.
+        """
+        ...
+
+
+class MetadataStore(Protocol):
+    """
+    Keeps the records of uploads, each change of one record whole or not at all.
+    """
+
+    async def create(self, record: UploadRecord) -> None:
+        """
+        Store a new record.
+
+        :raises AlreadyExists: the key was ever used before, or the tenant has a record with the same idempotency key (then the
+            error carries that record).
+        :raises NoSpace, Unavailable: see `storage.errors`.
+        """
+        ...
+
+    async def get(self, ref: Ref) -> UploadRecord:
+        """
+        Return the newest stored record.
+
+        :raises NotFound: this tenant has none of that key.
+        :raises Unavailable: the store does not answer.
+        """
+        ...
+
+    async def replace(self, old: UploadRecord, new: UploadRecord) -> None:
+        """
+        Store *new* if the stored record still has the revision of *old*; *new.revision* is one more.
+
+        :raises PreconditionFailed: the record has another revision, or is gone.
+        :raises NoSpace, Unavailable: see `storage.errors`.  After Unavailable, read before trying again.
+        """
+        ...
+
+    async def due(self, now: float, limit: int, after: float = 0.0) -> Sequence[UploadRecord]:
+        """
+        Return up to *limit* records with *expires_at* at or before *now* and later than *after*, the longest due first.
+
+        :raises Unavailable: the store does not answer.
+        """
+        ...
+
+    async def ping(self) -> None:
+        """
+        Return when the store can take facts now.
+
+        :raises StorageError: it cannot.
+        """
+        ...
+
+    async def close(self) -> None:
+        """
+        Let go of files and connections.
+        """
+        ...
+
+
+class Leases(Protocol):
+    """
+    Lets the newest request have an upload at once, wherever the one before it runs.
+
+    Leases are for politeness: truth is `MetadataStore.replace` and the fence of the byte store.
+    """
+
+    async def acquire(self, key: Key, evicted: Callable[[], object], wait: float) -> Lease:
+        """
+        Take the lease of *key* from whoever has it.
+
+        A holder is told at once, by push: its *evicted* is called, once, in its event loop.  It has *wait* seconds to let go;
+        then it is passed over, and the new lease is *forced*.  A holder whose process is gone is passed over at once.  One whose
+        *evicted* returns True is at work that cannot be interrupted, and will let go by itself: it is waited for as long as its
+        process answers, up to `PATIENCE`.
+
+        :raises LeaseLost: a newer caller asked for the same lease while this one was waiting, or the holder is still at work.
+        :raises Unavailable: nothing was taken.
+        """
+        ...
+
+    async def release(self, lease: Lease, *, fenced: bool = True) -> None:
+        """
+        Let go, and tell the newcomer who waits.  A lease that was lost meanwhile is no error.
+
+        *fenced* says whether the facts were fenced since a forced lease began; where they were not, the next lease is forced too.
+        """
+        ...
+
+    async def held(self, key: Key) -> bool:
+        """
+        Say whether anybody alive, in any process, has the lease of *key*, or was passed over and is not fenced off yet.
+        """
+        ...
+
+    async def ping(self) -> None:
+        """
+        Return when leases can be taken now.
+
+        :raises StorageError: they cannot.
+        """
+        ...
+
+    async def close(self) -> None:
+        """
+        Let go of sockets and files.
+        """
+        ...

@@ -1,0 +1,110 @@
+"""
+The facts that Holdfast keeps: frozen records, the same over every backend.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NewType, Self
+
+Tenant = NewType("Tenant", str)
+"""The account that an upload belongs to: a community, a pod, an organization."""
+
+Key = NewType("Key", str)
+"""Ten characters of ``[0-9A-Za-z]``: the name of an upload, then of its attachment, for its whole life."""
+
+Parts = NewType("Parts", str)
+"""What a byte store has to remember of an upload between appends.  Opaque to everybody else."""
+
+
+NO_PARTS = Parts("")
+
+
+class State(enum.StrEnum):
+    """Where an upload is in its life; `service.core.upload` holds the table of transitions."""
+
+    OPEN = "open"
+    """Content is expected."""
+    RECEIVED = "received"
+    """Every byte is durable; verifying and publishing them is not done yet."""
+    COMPLETE = "complete"
+    """An attachment: its content will not change any more."""
+    REJECTED = "rejected"
+    """Every byte came, and the finish refused them."""
+    INVALID = "invalid"
+    """More content came than the announced length."""
+    CANCELLED = "cancelled"
+    """A tombstone: the client gave the upload up."""
+    EXPIRED = "expired"
+    """A tombstone: nobody came back for it in time."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ref:
+    """Where an upload's facts are found: its tenant and its key."""
+
+    tenant: Tenant
+    key: Key
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UploadRecord:
+    """
+    Everything known of one upload.
+
+    Times are seconds since the epoch, lengths and offsets are bytes.
+    """
+
+    tenant: Tenant
+    key: Key
+    created_at: float
+    state: State = State.OPEN
+    revision: int = 0
+    """Counts the changes of this record; `MetadataStore.replace` compares it."""
+    generation: int = 0
+    """Counts the holders that were passed over: what one of them still writes belongs to an earlier generation."""
+    offset: int = 0
+    """Bytes that are durable: a promise to the client, who may free them."""
+    length: int | None = None
+    """Bytes in all; None while that is deferred."""
+    expires_at: float | None = None
+    """When an unfinished upload is given up.  None: never."""
+    name: str | None = None
+    """File name for display, without a path."""
+    content_type: str | None = None
+    """Media type as the client declared it."""
+    verify_type: bool = False
+    """Whether the finish must find *content_type* in the content itself."""
+    metadata: str | None = None
+    """The tus ``Upload-Metadata`` value, exactly as it came."""
+    idempotency_key: str | None = None
+    """What the client calls the request that created this upload; unique within a tenant."""
+    parts: Parts = NO_PARTS
+
+    @property
+    def ref(self) -> Ref:
+        return Ref(tenant=self.tenant, key=self.key)
+
+    @property
+    def remaining(self) -> int | None:
+        """Bytes that may still come; None while the length is deferred."""
+        return None if self.length is None else self.length - self.offset
+
+    def to_mapping(self) -> dict[str, Any]:
+        """
+        Return the record as plain values, for stores that keep columns or fields.
+        """
+        return {field: getattr(self, field) for field in FIELDS}
+
+    @classmethod
+    def from_mapping(cls, values: Mapping[str, Any]) -> Self:
+        """
+        Return the record that `to_mapping` turned into *values*.
+        """
+        return cls(**{**values, "state": State(values["state"]), "verify_type": bool(values["verify_type"])})
+
+
+FIELDS = tuple(field.name for field in dataclasses.fields(UploadRecord))

@@ -1,0 +1,55 @@
+"""
+Bridges to work that must not be left half done.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import ParamSpec, TypeVar
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+async def unbroken(work: Awaitable[T]) -> T:
+    """
+    Return what *work* returns; when the caller is cancelled, wait for the end of *work* first.
+    """
+    future = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(future)
+    except asyncio.CancelledError:
+        while not future.done():
+            try:
+                await asyncio.wait([future])
+            except asyncio.CancelledError:
+                continue  # asked twice; the work still goes on
+        if not future.cancelled():
+            future.exception()  # seen, so that nobody warns of it
+        raise
+
+
+class Threads:
+    """
+    Runs blocking calls on threads of its own, so that a slow disk does not starve anybody else's executor.
+
+    A thread cannot be cancelled, and the file descriptor and the buffer that it works with must not be closed and used again
+    underneath it: hence `unbroken`.
+    """
+
+    def __init__(self, name: str, count: int) -> None:
+        self._pool = ThreadPoolExecutor(max_workers=count, thread_name_prefix=name)
+
+    async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """
+        Return ``function(*args, **kwargs)``, called on a thread.
+        """
+        return await unbroken(asyncio.wrap_future(self._pool.submit(function, *args, **kwargs)))
+
+    def close(self) -> None:
+        """
+        Wait for the calls under way and end the threads.
+        """
+        self._pool.shutdown(wait=True)

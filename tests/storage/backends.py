@@ -1,0 +1,116 @@
+"""
+Every backend that the conformance suites run over, and what the suites speak with.
+
+A store of your own conforms when the suites pass with one more line here.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import AsyncIterator, Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from storage.keys import new_key
+from storage.local import Durability, LocalByteStore
+from storage.memory import MemoryByteStore, MemoryLeases, MemoryMetadataStore
+from storage.ports import ByteStore, Leases, MetadataStore
+from storage.records import Tenant, UploadRecord
+from storage.sqlite import SqliteMetadataStore
+from storage.sqlite_leases import SqliteLeases
+
+TENANT = Tenant("1")
+OTHER_TENANT = Tenant("2")
+NOW = 1_700_000_000.0
+SPOILED = 0xEE
+
+
+def local(durability: Durability, folder: Path) -> ByteStore:
+    """Return a local store below *folder*."""
+    return LocalByteStore(str(folder / "data"), durability, threads=4)
+
+
+def sqlite(durability: Durability, folder: Path) -> MetadataStore:
+    """Return a store in a file below *folder*."""
+    return SqliteMetadataStore(str(folder / "facts" / "holdfast.sqlite"), durability)
+
+
+def memory_doors(_folder: Path) -> Sequence[Leases]:
+    """Return one object twice: memory has no other process."""
+    leases = MemoryLeases()
+    return leases, leases
+
+
+def sqlite_doors(folder: Path) -> Sequence[Leases]:
+    """Return one object twice: the claimants are in the same process."""
+    leases = SqliteLeases(str(folder / "leases"))
+    return leases, leases
+
+
+def sqlite_far_doors(folder: Path) -> Sequence[Leases]:
+    """Return two objects that know each other by the folder only, as those of two processes do."""
+    return SqliteLeases(str(folder / "leases")), SqliteLeases(str(folder / "leases"))
+
+
+BYTE_STORES: dict[str, Callable[[Path], ByteStore]] = {
+    "memory": lambda _folder: MemoryByteStore(),
+    **{f"local-{durability}": partial(local, durability) for durability in Durability},
+}
+
+METADATA_STORES: dict[str, Callable[[Path], MetadataStore]] = {
+    "memory": lambda _folder: MemoryMetadataStore(),
+    **{f"sqlite-{durability}": partial(sqlite, durability) for durability in Durability},
+}
+
+# Each makes the two doors through which two claimants come.
+LEASES: dict[str, Callable[[Path], Sequence[Leases]]] = {
+    "memory": memory_doors,
+    "sqlite": sqlite_doors,
+    "sqlite-far": sqlite_far_doors,
+}
+
+
+def new_upload(**facts: Any) -> UploadRecord:  # noqa: ANN401  # every field has a type of its own
+    """Return the record of an upload that nobody else has."""
+    return UploadRecord(**{"tenant": TENANT, "key": new_key(), "created_at": NOW, **facts})
+
+
+def changed(record: UploadRecord, **facts: Any) -> UploadRecord:  # noqa: ANN401  # see new_upload
+    """Return the next revision of *record*."""
+    return dataclasses.replace(record, revision=record.revision + 1, **facts)
+
+
+def claimed(record: UploadRecord) -> UploadRecord:
+    """Return *record* as somebody stores it who passed its holder over."""
+    return changed(record, generation=record.generation + 1)
+
+
+async def blocks(*parts: bytes, trouble: BaseException | None = None) -> AsyncIterator[memoryview]:
+    """Yield *parts* in one buffer that is spoiled as soon as the next is asked for; then raise *trouble*."""
+    buffer = bytearray(max(map(len, parts), default=0))
+    for part in parts:
+        buffer[: len(part)] = part
+        yield memoryview(buffer)[: len(part)]
+        buffer[:] = bytes([SPOILED]) * len(buffer)
+    if trouble is not None:
+        raise trouble
+
+
+async def appended(store: ByteStore, record: UploadRecord, *parts: bytes) -> UploadRecord:
+    """Append *parts*, and return the record that tells of it."""
+    receipt = await store.append(record, blocks(*parts))
+    return changed(record, offset=record.offset + receipt.received, parts=receipt.parts)
+
+
+async def content_of(store: ByteStore, record: UploadRecord, start: int = 0, stop: int | None = None) -> bytes:
+    """Return the bytes from *start* up to *stop*, or else up to the recorded offset."""
+    return b"".join([bytes(block) async for block in store.read(record, start, record.offset if stop is None else stop)])
+
+
+def cuts(content: bytes) -> Sequence[tuple[bytes, ...]]:
+    """Return every way to cut *content* into one, two or three blocks."""
+    places = range(1, len(content))
+    two = [(content[:at], content[at:]) for at in places]
+    three = [(content[:one], content[one:other], content[other:]) for one in places for other in range(one + 1, len(content))]
+    return [(content,), *two, *three]

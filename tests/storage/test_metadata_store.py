@@ -1,0 +1,242 @@
+"""
+What every `storage.ports.MetadataStore` promises.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from storage.errors import AlreadyExists, NotFound, PreconditionFailed
+from storage.keys import new_key
+from storage.ports import MetadataStore
+from storage.records import FIELDS, Parts, Ref, State, Tenant
+from tests.storage.backends import METADATA_STORES, NOW, OTHER_TENANT, TENANT, changed, new_upload
+
+counts = st.integers(min_value=0, max_value=2**63 - 1)
+times = st.floats(min_value=0, max_value=1e12)
+texts = st.text(max_size=20)
+# Everything that a record can hold, but for what makes it that record: its key, revision and idempotency key.
+facts: dict[str, st.SearchStrategy[Any]] = {
+    "tenant": texts.map(Tenant),
+    "created_at": times,
+    "state": st.sampled_from(State),
+    "generation": counts,
+    "offset": counts,
+    "length": st.none() | counts,
+    "expires_at": st.none() | times,
+    "name": st.none() | texts,
+    "content_type": st.none() | texts,
+    "verify_type": st.booleans(),
+    "metadata": st.none() | texts,
+    "parts": texts.map(Parts),
+}
+
+
+@pytest.fixture(params=METADATA_STORES)
+async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[MetadataStore]:
+    """Return a store of every kind."""
+    store = METADATA_STORES[request.param](tmp_path)
+    yield store
+    await store.close()
+
+
+def test_every_fact_is_tried() -> None:
+    """No field of a record is forgotten by the tests of this file."""
+    assert set(FIELDS) == {*facts, "key", "revision", "idempotency_key"}
+
+
+@given(before=st.fixed_dictionaries(facts), after=st.fixed_dictionaries(facts), name=st.text(min_size=1, max_size=20))
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+async def test_every_fact_comes_back(store: MetadataStore, before: dict[str, Any], after: dict[str, Any], name: str) -> None:
+    """A record is read exactly as it was created, and as it was replaced."""
+    created = new_upload(**before, idempotency_key=name + new_key())
+    await store.create(created)
+    found = await store.get(created.ref)
+    # The tenant is part of what an upload is found by; it does not change.
+    replaced = changed(created, **{**after, "tenant": created.tenant})
+    await store.replace(created, replaced)
+
+    assert created == found
+    assert replaced == await store.get(created.ref)
+
+
+async def test_what_was_never_created(store: MetadataStore) -> None:
+    """There is no record of a key that nobody used."""
+    with pytest.raises(NotFound):
+        await store.get(new_upload().ref)
+
+
+async def test_other_tenants_find_nothing(store: MetadataStore) -> None:
+    """A key says nothing to another tenant than its own."""
+    record = new_upload()
+    await store.create(record)
+
+    with pytest.raises(NotFound):
+        await store.get(Ref(tenant=OTHER_TENANT, key=record.key))
+
+
+async def test_other_tenants_replace_nothing(store: MetadataStore) -> None:
+    """A record is replaced in the name of its own tenant only."""
+    record = new_upload()
+    await store.create(record)
+    other = new_upload(tenant=OTHER_TENANT, key=record.key)
+
+    with pytest.raises(PreconditionFailed):
+        await store.replace(other, changed(other, state=State.CANCELLED))
+    assert record == await store.get(record.ref)
+
+
+@pytest.mark.parametrize("state", State)
+@pytest.mark.parametrize("tenant", [TENANT, OTHER_TENANT])
+async def test_a_key_is_used_once(store: MetadataStore, state: State, tenant: Tenant) -> None:
+    """A key that was ever used is taken for every tenant: a tombstone keeps it as well."""
+    record = new_upload()
+    await store.create(record)
+    ended = changed(record, state=state)
+    await store.replace(record, ended)
+    with pytest.raises(AlreadyExists) as caught:
+        await store.create(new_upload(key=record.key, tenant=tenant))
+
+    assert caught.value.existing is None
+    assert ended == await store.get(record.ref)
+
+
+async def test_an_idempotency_key_finds_its_record(store: MetadataStore) -> None:
+    """Whoever creates with an idempotency key that is taken is given the newest record that has it, and creates nothing."""
+    record = new_upload(idempotency_key="again")
+    await store.create(record)
+    newest = changed(record, offset=4)
+    await store.replace(record, newest)
+    second = new_upload(idempotency_key="again")
+    with pytest.raises(AlreadyExists) as caught:
+        await store.create(second)
+
+    assert newest == caught.value.existing
+    with pytest.raises(NotFound):
+        await store.get(second.ref)
+
+
+async def test_an_idempotency_key_is_known_by_the_same_key_too(store: MetadataStore) -> None:
+    """A creation that is repeated word for word is given the record that it made."""
+    record = new_upload(idempotency_key="again")
+    await store.create(record)
+    with pytest.raises(AlreadyExists) as caught:
+        await store.create(record)
+
+    assert record == caught.value.existing
+
+
+async def test_idempotency_keys_are_per_tenant(store: MetadataStore) -> None:
+    """Two tenants may use the same idempotency key."""
+    ours, theirs = (new_upload(tenant=tenant, idempotency_key="again") for tenant in (TENANT, OTHER_TENANT))
+    await store.create(ours)
+    await store.create(theirs)
+
+    assert (ours, theirs) == (await store.get(ours.ref), await store.get(theirs.ref))
+
+
+async def test_an_idempotency_key_that_was_given_up_is_free(store: MetadataStore) -> None:
+    """When a record gives its idempotency key up, another may have it."""
+    record = new_upload(idempotency_key="again")
+    await store.create(record)
+    await store.replace(record, changed(record, state=State.CANCELLED, idempotency_key=None))
+    second = new_upload(idempotency_key="again")
+    await store.create(second)
+
+    assert second == await store.get(second.ref)
+
+
+async def test_of_many_creations_with_one_idempotency_key_one_wins(store: MetadataStore) -> None:
+    """However many requests with one idempotency key come at once, they end with one record."""
+    records = [new_upload(idempotency_key="again") for _ in range(8)]
+    results = await asyncio.gather(*(store.create(record) for record in records), return_exceptions=True)
+    winner = records[results.index(None)]
+
+    assert 1 == results.count(None)
+    assert [winner] * 7 == [result.existing for result in results if isinstance(result, AlreadyExists)]
+
+
+async def test_replace_needs_the_newest_revision(store: MetadataStore) -> None:
+    """Whoever read an older revision changes nothing."""
+    first = new_upload()
+    await store.create(first)
+    second = changed(first, offset=1)
+    await store.replace(first, second)
+    with pytest.raises(PreconditionFailed):
+        await store.replace(first, changed(first, offset=2))
+
+    assert second == await store.get(first.ref)
+
+
+async def test_replace_needs_a_record(store: MetadataStore) -> None:
+    """What was never created cannot be replaced."""
+    record = new_upload()
+    with pytest.raises(PreconditionFailed):
+        await store.replace(record, changed(record))
+
+    with pytest.raises(NotFound):
+        await store.get(record.ref)
+
+
+@pytest.mark.parametrize("steps", [0, 2, -1])
+async def test_the_revision_grows_by_one(store: MetadataStore, steps: int) -> None:
+    """A replacement with another than the next revision is an error of the caller, and changes nothing."""
+    record = new_upload(revision=5)
+    await store.create(record)
+    with pytest.raises(ValueError, match="revision"):
+        await store.replace(record, new_upload(key=record.key, revision=5 + steps))
+
+    assert record == await store.get(record.ref)
+
+
+async def test_of_concurrent_replaces_exactly_one_wins(store: MetadataStore) -> None:
+    """When eight change the same revision at once, one change is stored whole, and the others are told."""
+    record = new_upload()
+    await store.create(record)
+    wanted = [changed(record, offset=number, name=f"number {number}") for number in range(1, 9)]
+    results = await asyncio.gather(*(store.replace(record, new) for new in wanted), return_exceptions=True)
+
+    assert 1 == results.count(None)
+    assert 7 == sum(isinstance(result, PreconditionFailed) for result in results)
+    assert wanted[results.index(None)] == await store.get(record.ref)
+
+
+async def test_due(store: MetadataStore) -> None:
+    """What expires at or before now is due, the longest due first; what never expires never is."""
+    offsets = {"later": 0.001, "now": 0.0, "long ago": -1000.0, "before": -1.0, "never": None}
+    for name, offset in offsets.items():
+        await store.create(new_upload(name=name, expires_at=None if offset is None else NOW + offset))
+
+    assert ["long ago", "before", "now"] == [record.name for record in await store.due(NOW, 10)]
+    assert ["long ago", "before"] == [record.name for record in await store.due(NOW, 2)]
+    assert [] == list(await store.due(NOW - 1001, 10))
+
+
+async def test_due_follows_the_newest_revision(store: MetadataStore) -> None:
+    """An upload that made progress, or ended, is due when its newest revision says so."""
+    slides, ends, begins = (new_upload(expires_at=expires_at) for expires_at in (NOW, NOW, None))
+    for record, expires_at in ((slides, NOW + 1), (ends, None), (begins, NOW)):
+        await store.create(record)
+        await store.replace(record, changed(record, expires_at=expires_at))
+
+    assert [changed(begins, expires_at=NOW)] == list(await store.due(NOW, 10))
+
+
+async def test_due_of_every_tenant(store: MetadataStore) -> None:
+    """The sweeper works for all tenants."""
+    for tenant in (TENANT, OTHER_TENANT):
+        await store.create(new_upload(tenant=tenant, expires_at=NOW))
+
+    assert {TENANT, OTHER_TENANT} == {record.tenant for record in await store.due(NOW, 10)}
+
+
+async def test_ping(store: MetadataStore) -> None:
+    """A store that can take facts says so by returning."""
+    await store.ping()

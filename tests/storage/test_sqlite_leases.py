@@ -1,0 +1,163 @@
+"""
+What leases in a folder promise between processes: eviction, the dead, the frozen, and what they leave behind.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from storage.records import Key
+from storage.sqlite_leases import SqliteLeases
+from tests.storage.processes import Worker, worker
+
+# Who waits for somebody that never comes fails soon.
+pytestmark = pytest.mark.timeout(60)
+
+KEY = Key("0123456789")
+LONG = 10.0
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Return where the leases are kept."""
+    return tmp_path / "leases"
+
+
+@pytest.fixture
+async def leases(folder: Path) -> AsyncIterator[SqliteLeases]:
+    """Return the leases of this process."""
+    leases = SqliteLeases(str(folder))
+    yield leases
+    await leases.close()
+
+
+async def holding(holder: Worker) -> int:
+    """Wait until *holder* has its lease, and return the epoch."""
+    said, epoch, forced = (await holder.line()).split(" ")
+
+    assert ("acquired", "False") == (said, forced)
+    return int(epoch)
+
+
+async def timed(leases: SqliteLeases, wait: float) -> tuple[bool, float, int]:
+    """Take the lease; return whether it is forced, the seconds that it took, and its epoch."""
+    begun = time.monotonic()
+    lease = await leases.acquire(KEY, lambda: None, wait)
+    return lease.forced, time.monotonic() - begun, lease.epoch
+
+
+async def test_a_holder_in_another_process_is_evicted(folder: Path, leases: SqliteLeases) -> None:
+    """A newcomer has the lease of another process within 300 ms, when that one lets go at once."""
+    async with worker("hold", folder, KEY, "polite") as holder:
+        epoch = await holding(holder)
+        was_held = await leases.held(KEY)
+        forced, took, newer = await timed(leases, LONG)
+
+        assert ["asked", "released"] == [await holder.line(), await holder.line()]
+    assert was_held
+    assert not forced
+    assert took < 0.3
+    assert newer > epoch
+
+
+async def test_a_newcomer_in_another_process_evicts(folder: Path, leases: SqliteLeases) -> None:
+    """A holder of this process is told when another process asks, and that one has the lease when this one lets go."""
+    asked = asyncio.Event()
+    lease = await leases.acquire(KEY, asked.set, LONG)
+    async with worker("hold", folder, KEY, "polite") as newcomer:
+        async with asyncio.timeout(LONG):
+            await asked.wait()
+        await leases.release(lease)
+
+        assert await holding(newcomer) > lease.epoch
+
+
+async def test_a_killed_holder_is_passed_over_at_once(folder: Path, leases: SqliteLeases) -> None:
+    """Nobody waits for a process that is gone."""
+    async with worker("hold", folder, KEY, "polite") as holder:
+        await holding(holder)
+        await holder.kill()
+        _, took, _ = await timed(leases, LONG)
+
+    assert took < 0.3
+
+
+async def test_a_killed_holder_holds_nothing(folder: Path, leases: SqliteLeases) -> None:
+    """The lease of a process that is gone is held by nobody, so that a sweeper sees to what it left."""
+    async with worker("hold", folder, KEY, "polite") as holder:
+        await holding(holder)
+        await holder.kill()
+
+        assert not await leases.held(KEY)
+
+
+async def test_a_killed_claimant_holds_nothing_up(folder: Path, leases: SqliteLeases) -> None:
+    """When a process is killed while it waits, the next one passes it over at once; the holder before it may still act."""
+    asked = asyncio.Event()
+    lease = await leases.acquire(KEY, asked.set, LONG)
+    async with worker("hold", folder, KEY, "polite") as claimant:
+        async with asyncio.timeout(LONG):
+            await asked.wait()
+        await claimant.kill()
+    forced, took, _ = await timed(leases, LONG)
+    await leases.release(lease)
+
+    assert forced
+    assert took < 0.3
+
+
+async def test_a_frozen_holder_is_passed_over(folder: Path, leases: SqliteLeases) -> None:
+    """A frozen process is waited for, and then passed over; when it wakes up it is told, and its release takes nothing away."""
+    async with worker("hold", folder, KEY, "polite") as holder:
+        await holding(holder)
+        holder.freeze()
+        forced, took, _ = await timed(leases, 0.3)
+        holder.thaw()
+
+        assert ["asked", "released"] == [await holder.line(), await holder.line()]
+    assert forced
+    assert 0.3 <= took < 1
+    assert await leases.held(KEY)
+
+
+async def test_sockets_of_dead_processes_are_removed(folder: Path) -> None:
+    """Who starts tidies up after those that were killed, and leaves the living alone."""
+    async with worker("hold", folder, KEY, "polite") as alive, worker("hold", folder, "other56789", "polite") as dead:
+        await holding(alive)
+        await holding(dead)
+        before = set(folder.glob("*.socket"))
+        await dead.kill()
+        leases = SqliteLeases(str(folder))
+        after = set(folder.glob("*.socket"))
+        await leases.acquire(KEY, lambda: None, LONG)
+
+        assert ["asked", "released"] == [await alive.line(), await alive.line()]
+        await leases.close()
+    assert (2, 2, 1) == (len(before), len(after), len(before & after))
+
+
+async def test_nothing_is_left_behind(folder: Path) -> None:
+    """Leases that are closed leave no socket."""
+    leases = SqliteLeases(str(folder))
+    await leases.release(await leases.acquire(KEY, lambda: None, LONG))
+    await leases.close()
+
+    assert [] == list(folder.glob("*.socket"))
+
+
+async def test_a_long_path(tmp_path: Path) -> None:
+    """A data folder may lie deeper than the 107 bytes that the address of a socket has room for."""
+    folder = tmp_path / ("hold" * 30) / ("fast" * 30)
+    leases = SqliteLeases(str(folder))
+    async with worker("hold", folder, KEY, "polite") as holder:
+        await holding(holder)
+        forced, took, _ = await timed(leases, LONG)
+    await leases.close()
+
+    assert not forced
+    assert took < 0.3

@@ -1,0 +1,100 @@
+"""
+What the bridges to blocking work promise.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+
+import pytest
+
+from storage.threads import Threads, unbroken
+
+
+class Trouble(Exception):
+    """What the work of a test fails with."""
+
+
+async def _fails() -> None:
+    raise Trouble
+
+
+async def test_unbroken_returns_and_raises() -> None:
+    """Without a cancellation, work returns and fails as if it were awaited directly."""
+    assert 4 == await unbroken(asyncio.sleep(0, 4))
+    with pytest.raises(Trouble):
+        await unbroken(_fails())
+
+
+@pytest.mark.parametrize("cancellations", [1, 3])
+@pytest.mark.parametrize("trouble", [None, Trouble()], ids=["work", "trouble"])
+async def test_unbroken_work_is_not_left_half_done(cancellations: int, trouble: Trouble | None) -> None:
+    """However often its caller is cancelled, work goes on to its end, and only then the caller is cancelled."""
+    go_on = asyncio.Event()
+    done: list[str] = []
+
+    async def work() -> None:
+        await go_on.wait()
+        done.append("whole")
+        if trouble is not None:
+            raise trouble
+
+    caller = asyncio.create_task(unbroken(work()))
+    for _ in range(cancellations):
+        await asyncio.sleep(0)
+        caller.cancel()
+    await asyncio.sleep(0)
+    was_early = caller.done()
+    go_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await caller
+
+    assert not was_early
+    assert ["whole"] == done
+
+
+async def test_cancelled_work_cancels_its_caller() -> None:
+    """Work that is cancelled itself ends its caller in the same way."""
+    work = asyncio.ensure_future(asyncio.sleep(60))
+    caller = asyncio.create_task(unbroken(work))
+    await asyncio.sleep(0)
+    work.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await caller
+
+
+async def test_calls_run_on_threads_of_their_own() -> None:
+    """A blocking call is made on a thread with the name of its owner, and its result or error comes back."""
+    threads = Threads("kelp", 2)
+
+    def fail() -> None:
+        raise Trouble
+
+    assert threading.current_thread() is not await threads.run(threading.current_thread)
+    assert (await threads.run(threading.current_thread)).name.startswith("kelp")
+    assert [3] == await threads.run(sorted, [3], reverse=True)
+    with pytest.raises(Trouble):
+        await threads.run(fail)
+    threads.close()
+
+
+async def test_close_waits_for_calls_under_way() -> None:
+    """Nobody's file is closed underneath a call: closing waits for it."""
+    threads = Threads("kelp", 1)
+    begun, go_on = threading.Event(), threading.Event()
+    done: list[str] = []
+
+    def work() -> None:
+        begun.set()
+        go_on.wait(10)
+        done.append("whole")
+
+    call = asyncio.create_task(threads.run(work))
+    while not begun.is_set():
+        await asyncio.sleep(0)
+    asyncio.get_running_loop().call_soon(go_on.set)
+    await asyncio.to_thread(threads.close)
+
+    assert ["whole"] == done
+    await call
