@@ -1,0 +1,119 @@
+"""
+What the rules refuse, in the words of uploads.  Protocols map these classes to status codes.
+
+UploadError
+├── UploadNotFound        no such upload, or somebody else's
+├── UploadGone
+│   ├── UploadCancelled
+│   ├── UploadExpired
+│   └── UploadInvalid     more content came than its length
+├── OffsetMismatch        the offset is not where the upload is
+├── LengthMismatch        lengths contradict each other
+├── LengthExceeded        more content than the length leaves room for
+├── TooLarge              more than this service accepts
+├── TypeMismatch          another media type than at creation
+├── ContentConflict       repeated bytes differ from the stored ones
+├── AlreadyComplete       nothing can be appended any more
+├── ContentRejected       every byte came, and the finish refused them
+├── IdempotencyConflict   the same idempotency key with another request
+├── Evicted               a newer request has the upload now
+├── OutOfSpace            no room is left; what came before is kept
+├── FinishFailed          every byte is safe, publishing them is to be tried again
+└── StoreFailed           a store does not answer, or lost what it promised
+"""
+
+from __future__ import annotations
+
+from storage.records import UploadRecord
+
+
+class UploadError(Exception):
+    """A rule refuses; *record* is the upload as it is, where there is one that the caller may see."""
+
+    def __init__(self, message: str, record: UploadRecord | None = None) -> None:
+        super().__init__(message)
+        self.record = record
+
+
+class UploadNotFound(UploadError):
+    """There is no such upload, or it is none of the caller's business."""
+
+
+class UploadGone(UploadError):
+    """There was such an upload."""
+
+
+class UploadCancelled(UploadGone):
+    """The client gave it up."""
+
+
+class UploadExpired(UploadGone):
+    """It was not finished in time."""
+
+
+class UploadInvalid(UploadGone):
+    """More content came than its length."""
+
+
+class OffsetMismatch(UploadError):
+    """The upload is at *record.offset*, not at *provided*."""
+
+    def __init__(self, record: UploadRecord, provided: int) -> None:
+        super().__init__(f"the upload is at offset {record.offset}, not at {provided}", record)
+        self.provided = provided
+
+
+class LengthMismatch(UploadError):
+    """*provided* contradicts what is known of the length."""
+
+    def __init__(self, message: str, record: UploadRecord | None, provided: int) -> None:
+        super().__init__(message, record)
+        self.provided = provided
+
+
+class LengthExceeded(UploadError):
+    """More content came, or was announced, than the length leaves room for."""
+
+
+class TooLarge(UploadError):
+    """The upload would be larger than *limit* bytes."""
+
+    def __init__(self, limit: int, record: UploadRecord | None = None) -> None:
+        super().__init__(f"uploads are limited to {limit} bytes", record)
+        self.limit = limit
+
+
+class TypeMismatch(UploadError):
+    """The request has another media type than the upload."""
+
+
+class ContentConflict(UploadError):
+    """Bytes that were sent again differ from the stored ones."""
+
+
+class AlreadyComplete(UploadError):
+    """The upload is complete; nothing can be appended."""
+
+
+class ContentRejected(UploadError):
+    """Every byte came, and the finish refused them."""
+
+
+class IdempotencyConflict(UploadError):
+    """The idempotency key belongs to a request that asked for something else."""
+
+
+class Evicted(UploadError):
+    """A newer request has the upload now; what came before that is kept."""
+
+
+class OutOfSpace(UploadError):
+    """There is no room for more bytes; those that were stored are kept."""
+
+
+class FinishFailed(UploadError):
+    """Every byte is durable, but publishing them did not work; any request will try it again."""
+
+
+class StoreFailed(UploadError):
+    """A store does not answer, or has lost what it promised."""

@@ -1,0 +1,41 @@
+"""
+File names as clients give them: kept for display, never used as a path.
+"""
+
+from __future__ import annotations
+
+import re
+
+MAX_BYTES = 255
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def has_control(name: str) -> bool:
+    """
+    Say whether *name* has characters that move a cursor or turn the direction of writing.
+    """
+    return _CONTROL.search(name) is not None
+
+
+def is_too_long(name: str) -> bool:
+    """
+    Say whether *name* has more than `MAX_BYTES` bytes in UTF-8.
+    """
+    return len(name.encode("utf-8", "surrogatepass")) > MAX_BYTES
+
+
+def basename(name: str) -> str | None:
+    """
+    Return the last segment of *name*, whichever system's separators it has; None if that leaves nothing.
+    """
+    last = re.split(r"[/\\]", name)[-1].strip()
+    return last if last not in ("", ".", "..") else None
+
+
+def display_name(name: str) -> str | None:
+    """
+    Return a file name that can be shown and offered for download, made of whatever a client sent.
+    """
+    clean = _CONTROL.sub("", name)
+    last = basename(clean)
+    return None if last is None else last.encode()[:MAX_BYTES].decode(errors="ignore")

@@ -1,0 +1,32 @@
+"""
+What content says of itself, by its first bytes.
+"""
+
+from __future__ import annotations
+
+# WHATWG MIME Sniffing Standard, section 6.1: image type pattern matching.
+SIGNATURES: dict[bytes, str] = {
+    b"\xff\xd8\xff": "image/jpeg",
+    b"\x89PNG\r\n\x1a\n": "image/png",
+    b"GIF87a": "image/gif",
+    b"GIF89a": "image/gif",
+}
+SNIFFED_BYTES = max(len(signature) for signature in SIGNATURES)
+
+# Names that real clients use for registered types.
+ALIASES: dict[str, str] = {"image/jpg": "image/jpeg", "image/pjpeg": "image/jpeg"}
+
+
+def canonical(content_type: str) -> str:
+    """
+    Return the registered type, in lower case and without parameters.
+    """
+    essence = content_type.partition(";")[0].strip().lower()
+    return ALIASES.get(essence, essence)
+
+
+def sniff(start: bytes) -> str | None:
+    """
+    Return the media type that content with these first bytes has; None when they tell nothing.
+    """
+    return next((kind for signature, kind in SIGNATURES.items() if start.startswith(signature)), None)

@@ -1,0 +1,76 @@
+"""
+What names promise.
+"""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.core.names import MAX_BYTES, basename, display_name, has_control, is_too_long
+
+everything = st.text(st.characters(codec=None, exclude_categories=[]))
+
+
+@pytest.mark.parametrize(
+    ("given_name", "shown"),
+    [
+        ("kelp.png", "kelp.png"),
+        ("  kelp.png ", "kelp.png"),
+        ("C:\\fakepath\\kelp.png", "kelp.png"),
+        ("../../etc/passwd", "passwd"),
+        ("a/b\\c", "c"),
+        ("kelp\r\nSet-Cookie: a=b", "kelpSet-Cookie: a=b"),
+        ("gnp\u202efdp.exe", "gnpfdp.exe"),
+        ("kelp\x00.png", "kelp.png"),
+        ("\ud800kelp", "kelp"),
+        ("\u6d77\u85fb.png", "\u6d77\u85fb.png"),
+        ("..\u202e", None),
+        ("", None),
+        (".", None),
+        ("..", None),
+        ("a/", None),
+        ("   ", None),
+    ],
+)
+def test_display_name(given_name: str, shown: str | None) -> None:
+    """A name is shown without its path and without characters that lie."""
+    assert shown == display_name(given_name)
+
+
+@given(everything)
+def test_any_name_can_be_shown(name: str) -> None:
+    """Whatever a client sends, the shown name is short, printable, no path, and shown the same the next time."""
+    shown = display_name(name)
+    if shown is not None:
+        assert not has_control(shown)
+        assert not is_too_long(shown)
+        assert not {"/", "\\"} & set(shown)
+        assert shown not in ("", ".", "..")
+        assert shown.strip() in (display_name(shown), "")
+
+
+@pytest.mark.parametrize(("character", "size"), [("k", 1), ("\u00e9", 2), ("\u6d77", 3), ("\U0001f41f", 4)])
+def test_long_names_end_at_a_character(character: str, size: int) -> None:
+    """A long name is cut to what file systems take, and never in the middle of a character."""
+    shown = display_name(character * 300)
+
+    assert character * (MAX_BYTES // size) == shown
+    assert is_too_long(character * 300)
+    assert not is_too_long(shown or "")
+
+
+@pytest.mark.parametrize("name", ["a\nb", "a\x7fb", "a\x85b", "a\u2028b", "a\u202eb", "a\u2066b", "\udfff"])
+def test_has_control(name: str) -> None:
+    """What moves a cursor, turns the direction of writing or is half a character is found."""
+    assert has_control(name)
+    assert not has_control("kelp \u6d77\u85fb.png")
+
+
+@given(everything)
+def test_basename_is_no_path(name: str) -> None:
+    """A last segment has no separator, and is not one of the names that lead elsewhere."""
+    last = basename(name)
+
+    assert last is None or (last not in ("", ".", "..") and not {"/", "\\"} & set(last))

@@ -1,0 +1,420 @@
+"""
+What the rules promise: a table of steps, and what is admitted, counted and refused.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.core import upload as rules
+from service.core.commands import Append, Completes, Create, GetOffset
+from service.core.errors import (
+    AlreadyComplete,
+    ContentRejected,
+    IdempotencyConflict,
+    LengthExceeded,
+    LengthMismatch,
+    OffsetMismatch,
+    TooLarge,
+    TypeMismatch,
+    UploadCancelled,
+    UploadError,
+    UploadExpired,
+    UploadInvalid,
+)
+from service.core.limits import Limits
+from service.core.upload import Step
+from storage.keys import new_key
+from storage.ports import Receipt
+from storage.records import Parts, State, UploadRecord
+from tests.storage.backends import NOW, TENANT, new_upload
+
+AT_LENGTH, AT_END, LATER = Completes.AT_LENGTH, Completes.AT_END, Completes.LATER
+LIMITS = Limits(max_size=100, idle_expiry=10, final_expiry=50, finish_retry=5)
+
+# "-" is a step that cannot be.
+TABLE = """
+           append    fill      publish   reject    overrun   cancel    expire    claim
+open       open      received  -         -         invalid   cancelled expired   open
+received   -         -         complete  rejected  -         cancelled -         received
+complete   -         -         -         -         -         cancelled -         complete
+rejected   -         -         -         -         -         -         -         rejected
+invalid    -         -         -         -         -         -         -         invalid
+cancelled  -         -         -         -         -         -         -         cancelled
+expired    -         -         -         -         -         -         -         expired
+"""
+
+
+def test_the_table_of_steps() -> None:
+    """Every step that can be, and where it leads, stands in this table."""
+    rows = [[state.value, *(rules.TRANSITIONS.get((state, step), "-") for step in Step)] for state in State]
+    lines = [["", *(step.name.lower() for step in Step)], *rows]
+    drawn = "\n".join(
+        "".join(f"{cell:<11}" if at == 0 else f"{cell:<10}" for at, cell in enumerate(line)).rstrip() for line in lines
+    )
+
+    assert TABLE == f"\n{drawn}\n"
+
+
+@pytest.mark.parametrize("state", State)
+@pytest.mark.parametrize("happened", Step)
+def test_a_step_is_in_the_table_or_an_error(state: State, happened: Step) -> None:
+    """A step leads where the table says and changes nothing else; any other is an error of ours."""
+    record = new_upload(state=state, offset=3)
+    if (state, happened) in rules.TRANSITIONS:
+        assert dataclasses.replace(record, state=rules.TRANSITIONS[state, happened]) == rules.step(record, happened)
+    else:
+        with pytest.raises(KeyError):
+            rules.step(record, happened)
+
+
+def test_a_claim_begins_a_generation() -> None:
+    """Whoever passes a holder over changes the generation, and no other fact."""
+    record = new_upload(generation=3, offset=5)
+
+    assert dataclasses.replace(record, generation=4) == rules.claim(record)
+
+
+# Beginning
+
+
+def creation(**asked: Any) -> Create:  # noqa: ANN401  # every field has a type of its own
+    """Return the creation of an upload without content."""
+    return Create(**{"tenant": TENANT, "completes": AT_LENGTH, "length": None, "content_length": 0, **asked})
+
+
+def test_begin() -> None:
+    """A new upload is open at zero, has what it was announced with, and a time to live."""
+    key = new_key()
+    command = creation(length=7, name="kelp", content_type="image/png", verify_type=True, metadata="a b", idempotency_key="again")
+    record = rules.begin(command, key, LIMITS, NOW)
+    expected = new_upload(
+        key=key,
+        length=7,
+        name="kelp",
+        content_type="image/png",
+        verify_type=True,
+        metadata="a b",
+        idempotency_key="again",
+        expires_at=NOW + 10,
+    )
+
+    assert expected == record
+
+
+@pytest.mark.parametrize(
+    ("asked", "length"),
+    [
+        ({"length": None}, None),
+        ({"length": 0}, 0),
+        ({"length": 100}, 100),
+        ({"length": 5, "content_length": 5}, 5),
+        ({"length": 5, "content_length": None}, 5),
+        ({"completes": AT_END, "content_length": 5}, 5),
+        ({"completes": AT_END, "content_length": None}, None),
+        ({"completes": AT_END, "content_length": 0}, 0),
+        ({"completes": LATER, "content_length": 5}, None),
+        ({"completes": LATER, "content_length": 5, "length": 9}, 9),
+    ],
+)
+def test_begin_knows_the_length(asked: dict[str, Any], length: int | None) -> None:
+    """The length is what was announced; a request that completes the upload tells it by its content."""
+    assert length == rules.begin(creation(**asked), new_key(), LIMITS, NOW).length
+
+
+@pytest.mark.parametrize(
+    ("asked", "error"),
+    [
+        ({"length": 101}, TooLarge),
+        ({"content_length": 101}, TooLarge),
+        ({"completes": AT_END, "content_length": 101}, TooLarge),
+        ({"completes": LATER, "content_length": 101}, TooLarge),
+        ({"length": 5, "content_length": 6}, LengthExceeded),
+        ({"length": 5, "content_length": 6, "completes": AT_END}, LengthExceeded),
+        ({"length": 5, "content_length": 6, "completes": LATER}, LengthExceeded),
+        ({"length": 5, "content_length": 4, "completes": AT_END}, LengthMismatch),
+        ({"length": 5, "content_length": 0, "completes": AT_END}, LengthMismatch),
+    ],
+)
+def test_begin_refuses(asked: dict[str, Any], error: type[UploadError]) -> None:
+    """What contradicts itself or is too large is not created: there is no record to ask for."""
+    with pytest.raises(error) as caught:
+        rules.begin(creation(**asked), new_key(), LIMITS, NOW)
+
+    assert caught.value.record is None
+
+
+# Admitting
+
+
+@dataclass(frozen=True)
+class Case:
+    """What is asked of an upload, and the length, overlap and room that come of it, or the error."""
+
+    name: str
+    upload: dict[str, Any] = field(default_factory=dict)
+    asked: dict[str, Any] = field(default_factory=dict)
+    expected: tuple[int | None, int, int] | type[UploadError] = UploadError
+
+
+OPEN = {"offset": 4, "length": 10}
+DEFERRED = {"offset": 4, "length": None}
+COMPLETE = {"offset": 10, "length": 10, "state": State.COMPLETE}
+CASES = [
+    Case("all that is missing", OPEN, {"offset": 4, "content_length": 6}, (10, 0, 6)),
+    Case("a part of it", OPEN, {"offset": 4, "content_length": 1}, (10, 0, 6)),
+    Case("chunked", OPEN, {"offset": 4, "content_length": None}, (10, 0, 6)),
+    Case("nothing", OPEN, {"offset": 4, "content_length": 0}, (10, 0, 6)),
+    Case("too much", OPEN, {"offset": 4, "content_length": 7}, LengthExceeded),
+    Case("too far", OPEN, {"offset": 5, "content_length": 1}, OffsetMismatch),
+    Case("not far enough", OPEN, {"offset": 3, "content_length": 1}, OffsetMismatch),
+    Case("deferred", DEFERRED, {"offset": 4, "content_length": 5}, (None, 0, 96)),
+    Case("deferred, too large", DEFERRED, {"offset": 4, "content_length": 97}, TooLarge),
+    Case("the length is told", DEFERRED, {"offset": 4, "content_length": 1, "length": 9}, (9, 0, 5)),
+    Case("the length is told again", OPEN, {"offset": 4, "content_length": 1, "length": 10}, (10, 0, 6)),
+    Case("another length", OPEN, {"offset": 4, "content_length": 1, "length": 11}, LengthMismatch),
+    Case("less than there is", DEFERRED, {"offset": 4, "content_length": 0, "length": 3}, LengthMismatch),
+    Case("exactly what there is", DEFERRED, {"offset": 4, "content_length": 0, "length": 4}, (4, 0, 0)),
+    Case("a length that is too large", DEFERRED, {"offset": 4, "content_length": 1, "length": 101}, TooLarge),
+    Case("more than the told length", DEFERRED, {"offset": 4, "content_length": 6, "length": 9}, LengthExceeded),
+    Case("overlap", OPEN, {"offset": 1, "content_length": 9, "compares": True}, (10, 3, 6)),
+    Case("overlap only", OPEN, {"offset": 0, "content_length": 4, "compares": True}, (10, 4, 6)),
+    Case("overlap and too much", OPEN, {"offset": 0, "content_length": 11, "compares": True}, LengthExceeded),
+    Case("a gap", OPEN, {"offset": 5, "content_length": 1, "compares": True}, OffsetMismatch),
+    Case("the end", OPEN, {"offset": 4, "content_length": 6, "completes": AT_END}, (10, 0, 6)),
+    Case("the end, chunked", OPEN, {"offset": 4, "content_length": None, "completes": AT_END}, (10, 0, 6)),
+    Case("the end, too early", OPEN, {"offset": 4, "content_length": 5, "completes": AT_END}, LengthMismatch),
+    Case("the end, too late", OPEN, {"offset": 4, "content_length": 7, "completes": AT_END}, LengthExceeded),
+    Case("the end tells the length", DEFERRED, {"offset": 4, "content_length": 5, "completes": AT_END}, (9, 0, 5)),
+    Case("the end is too large", DEFERRED, {"offset": 4, "content_length": 97, "completes": AT_END}, TooLarge),
+    Case("the end without content", DEFERRED, {"offset": 4, "content_length": 0, "completes": AT_END}, (4, 0, 0)),
+    Case("a part, later more", OPEN, {"offset": 4, "content_length": 6, "completes": LATER}, (10, 0, 6)),
+    Case("complete, the last answer", COMPLETE, {"offset": 10, "content_length": 0}, (10, 0, 0)),
+    Case("complete, the last end", COMPLETE, {"offset": 10, "content_length": 0, "completes": AT_END}, (10, 0, 0)),
+    Case("complete, later more", COMPLETE, {"offset": 10, "content_length": 0, "completes": LATER}, AlreadyComplete),
+    Case("complete, one more", COMPLETE, {"offset": 10, "content_length": 1}, AlreadyComplete),
+    Case("complete, one more at the end", COMPLETE, {"offset": 10, "content_length": 1, "completes": AT_END}, AlreadyComplete),
+    Case("complete, somewhere else", COMPLETE, {"offset": 4, "content_length": 6}, OffsetMismatch),
+    Case("complete, the end somewhere else", COMPLETE, {"offset": 4, "content_length": 6, "completes": AT_END}, AlreadyComplete),
+    Case("complete, sent again", COMPLETE, {"offset": 0, "content_length": 10, "compares": True}, (10, 10, 0)),
+    Case("complete, sent again and more", COMPLETE, {"offset": 0, "content_length": 11, "compares": True}, AlreadyComplete),
+    Case("the same type", {**OPEN, "content_type": "image/png"}, {"offset": 4, "content_type": "Image/PNG; a=b"}, (10, 0, 6)),
+    Case("an alias of the type", {**OPEN, "content_type": "image/jpeg"}, {"offset": 4, "content_type": "image/jpg"}, (10, 0, 6)),
+    Case("another type", {**OPEN, "content_type": "image/png"}, {"offset": 4, "content_type": "image/gif"}, TypeMismatch),
+    Case("a type that was not asked for", OPEN, {"offset": 4, "content_type": "image/gif"}, (10, 0, 6)),
+    Case("cancelled", {**OPEN, "state": State.CANCELLED}, {"offset": 4}, UploadCancelled),
+    Case("expired", {**OPEN, "state": State.EXPIRED}, {"offset": 4}, UploadExpired),
+    Case("expired, not swept yet", {**OPEN, "expires_at": NOW}, {"offset": 4}, UploadExpired),
+    Case("about to expire", {**OPEN, "expires_at": NOW + 1}, {"offset": 4}, (10, 0, 6)),
+    Case("invalid", {**OPEN, "state": State.INVALID}, {"offset": 4}, UploadInvalid),
+    Case("rejected", {**COMPLETE, "state": State.REJECTED}, {"offset": 10}, ContentRejected),
+]
+
+
+def asking(record: UploadRecord, **asked: Any) -> Append:  # noqa: ANN401  # every field has a type of its own
+    """Return an append to *record*."""
+    return Append(**{"ref": record.ref, "offset": record.offset, "completes": AT_LENGTH, "content_length": 0, **asked})
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_admit(case: Case) -> None:
+    """Each case goes on as it says, or is refused with the upload as it is."""
+    record = new_upload(**case.upload)
+    command = asking(record, **case.asked)
+    if isinstance(case.expected, tuple):
+        admitted = rules.admit(record, command, LIMITS, NOW)
+
+        assert case.expected == (admitted.record.length, admitted.overlap, admitted.room)
+        assert (record, dataclasses.replace(record, length=admitted.record.length)) == (admitted.stored, admitted.record)
+    else:
+        with pytest.raises(case.expected) as caught:
+            rules.admit(record, command, LIMITS, NOW)
+
+        assert case.expected is type(caught.value)
+        assert record == caught.value.record
+
+
+offsets = st.integers(min_value=0, max_value=120)
+
+
+@given(
+    at=offsets,
+    length=st.none() | offsets,
+    offset=offsets,
+    told=st.none() | offsets,
+    content_length=st.none() | offsets,
+    completes=st.sampled_from(Completes),
+    compares=st.booleans(),
+)
+def test_what_is_admitted_fits(
+    at: int,
+    length: int | None,
+    offset: int,
+    told: int | None,
+    content_length: int | None,
+    completes: Completes,
+    compares: bool,
+) -> None:
+    """Whatever is asked: admitted content begins where the bytes that are there end, or before, and never ends beyond a bound."""
+    record = new_upload(offset=min(at, 100), length=None if length is None else max(min(at, 100), min(length, 100)))
+    command = asking(record, offset=offset, length=told, content_length=content_length, completes=completes, compares=compares)
+    try:
+        admitted = rules.admit(record, command, LIMITS, NOW)
+    except UploadError as refused:
+        assert record == refused.record  # noqa: PT017  # both outcomes are right; each has its own promise
+        return
+
+    assert admitted.overlap >= 0
+    assert admitted.overlap == 0 or compares
+    assert record.offset == offset + admitted.overlap
+    assert record.offset <= record.offset + admitted.room <= LIMITS.max_size
+    assert content_length is None or content_length <= admitted.overlap + admitted.room
+    assert admitted.record.length in ({length, told, record.length} if completes is not AT_END else {admitted.record.length})
+    assert record.length in (None, admitted.record.length)
+
+
+# Going on
+
+
+@given(received=st.lists(st.integers(min_value=0, max_value=20), max_size=8), steps=st.floats(min_value=0, max_value=20))
+def test_offsets_only_grow(received: list[int], steps: float) -> None:
+    """The offset is the sum of what became durable; expiry slides with progress, and never beyond the final one."""
+    record, now = new_upload(expires_at=NOW + LIMITS.idle_expiry), NOW
+    for count in received:
+        now += steps
+        before, record = record, rules.advance(record, Receipt(received=count, parts=Parts(f"{count}")), LIMITS, now)
+
+        assert before.offset + count == record.offset
+        assert (before if count == 0 else min(now + 10, NOW + 50)) == (record if count == 0 else record.expires_at)
+        assert record.parts == (before.parts if count == 0 else f"{count}")
+    assert sum(received) == record.offset
+    assert State.OPEN == record.state
+
+
+@pytest.mark.parametrize(
+    ("completes", "ended", "offset", "length", "expected"),
+    [
+        (AT_LENGTH, True, 10, 10, True),
+        (AT_LENGTH, False, 10, 10, True),
+        (AT_LENGTH, True, 9, 10, False),
+        (AT_LENGTH, True, 10, None, False),
+        (AT_END, True, 10, 10, True),
+        (AT_END, True, 10, None, True),
+        (AT_END, False, 10, 10, False),
+        (AT_END, False, 9, 10, False),
+        (LATER, True, 10, 10, False),
+        (LATER, True, 10, None, False),
+    ],
+)
+def test_is_filled(completes: Completes, ended: bool, offset: int, length: int | None, expected: bool) -> None:
+    """Each dialect has its own rule for when all bytes are there."""
+    assert expected == rules.is_filled(new_upload(offset=offset, length=length), completes, ended=ended)
+
+
+@pytest.mark.parametrize("state", [state for state in State if state is not State.OPEN])
+@pytest.mark.parametrize("completes", Completes)
+def test_only_what_is_open_is_filled(state: State, completes: Completes) -> None:
+    """What was received, or is over, is not filled once more."""
+    assert not rules.is_filled(new_upload(state=state, offset=5, length=5), completes, ended=True)
+
+
+@pytest.mark.parametrize("offset", [0, 9, 11])
+def test_an_end_at_another_length(offset: int) -> None:
+    """Content that ends the upload anywhere but at its length contradicts it."""
+    record = new_upload(offset=offset, length=10)
+    with pytest.raises(LengthMismatch) as caught:
+        rules.is_filled(record, AT_END, ended=True)
+
+    assert (record, offset) == (caught.value.record, caught.value.provided)
+
+
+def test_fill() -> None:
+    """What was received has the length that it has, and is looked after by the sweeper."""
+    filled = rules.fill(new_upload(offset=7), LIMITS, NOW)
+
+    assert (State.RECEIVED, 7, NOW + 5) == (filled.state, filled.length, filled.expires_at)
+
+
+@pytest.mark.parametrize(
+    ("state", "last", "keeps_key", "is_due"),
+    [
+        (State.RECEIVED, Step.PUBLISH, True, False),
+        (State.RECEIVED, Step.REJECT, True, True),
+        (State.OPEN, Step.OVERRUN, False, True),
+        (State.OPEN, Step.CANCEL, False, True),
+        (State.COMPLETE, Step.CANCEL, False, True),
+        (State.OPEN, Step.EXPIRE, False, True),
+    ],
+)
+def test_end(state: State, last: Step, keeps_key: bool, is_due: bool) -> None:
+    """What has ended without being complete is due, for its content is to go; tombstones give their idempotency key up."""
+    ended = rules.end(new_upload(state=state, idempotency_key="again", expires_at=NOW - 1), last, NOW)
+
+    assert (keeps_key, NOW if is_due else None) == (ended.idempotency_key is not None, ended.expires_at)
+
+
+@pytest.mark.parametrize("state", State)
+@pytest.mark.parametrize(("expires_at", "is_late"), [(None, False), (NOW - 1, True), (NOW, True), (NOW + 1, False)])
+def test_expired(state: State, expires_at: float | None, is_late: bool) -> None:
+    """Only what is not finished expires, at its time and not before."""
+    expected = is_late and state is State.OPEN
+
+    assert expected == rules.expired(new_upload(state=state, expires_at=expires_at), NOW)
+
+
+# Refusing
+
+
+@pytest.mark.parametrize("state", State)
+@pytest.mark.parametrize("completes", Completes)
+def test_invalidates(state: State, completes: Completes) -> None:
+    """An overrun ends an open upload in the dialect whose specification says so."""
+    record = new_upload(state=state)
+    expected = state is State.OPEN and completes is not AT_LENGTH
+
+    assert expected == rules.invalidates(record, asking(record, completes=completes))
+
+
+@pytest.mark.parametrize(
+    ("facts", "error"),
+    [
+        ({"length": 5}, LengthExceeded),
+        ({"length": None}, TooLarge),
+        ({"length": 5, "state": State.COMPLETE}, AlreadyComplete),
+    ],
+)
+def test_refuse_overrun(facts: dict[str, Any], error: type[UploadError]) -> None:
+    """Content that goes on is refused by what set the bound, with the upload as it was without it."""
+    stored = new_upload(**facts)
+    with pytest.raises(error) as caught:
+        rules.refuse_overrun(stored, dataclasses.replace(stored, offset=5), LIMITS)
+
+    assert stored == caught.value.record
+
+
+@pytest.mark.parametrize(("known", "asked", "is_refused"), [(5, 5, False), (5, None, False), (None, 5, False), (5, 6, True)])
+def test_refuse_other_length(known: int | None, asked: int | None, is_refused: bool) -> None:
+    """A question is refused when both lengths are known and differ."""
+    record = new_upload(length=known)
+    command = GetOffset(ref=record.ref, completes=AT_LENGTH, length=asked)
+    if is_refused:
+        with pytest.raises(LengthMismatch):
+            rules.refuse_other_length(record, command)
+    else:
+        rules.refuse_other_length(record, command)
+
+
+@pytest.mark.parametrize("field", ["length", "name", "content_type", "metadata"])
+def test_refuse_other_request(field: str) -> None:
+    """A repeated creation agrees with the first one in all that the client said."""
+    facts = {"length": 5, "name": "a", "content_type": "image/png", "metadata": "a b"}
+    existing = new_upload(**facts, offset=3, state=State.COMPLETE)
+    rules.refuse_other_request(existing, new_upload(**facts))
+    with pytest.raises(IdempotencyConflict):
+        rules.refuse_other_request(existing, new_upload(**{**facts, field: 6 if field == "length" else "other"}))

@@ -1,0 +1,240 @@
+"""
+Everything that `service.core.uploads` needs, over memory and over files, and stores that misbehave.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from service.core.commands import Append, Completes, Create, GetOffset, Outcome
+from service.core.limits import Limits
+from service.core.uploads import Uploads
+from storage.errors import NoSpace, StorageError, Unavailable
+from storage.keys import new_key
+from storage.local import Durability
+from storage.memory import MemoryByteStore, MemoryLeases, MemoryMetadataStore
+from storage.ports import ByteStore, Lease, Leases, MetadataStore, Receipt
+from storage.records import Key, Ref, State, Tenant, UploadRecord
+from storage.sqlite import SqliteMetadataStore
+from storage.sqlite_leases import SqliteLeases
+from tests.core.contents import FakeContent
+from tests.storage.backends import NOW, TENANT, content_of, local
+
+LIMITS = Limits(eviction_wait=5, finish_retry=60, idle_expiry=1000, final_expiry=5000, max_size=1_000_000)
+
+
+class Clock:
+    """The time of a test."""
+
+    def __init__(self) -> None:
+        self.now = NOW
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class FaultyByteStore:
+    """
+    A byte store that is told which of its verbs fail, how often and how, and that can hold appends up.
+    """
+
+    def __init__(self, inner: ByteStore) -> None:
+        self._inner = inner
+        self._faults: dict[str, list[StorageError]] = {}
+        self.room: int | None = None
+        """Bytes that still fit; None for no bound."""
+        self.before_append = asyncio.Event()
+        """Not set: appends wait before they begin, and say so by *waiting*."""
+        self.before_append.set()
+        self.waiting = asyncio.Event()
+
+    def fail(self, verb: str, *, times: int = 1, error: StorageError | None = None) -> None:
+        """Let the next calls of *verb* fail."""
+        self._faults[verb] = [error or Unavailable(f"{verb} is out of order")] * times
+
+    def _try(self, verb: str) -> None:
+        faults = self._faults.get(verb)
+        if faults:
+            raise faults.pop()
+
+    async def append(self, record: UploadRecord, content: AsyncIterator[memoryview]) -> Receipt:
+        self._try("append")
+        if not self.before_append.is_set():
+            self.waiting.set()
+            await self.before_append.wait()
+        if self.room is None:
+            return await self._inner.append(record, content)
+        receipt = await self._inner.append(record, _at_most(content, self.room))
+        self.room -= receipt.received
+        if not self.room:
+            raise NoSpace("no room is left", receipt)
+        return receipt
+
+    async def complete(self, record: UploadRecord) -> None:
+        self._try("complete")
+        await self._inner.complete(record)
+
+    def read(self, record: UploadRecord, start: int, stop: int) -> AsyncIterator[memoryview]:
+        self._try("read")
+        return self._inner.read(record, start, stop)
+
+    async def delete(self, record: UploadRecord) -> None:
+        self._try("delete")
+        await self._inner.delete(record)
+
+    async def ping(self) -> None:
+        await self._inner.ping()
+
+    async def close(self) -> None:
+        await self._inner.close()
+
+
+class FrozenLeases:
+    """
+    The leases of a process that was frozen: nobody in it hears that a newcomer came.
+    """
+
+    def __init__(self, inner: Leases) -> None:
+        self._inner = inner
+
+    async def acquire(self, key: Key, evicted: Callable[[], object], wait: float) -> Lease:
+        return await self._inner.acquire(key, lambda: None, wait)
+
+    async def release(self, lease: Lease, *, fenced: bool = True) -> None:
+        await self._inner.release(lease, fenced=fenced)
+
+    async def held(self, key: Key) -> bool:
+        return await self._inner.held(key)
+
+    async def ping(self) -> None:
+        await self._inner.ping()
+
+    async def close(self) -> None:
+        await self._inner.close()
+
+
+async def _at_most(content: AsyncIterator[memoryview], room: int) -> AsyncIterator[memoryview]:
+    async for block in content:
+        yield block[:room]
+        room -= min(len(block), room)
+        if not room:
+            return
+
+
+@dataclass(slots=True, kw_only=True)
+class World:
+    """One set of stores, and the commands of the tests."""
+
+    content: FaultyByteStore
+    metadata: MetadataStore
+    leases: Leases
+    clock: Clock = field(default_factory=Clock)
+
+    def uploads(self, limits: Limits = LIMITS, keys: Callable[[], Key] = new_key) -> Uploads:
+        """Return the verbs over these stores."""
+        return Uploads(self.content, self.metadata, self.leases, limits, clock=self.clock, keys=keys)
+
+    def frozen(self) -> World:
+        """Return the same world, as a process that was stopped in the middle of its next append sees it."""
+        return replace(self, leases=FrozenLeases(self.leases))
+
+    async def create(
+        self,
+        content: FakeContent,
+        completes: Completes = Completes.AT_LENGTH,
+        length: int | None = None,
+        *,
+        tenant: Tenant = TENANT,
+        name: str | None = None,
+        content_type: str | None = None,
+        verify_type: bool = False,
+        idempotency_key: str | None = None,
+    ) -> Outcome:
+        """Create an upload with *content*."""
+        command = Create(
+            tenant=tenant,
+            completes=completes,
+            length=length,
+            content_length=content.length,
+            name=name,
+            content_type=content_type,
+            verify_type=verify_type,
+            idempotency_key=idempotency_key,
+        )
+        return await self.uploads().create(command, content)
+
+    async def empty(self, completes: Completes = Completes.AT_LENGTH, length: int | None = None) -> UploadRecord:
+        """Create an upload that nothing came for yet, and whose content may still come."""
+        begins = Completes.LATER if completes is Completes.AT_END else completes
+        return (await self.create(FakeContent(), begins, length)).record
+
+    async def append(
+        self,
+        record: UploadRecord,
+        content: FakeContent,
+        completes: Completes = Completes.AT_LENGTH,
+        *,
+        offset: int | None = None,
+        length: int | None = None,
+        compares: bool = False,
+        limits: Limits = LIMITS,
+    ) -> Outcome:
+        """Append *content* at *offset*, or else where *record* is."""
+        command = Append(
+            ref=record.ref,
+            offset=record.offset if offset is None else offset,
+            completes=completes,
+            content_length=content.length,
+            length=length,
+            compares=compares,
+        )
+        return await self.uploads(limits).append(command, content)
+
+    async def offset(
+        self, record: UploadRecord, completes: Completes = Completes.AT_LENGTH, limits: Limits = LIMITS
+    ) -> UploadRecord:
+        """Ask how far an upload is."""
+        return (await self.uploads(limits).offset(GetOffset(ref=record.ref, completes=completes))).record
+
+    async def stored(self, record: UploadRecord) -> UploadRecord:
+        """Return the newest facts, whatever they are."""
+        return await self.metadata.get(record.ref)
+
+    async def facts(self, record: UploadRecord) -> tuple[State, int]:
+        """Return state and offset, as they are stored."""
+        found = await self.stored(record)
+        return found.state, found.offset
+
+    async def bytes_of(self, record: UploadRecord) -> bytes:
+        """Return the content up to the recorded offset."""
+        return await content_of(self.content, await self.stored(record))
+
+    async def close(self) -> None:
+        """Close the stores."""
+        for store in (self.content, self.metadata, self.leases):
+            await store.close()
+
+
+def memory_world(_folder: Path) -> World:
+    """Return a world that forgets everything."""
+    return World(content=FaultyByteStore(MemoryByteStore()), metadata=MemoryMetadataStore(), leases=MemoryLeases())
+
+
+def file_world(folder: Path) -> World:
+    """Return a world of local files and SQLite."""
+    return World(
+        content=FaultyByteStore(local(Durability.NONE, folder)),
+        metadata=SqliteMetadataStore(str(folder / "holdfast.sqlite"), Durability.NONE),
+        leases=SqliteLeases(str(folder / "leases")),
+    )
+
+
+WORLDS: dict[str, Callable[[Path], World]] = {"memory": memory_world, "files": file_world}
+
+
+def ref_of(record: UploadRecord, tenant: Tenant) -> Ref:
+    """Return how *tenant* would ask for *record*."""
+    return Ref(tenant=tenant, key=record.key)
