@@ -1,0 +1,178 @@
+"""
+Which part of a completed attachment a GET or HEAD is answered with, and under which fields.
+
+RFC 9110, sections 13 (conditional requests) and 14 (range requests); RFC 6266 and RFC 8187 for the file name.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+from urllib.parse import quote
+
+from service.core.sniffing import canonical
+from service.protocols.fields import imf_fixdate, parse_integer
+from service.protocols.wire import Fields
+from storage.records import UploadRecord
+
+# RFC 9110, section 14.1.2: int-range = first-pos "-" [ last-pos ]; suffix-range = "-" suffix-length
+_RANGE = re.compile(r"bytes=[ \t]*(?:([0-9]+)-([0-9]*)|-([0-9]+))[ \t]*")
+# RFC 9110, section 8.8.3: entity-tag = [ weak ] opaque-tag
+_ENTITY_TAG = re.compile(r'(W/)?"[\x21\x23-\x7e]*"')
+
+# What a browser may show in place; all else is offered for download.  Nothing here can carry a script.
+INLINE = frozenset(
+    {
+        "application/ogg",
+        "audio/mpeg",
+        "audio/ogg",
+        "audio/wav",
+        "audio/webm",
+        "image/avif",
+        "image/bmp",
+        "image/gif",
+        "image/jpeg",
+        "image/png",
+        "image/webp",
+        "text/plain",
+        "video/mp4",
+        "video/ogg",
+        "video/webm",
+    }
+)
+NOT_MODIFIED = 304
+NOTHING = ("Content-Length", "0")
+DEFAULT_TYPE = "application/octet-stream"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """A response about a representation: its content is the bytes from *start* up to *stop*."""
+
+    status: int
+    fields: Fields
+    start: int = 0
+    stop: int = 0
+
+
+def select(record: UploadRecord, method: str, fields: Mapping[str, str]) -> Selection:
+    """
+    Return the answer to a GET or HEAD of a complete upload.
+    """
+    etag, modified, length = entity_tag(record), record.created_at, record.offset
+    validators: Fields = (
+        ("ETag", etag),
+        ("Last-Modified", imf_fixdate(modified)),
+        ("Accept-Ranges", "bytes"),
+        # The content of a key never changes, but who may see it can.
+        ("Cache-Control", "private, no-cache"),
+    )
+    status = _precondition(fields, etag, modified)
+    if status is not None:
+        # Section 8.6: a 304 could only tell the length of what it does not send.
+        return Selection(status=status, fields=validators if status == NOT_MODIFIED else (*validators, NOTHING))
+    described = (*validators, *_description(record))
+    # Section 14.2: "A server MUST ignore a Range header field received with a request method that is unrecognized or for which
+    # range handling is not defined. For this specification, GET is the only method for which range handling is defined."
+    wanted = fields.get("range") if method == "GET" and _if_range(fields, etag) else None
+    span = _parse_range(wanted, length) if wanted is not None else None
+    if span is None:
+        return Selection(status=200, fields=(*described, ("Content-Length", str(length))), stop=length)
+    start, stop = span
+    if start >= stop:
+        return Selection(status=416, fields=(*validators, ("Content-Range", f"bytes */{length}"), NOTHING))
+    content_range = ("Content-Range", f"bytes {start}-{stop - 1}/{length}")
+    partial = (*described, content_range, ("Content-Length", str(stop - start)))
+    return Selection(status=206, fields=partial, start=start, stop=stop)
+
+
+def entity_tag(record: UploadRecord) -> str:
+    """
+    Return a strong validator: a key is never used again, and its complete content never changes.
+    """
+    return f'"{record.key}-{record.offset:x}"'
+
+
+def _precondition(fields: Mapping[str, str], etag: str, modified: float) -> int | None:
+    """Return the status that section 13.2.2 prescribes, in its order of precedence; None to go on."""
+    if_match, if_none_match = fields.get("if-match"), fields.get("if-none-match")
+    if if_match is not None:
+        if not _lists(if_match, etag, weakly=False):
+            return 412
+    else:
+        unmodified_since = _date(fields.get("if-unmodified-since"))
+        if unmodified_since is not None and int(modified) > unmodified_since:
+            return 412
+    if if_none_match is not None:
+        return NOT_MODIFIED if _lists(if_none_match, etag, weakly=True) else None
+    modified_since = _date(fields.get("if-modified-since"))
+    if modified_since is not None and int(modified) <= modified_since:
+        return NOT_MODIFIED
+    return None
+
+
+def _if_range(fields: Mapping[str, str], etag: str) -> bool:
+    # Section 13.1.5: an entity tag has to match strongly.  Dates are answered with the whole: ours are not strong validators.
+    wanted = fields.get("if-range")
+    return wanted is None or wanted.strip() == etag
+
+
+def _lists(value: str, etag: str, *, weakly: bool) -> bool:
+    if value.strip() == "*":
+        return True
+    tags = [match.group() for match in _ENTITY_TAG.finditer(value)]
+    return etag in ([tag.removeprefix("W/") for tag in tags] if weakly else tags)
+
+
+def _date(value: str | None) -> float | None:
+    # Section 13.1.3: "A recipient MUST ignore the field if the received value is not a valid HTTP-date".
+    if value is None:
+        return None
+    try:
+        moment = parsedate_to_datetime(value)
+        # Section 5.6.7: all forms of a date are in UTC; one of them does not say so.
+        return (moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError):
+        return None
+
+
+def _parse_range(value: str, length: int) -> tuple[int, int] | None:
+    """Return the span of one range, empty where it cannot be satisfied; None for all that may be ignored."""
+    # Several ranges are answered with the whole, as section 14.2 allows: "A server MAY ignore the Range header field."
+    match = _RANGE.fullmatch(value)
+    if match is None or not length:
+        return None
+    first, last, suffix = (parse_integer(text) if text else None for text in match.groups())
+    if suffix is not None:
+        return max(length - suffix, 0), length if suffix else 0
+    if first is None or (last is not None and last < first):
+        return None
+    return first, min(length, length if last is None else last + 1)
+
+
+def _description(record: UploadRecord) -> Fields:
+    kind = record.content_type or DEFAULT_TYPE
+    return (
+        ("Content-Type", kind),
+        ("Content-Disposition", content_disposition(record.name, inline=canonical(kind) in INLINE)),
+        # User content must not become active content of this origin.
+        ("X-Content-Type-Options", "nosniff"),
+        ("Content-Security-Policy", "sandbox; default-src 'none'"),
+    )
+
+
+def content_disposition(name: str | None, *, inline: bool) -> str:
+    """
+    Return the field value that offers a file under *name*, for old clients in ASCII and for others in full.
+    """
+    disposition = "inline" if inline else "attachment"
+    if not name:
+        return disposition
+    # RFC 6266, appendix D: no percent signs and no backslashes in the quoted form, for user agents differ about them.
+    plain = re.sub(r'[^\x20-\x7e]|["\\%]', "_", name)
+    # RFC 8187, section 3.2.1: attr-char
+    extended = "" if plain == name else f"; filename*=UTF-8''{quote(name, safe='!#$&+-.^_`|~')}"
+    return f'{disposition}; filename="{plain}"{extended}'

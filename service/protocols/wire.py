@@ -1,0 +1,129 @@
+"""
+Requests and responses as heads, and what a dialect is.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from service.core.commands import Command, Outcome
+from service.core.errors import UploadError
+from storage.records import Key, Tenant
+
+Fields = tuple[tuple[str, str], ...]
+
+SECONDS = 1
+RETRY_AFTER = str(5 * SECONDS)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """
+    The head of a request.
+
+    *fields* has lower-case names; fields that came several times are joined with a comma (RFC 9110, section 5.2), so that a
+    repeated integer is not an integer any more.
+    """
+
+    method: str
+    path: str
+    query: str
+    fields: Mapping[str, str]
+    content_length: int | None
+    """0 without content; None when only its end will tell (chunked)."""
+    origin: str
+    """Scheme and authority as the client sees them; empty when they are not known."""
+    tenant: Tenant
+    now: float
+    key: Key | None = None
+    document: bytes = b""
+    """Content that belongs to the meaning of the request itself, where the dialect asked for it."""
+    limits: tuple[int, float] = (0, 0.0)
+    """Largest upload in bytes, longest idle time in seconds."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Response:
+    """The head of a response, and its content where that is short."""
+
+    status: int
+    fields: Fields = ()
+    content: bytes = b""
+
+
+class ProtocolError(Exception):
+    """
+    The request breaks the grammar or the rules of its dialect, whatever the state of the upload.
+    """
+
+    def __init__(self, status: int, code: str, message: str, fields: Fields = ()) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.fields = fields
+
+
+def method_not_allowed(request: Request, *, collection: str, entry: str) -> ProtocolError:
+    """
+    Return the refusal of a method, with those that the target has (RFC 9110, section 15.5.6).
+    """
+    allow = collection if request.key is None else entry
+    return ProtocolError(405, "method_not_allowed", f"{request.method} means nothing here", (("Allow", allow),))
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """How a dialect answers one class of errors."""
+
+    status: int
+    code: str
+    fields: Fields = ()
+
+
+class Dialect(Protocol):
+    """
+    Translates one protocol: requests to commands, outcomes and errors to responses.  It neither waits nor remembers.
+    """
+
+    def document_limit(self, request: Request) -> int:
+        """
+        Return how many bytes of content belong to the meaning of *request*; 0 where content is for an upload.
+        """
+        ...
+
+    def receive(self, request: Request) -> Command | Response:
+        """
+        Return what *request* asks of the core, or the answer where nothing needs to be asked.
+
+        :raises ProtocolError: the request breaks the dialect's rules.
+        """
+        ...
+
+    def send(self, request: Request, command: Command, outcome: Outcome) -> Response:
+        """
+        Return the response that tells *outcome*.
+        """
+        ...
+
+    def reject(self, request: Request, error: ProtocolError | UploadError) -> Response:
+        """
+        Return the response that tells *error* in the dialect's own shape.
+        """
+        ...
+
+
+def to_json(value: Mapping[str, Any]) -> bytes:
+    """
+    Return *value* as JSON in UTF-8.
+    """
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+
+
+def refusal_of(table: Mapping[type[UploadError], Refusal], error: UploadError) -> Refusal:
+    """
+    Return the row of *table* for the nearest class of *error*.
+    """
+    return next(table[kind] for kind in type(error).__mro__ if kind in table)
