@@ -1,0 +1,69 @@
+"""
+What pages of other origins may send and see.
+"""
+
+from __future__ import annotations
+
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+
+DAY = 86_400  # seconds
+
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+REQUEST_FIELDS = (
+    "Authorization",
+    "Content-Disposition",
+    "Content-Range",
+    "Content-Type",
+    "Idempotency-Key",
+    "If-Match",
+    "If-None-Match",
+    "If-Range",
+    "Origin",
+    "Range",
+    "Tus-Resumable",
+    "Upload-Complete",
+    "Upload-Defer-Length",
+    "Upload-Draft-Interop-Version",
+    "Upload-Length",
+    "Upload-Metadata",
+    "Upload-Offset",
+    "X-HTTP-Method-Override",
+    "X-Request-ID",
+    "X-Requested-With",
+)
+RESPONSE_FIELDS = (
+    "Accept-Patch",
+    "Accept-Ranges",
+    "Content-Disposition",
+    "Content-Range",
+    "ETag",
+    "Location",
+    "Range",
+    "Retry-After",
+    "Tus-Extension",
+    "Tus-Max-Size",
+    "Tus-Resumable",
+    "Tus-Version",
+    "Upload-Complete",
+    "Upload-Defer-Length",
+    "Upload-Expires",
+    "Upload-Length",
+    "Upload-Limit",
+    "Upload-Metadata",
+    "Upload-Offset",
+)
+
+
+def cors(origins: str) -> Middleware:
+    """
+    Return the middleware for *origins*, with commas between; ``*`` for all.
+    """
+    return Middleware(
+        CORSMiddleware,
+        allow_origins=[origin.strip() for origin in origins.split(",") if origin.strip()],
+        allow_methods=METHODS,
+        allow_headers=REQUEST_FIELDS,
+        expose_headers=RESPONSE_FIELDS,
+        max_age=DAY,
+    )

@@ -1,0 +1,143 @@
+"""
+One exchange: receive the request, ask the core, send the response.  No rule lives here.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import time
+
+from starlette.types import Receive, Scope, Send
+
+from service.asgi.content import RequestContent
+from service.asgi.requests import Network, read_request, refuse_head
+from service.core.commands import Append, Cancel, Command, Create, GetOffset, Outcome
+from service.core.errors import UploadError, UploadNotFound
+from service.core.uploads import Uploads
+from service.protocols.wire import Dialect, Fields, ProtocolError, Request, Response
+from storage.keys import parse_key
+from storage.records import Tenant
+
+logger = logging.getLogger("holdfast")
+
+KiB = 1024
+SECONDS = 1.0
+# A client that is refused in the middle of sending gets this much grace to notice; then the connection is closed on it.
+DISCARD = 16 * 1024 * KiB
+# Content that is refused but hardly larger than its head is read, to keep the connection.
+SMALL = 64 * KiB
+DISCARD_WAIT = 2 * SECONDS
+
+NO_CONTENT = (204, 304)
+
+
+class Driver:
+    """
+    Leads requests of any dialect through the core.
+    """
+
+    def __init__(self, uploads: Uploads, *, trusted: tuple[Network, ...], idle_timeout: float) -> None:
+        self.uploads = uploads
+        self._trusted = trusted
+        self.idle_timeout = idle_timeout
+
+    def request(self, scope: Scope, *, tenant: Tenant, key: str | None) -> Request:
+        """
+        Return the head of a request; a *key* that cannot be one names nothing.
+        """
+        limits = self.uploads.limits
+        return read_request(
+            scope,
+            tenant=tenant,
+            key=None if key is None else parse_key(key),
+            trusted=self._trusted,
+            limits=(limits.max_size, limits.final_expiry),
+        )
+
+    async def exchange(
+        self, dialect: Dialect, request: Request, scope: Scope, receive: Receive, send: Send, *, keyed: bool
+    ) -> None:
+        """
+        Answer one request of *dialect*; *keyed* says whether its URL names an upload.
+        """
+        content = RequestContent(scope, receive, request.content_length, self.idle_timeout)
+        try:
+            response = await self._answer(dialect, request, scope, content, keyed=keyed)
+            logger.debug("%s %r %d", request.method, request.path, response.status)
+            await self._respond(request, response, content, send)
+        finally:
+            content.close()
+
+    async def _answer(
+        self, dialect: Dialect, request: Request, scope: Scope, content: RequestContent, *, keyed: bool
+    ) -> Response:
+        try:
+            refuse_head(scope)
+            if keyed and request.key is None:
+                raise UploadNotFound("there is no such upload")
+            limit = dialect.document_limit(request)
+            if limit:
+                request = dataclasses.replace(request, document=await _read_document(content, limit))
+            command = dialect.receive(request)
+            if isinstance(command, Response):
+                return command
+            outcome = await self._perform(command, content)
+            return dialect.send(dataclasses.replace(request, now=time.time()), command, outcome)
+        except (ProtocolError, UploadError) as error:
+            return dialect.reject(request, error)
+        except Exception:
+            logger.exception("%s %s failed", request.method, request.path)
+            return dialect.reject(request, ProtocolError(500, "internal_error", "something went wrong on our side"))
+
+    async def _perform(self, command: Command, content: RequestContent) -> Outcome:
+        match command:
+            case Create():
+                return await self.uploads.create(command, content)
+            case Append():
+                return await self.uploads.append(command, content)
+            case GetOffset():
+                return await self.uploads.offset(command)
+            case Cancel():
+                return await self.uploads.cancel(command)
+
+    async def _respond(self, request: Request, response: Response, content: RequestContent, send: Send) -> None:
+        headers = encode_fields(response.fields)
+        body = b"" if request.method == "HEAD" else response.content
+        if request.method != "HEAD" and response.status not in NO_CONTENT:
+            headers.append((b"content-length", b"%d" % len(body)))
+        may_discard = content.asked or "expect" not in request.fields
+        if not content.ended and content.stopped is None and may_discard and (content.length or DISCARD) < SMALL:
+            await content.discard(SMALL, DISCARD_WAIT)
+        unread = not content.ended
+        if unread:
+            # What follows on this connection would be taken for the next request.
+            headers.append((b"connection", b"close"))
+        await send({"type": "http.response.start", "status": response.status, "headers": headers})
+        if unread and may_discard:
+            # Closing on a client that still sends makes its system throw our answer away (RFC 9112, section 9.6).
+            await send({"type": "http.response.body", "body": body, "more_body": True})
+            await content.discard(DISCARD, DISCARD_WAIT)
+            body = b""
+        await send({"type": "http.response.body", "body": body, "more_body": False})
+
+
+def encode_fields(fields: Fields) -> list[tuple[bytes, bytes]]:
+    """
+    Return *fields* as ASGI wants them.
+    """
+    return [(name.lower().encode("latin-1"), value.encode("latin-1", "replace")) for name, value in fields]
+
+
+async def _read_document(content: RequestContent, limit: int) -> bytes:
+    """Return content that belongs to the request itself, whole."""
+    if content.length is not None and content.length > limit:
+        raise ProtocolError(413, "document_too_large", f"the document is limited to {limit} bytes")
+    document = b""
+    while not content.ended and content.stopped is None:
+        document += await content.read(limit + 1 - len(document))
+        if len(document) > limit:
+            raise ProtocolError(413, "document_too_large", f"the document is limited to {limit} bytes")
+    if not content.ended:
+        raise ProtocolError(408, "document_cut", "the document did not come whole")
+    return document

@@ -1,0 +1,122 @@
+"""
+What pages of other origins may send and see.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.protocols.attachments_requests import COMMUNITY_URL, ENTRY_URL
+from tests.protocols.service import COMPLETE, HALF_SENT, Serve, Service
+from tests.protocols.tus_requests import VERSION, creation
+
+PAGE = {"Origin": "https://page.example"}
+METHODS = ["POST", "HEAD", "PATCH", "OPTIONS", "GET", "DELETE", "PUT"]
+SENT = [
+    "Authorization",
+    "Content-Disposition",
+    "Content-Range",
+    "Content-Type",
+    "Idempotency-Key",
+    "If-None-Match",
+    "If-Range",
+    "Range",
+    "Tus-Resumable",
+    "Upload-Complete",
+    "Upload-Defer-Length",
+    "Upload-Draft-Interop-Version",
+    "Upload-Length",
+    "Upload-Metadata",
+    "Upload-Offset",
+    "X-HTTP-Method-Override",
+    "X-Request-ID",
+    "X-Requested-With",
+]
+SEEN = {
+    "accept-patch",
+    "content-range",
+    "etag",
+    "location",
+    "range",
+    "retry-after",
+    "tus-extension",
+    "tus-max-size",
+    "tus-resumable",
+    "tus-version",
+    "upload-complete",
+    "upload-defer-length",
+    "upload-expires",
+    "upload-length",
+    "upload-limit",
+    "upload-metadata",
+    "upload-offset",
+}
+
+
+def _preflight(method: str, *names: str) -> dict[str, str]:
+    asked = {"Access-Control-Request-Method": method}
+    return PAGE | asked | ({"Access-Control-Request-Headers": ", ".join(names).lower()} if names else {})
+
+
+@pytest.mark.parametrize("path", ["/files", "/files/0123456789", COMMUNITY_URL, ENTRY_URL])
+@pytest.mark.parametrize("method", METHODS)
+async def test_preflight_of_methods(service: Service, method: str, path: str) -> None:
+    """A page may use every method that a protocol has."""
+    response = await service.send("OPTIONS", path, _preflight(method))
+
+    assert response.status_code in (200, 204)
+    assert method in response.headers["Access-Control-Allow-Methods"]
+    assert response.headers["Access-Control-Allow-Origin"] == "*"
+
+
+@pytest.mark.parametrize("name", SENT)
+async def test_preflight_of_fields(service: Service, name: str) -> None:
+    """A page may send every field that a client of a protocol sends."""
+    response = await service.send("OPTIONS", "/files", _preflight("PATCH", name))
+
+    assert response.status_code in (200, 204)
+    assert name.lower() in response.headers["Access-Control-Allow-Headers"].lower()
+
+
+async def test_preflight_needs_no_version(service: Service) -> None:
+    """A preflight, which cannot have Tus-Resumable, is remembered for a day."""
+    response = await service.send("OPTIONS", "/files", _preflight("POST", *SENT))
+
+    assert (200, "86400") == (response.status_code, response.headers["Access-Control-Max-Age"])
+
+
+@pytest.mark.parametrize("method", ["HEAD", "PATCH", "GET", "POST"])
+async def test_fields_that_a_page_sees(service: Service, method: str) -> None:
+    """A page sees every field that a response of a protocol has, refusals included."""
+    key = await service.keep(COMPLETE if method == "GET" else HALF_SENT)
+    response = await service.send(method, "/files" if method == "POST" else f"/files/{key}", PAGE | VERSION)
+    seen = {name.strip().lower() for name in response.headers["Access-Control-Expose-Headers"].split(",")}
+
+    assert seen >= SEEN
+    assert response.headers["Access-Control-Allow-Origin"] == "*"
+
+
+async def test_other_origins(serve: Serve) -> None:
+    """Where origins are named, their pages are let in, others are not, and caches are told of the difference."""
+    service = await serve(cors_origins="https://page.example, https://other.example")
+    known = await service.send("POST", "/files", creation(20) | PAGE)
+    stranger = await service.send("POST", "/files", creation(20) | {"Origin": "https://evil.example"})
+    preflight = await service.send("OPTIONS", "/files", _preflight("POST") | {"Origin": "https://evil.example"})
+
+    assert known.headers["Access-Control-Allow-Origin"] == "https://page.example"
+    assert "Origin" in known.headers["Vary"]
+    assert (None, None) == tuple(r.headers.get("Access-Control-Allow-Origin") for r in (stranger, preflight))
+
+
+async def test_no_page(service: Service) -> None:
+    """A client that is no page is served as ever."""
+    response = await service.send("POST", "/files", creation(20))
+
+    assert (201, None) == (response.status_code, response.headers.get("Access-Control-Allow-Origin"))
+
+
+async def test_options_of_a_client(service: Service) -> None:
+    """OPTIONS that is no preflight is the protocol's own, though a page sends it."""
+    response = await service.send("OPTIONS", "/files", PAGE)
+
+    assert (204, "1.0.0") == (response.status_code, response.headers["Tus-Version"])
