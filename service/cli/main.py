@@ -1,0 +1,88 @@
+"""
+The command ``holdfast``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from typing import Annotated
+
+import typer
+from pydantic import ValidationError
+
+from service.app import Stores, open_stores
+from service.server.run import bind, run
+from service.settings import Settings, SettingsError
+from storage.errors import StorageError
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Holdfast, a resumable upload service.")
+
+
+@app.callback()
+def _commands() -> None:
+    """Keep ``serve`` a command of its own while it is the only one."""
+
+
+@app.command()
+def serve(
+    host: Annotated[str | None, typer.Option(help="Address to listen on (HOLDFAST_HOST).")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on (HOLDFAST_PORT).")] = None,
+) -> None:
+    """
+    Serve until SIGTERM.  Every setting is an environment variable; see README.md.
+    """
+    settings = _settings(host, port)
+    for name in sorted(set(os.environ) - {f"HOLDFAST_{name.upper()}" for name in Settings.model_fields}):
+        if name.startswith("HOLDFAST_"):
+            typer.echo(f"holdfast: {name} is not a setting; it is ignored", err=True)
+    logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("uvicorn").setLevel("WARNING")
+    try:
+        # Opened once before anybody is told that the service is here: a folder that cannot be written is found now.
+        asyncio.run(_close(open_stores(settings)))
+        listening = bind(settings)
+    except (SettingsError, StorageError) as error:
+        typer.echo(f"holdfast: {error}", err=True)
+        raise typer.Exit(2) from error
+    typer.echo(_welcome(settings, listening.getsockname()[1]))
+    run(settings, listening)
+
+
+def _settings(host: str | None, port: int | None) -> Settings:
+    given = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
+    try:
+        return Settings(**given)  # type: ignore[arg-type]  # pydantic checks the values
+    except ValidationError as error:
+        for problem in error.errors():
+            name = "_".join(["HOLDFAST", *(str(part).upper() for part in problem["loc"])]) if problem["loc"] else "settings"
+            typer.echo(f"holdfast: {name}: {problem['msg'].removeprefix('Value error, ')}", err=True)
+        raise typer.Exit(2) from error
+
+
+async def _close(stores: Stores) -> None:
+    for store in stores.all():
+        await store.close()
+
+
+def _welcome(settings: Settings, port: int) -> str:
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    url = f"http://{host}:{port}"
+    processes = "1 process" if settings.workers == 1 else f"{settings.workers} processes"
+    return f"""\
+Holdfast serves {url}/files  (data in {os.path.abspath(settings.data_dir)}, {processes})
+
+Upload something with tus, and fetch it again:
+
+  location=$(printf 'Hello, Holdfast!\\n' | curl -sS -D - -o /dev/null {url}/files \\
+    -H 'Tus-Resumable: 1.0.0' -H 'Upload-Length: 17' -H 'Content-Type: application/offset+octet-stream' \\
+    --data-binary @- | tr -d '\\r' | sed -n 's/^location: //p'); curl -sS "$location"
+"""
+
+
+def main() -> None:
+    """
+    Run the command line.
+    """
+    app()

@@ -1,0 +1,199 @@
+"""
+Uvicorn's HTTP protocol, with a door: what ASGI has no message for.
+
+Theory of operation
+-------------------
+
+Uvicorn's httptools protocol keeps one request-response cycle per request and fills its body as data arrives.  Three things that a
+service for interrupted uploads needs cannot be said in ASGI, so each request finds a `Door` in ``scope["extensions"]``:
+
+* When a connection breaks, uvicorn delivers ``http.disconnect`` and drops up to 64 KiB that were received already.  Every
+  received byte is kept: `Door.remains` returns them.
+* When the server shuts down, uvicorn waits until requests end by themselves.  `Door.on_shutdown` lets content end at once; what
+  is durable is acknowledged, and the client resumes elsewhere.
+
+And some things are mended here, because only here they can be:
+
+* Whatever is not content (heads, trailers, chunk extensions) has a bound, and a head has a deadline.
+* A server that does not upgrade ignores ``Upgrade`` (RFC 9110, section 7.8).  The parser cannot: it takes such a request for one
+  without content, and its content for the next request.  So the head is parsed again without the field.
+* Trailers stay out of the head (RFC 9110, section 6.5.1); a client that has sent its whole request may close its side and still
+  gets its answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, cast
+
+import httptools
+from uvicorn.config import Config
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.server import ServerState
+
+from service.asgi.content import EXTENSION
+
+KiB = 1024
+# Twice what the loop reads at once, and above the application's own bound, so that a head that is merely too large for that gets
+# a proper answer.
+MAX_OUTSIDE = 512 * KiB
+HEAD_TIMEOUT = 30.0  # seconds
+
+
+class ServerConfig(Config):
+    """
+    Uvicorn's configuration, and how long a head may take (seconds).
+    """
+
+    head_timeout: float = HEAD_TIMEOUT
+
+
+class Door:
+    """
+    `service.asgi.content.Door` of one request.
+    """
+
+    __slots__ = ("_cycle", "on_shutdown")
+
+    def __init__(self, cycle: RequestResponseCycle) -> None:
+        self._cycle = cycle
+        self.on_shutdown: Callable[[], None] | None = None
+
+    def remains(self) -> tuple[bytes, bool]:
+        """
+        Return what was received but not delivered, and whether that is the end of the content.
+        """
+        body = bytes(self._cycle.body)
+        self._cycle.body = bytearray()
+        return body, not self._cycle.more_body
+
+    def abort(self) -> None:
+        """
+        Close the connection in the middle of a response.
+        """
+        self._cycle.disconnected = True  # uvicorn need not warn of a response without its end
+        self._cycle.transport.abort()
+
+
+class Protocol(HttpToolsProtocol):
+    """
+    Uvicorn's protocol for one connection.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self._door: Door | None = None
+        self._cycles: list[RequestResponseCycle] = []
+        self._outside = 0
+        """Bytes since content, or the end of a head, was last seen."""
+        self._head_timeout = config.head_timeout if isinstance(config, ServerConfig) else HEAD_TIMEOUT
+        self._head_timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
+        super().connection_made(transport)
+        self._await_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_waiting()
+        # Uvicorn tells only the newest request of a pipeline; the one that is being answered has to know.
+        self.pipeline.clear()
+        for cycle in self._cycles:
+            cycle.disconnected = cycle.disconnected or not cycle.response_complete
+            cycle.message_event.set()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        self._outside += len(data)
+        if self._outside > MAX_OUTSIDE:
+            self._refuse("The head of the request is too large.")
+            return
+        self._unset_keepalive_if_required()
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            self._ignore_upgrade(data[upgrade.args[0] :])
+        except httptools.HttpParserError:
+            self._refuse("Invalid HTTP request received.")
+
+    def eof_received(self) -> bool:  # type: ignore[override]  # asyncio takes a truth value, uvicorn never has one
+        """
+        Keep the connection for an answer that is under way, if its request is whole.
+        """
+        cycle = cast("RequestResponseCycle | None", self.cycle)
+        if cycle is None or cycle.response_complete or cycle.more_body:
+            return False
+        cycle.keep_alive = False
+        return True
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._await_head()
+
+    def on_headers_complete(self) -> None:
+        if self.parser.should_upgrade():
+            return  # data_received will be told
+        self._stop_waiting()
+        super().on_headers_complete()
+        self._outside = 0
+        self._cycles = [cycle for cycle in self._cycles if not cycle.response_complete] + [self.cycle]
+        self._door = Door(self.cycle)
+        scope = cast("dict[str, Any]", self.scope)
+        scope.setdefault("extensions", {})[EXTENSION] = self._door
+        self.headers = []  # trailers go here, and nowhere else
+
+    def on_body(self, body: bytes) -> None:
+        self._outside = 0
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        if not self.parser.should_upgrade():
+            super().on_message_complete()
+
+    def shutdown(self) -> None:
+        """
+        Let a request that is under way end soon, and close after it.
+        """
+        super().shutdown()
+        if self._door is not None and self._door.on_shutdown is not None:
+            self._door.on_shutdown()
+
+    def _ignore_upgrade(self, rest: bytes) -> None:
+        method = self.parser.get_method()
+        if method == b"CONNECT":
+            self._refuse("This is not a proxy.")
+            return
+        version = self.parser.get_http_version().encode()
+        fields = [name + b": " + value + b"\r\n" for name, value in self.headers if name != b"upgrade"]
+        head = b"".join([method, b" ", self.url, b" HTTP/", version, b"\r\n", *fields, b"\r\n"])
+        self.parser = httptools.HttpRequestParser(self)
+        self._outside = 0
+        self.data_received(head + rest)
+
+    def _refuse(self, message: str) -> None:
+        """Answer what is not a request, and close; but do not speak into the answer to the request before it."""
+        cycle = cast("RequestResponseCycle | None", self.cycle)
+        if self.transport.is_closing():
+            return
+        if cycle is None or cycle.response_complete:
+            self.send_400_response(message)
+        elif cycle.more_body:
+            self.transport.abort()  # its content is broken; what came of it is kept
+        else:
+            cycle.keep_alive = False
+            self.transport.pause_reading()
+
+    def _await_head(self) -> None:
+        if self._head_timer is None:
+            self._head_timer = self.loop.call_later(self._head_timeout, self.transport.abort)
+
+    def _stop_waiting(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None

@@ -1,0 +1,113 @@
+"""
+Runs the application under uvicorn, in one process or several.
+"""
+
+from __future__ import annotations
+
+import errno
+import multiprocessing
+import multiprocessing.process
+import os
+import resource
+import signal
+import socket
+import threading
+from types import FrameType
+
+import uvicorn
+from starlette.applications import Starlette
+from uvicorn.supervisors import Multiprocess
+
+from service.app import application as create_app_from_environment
+from service.server.http import HEAD_TIMEOUT, ServerConfig
+from service.settings import Settings, SettingsError
+
+BACKLOG = 2048
+# A request has a connection and a file; what comes beyond that is answered 503 before it takes the last descriptor.
+DESCRIPTORS_EACH = 2
+SPARE_DESCRIPTORS = 64
+MAX_DESCRIPTORS = 1024 * 1024
+
+
+def application() -> Starlette:
+    """
+    Return the application of a process that serves; a worker ends with the process that started it.
+    """
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    return create_app_from_environment()
+
+
+def config(settings: Settings) -> uvicorn.Config:
+    """
+    Return uvicorn's configuration for *settings*.
+    """
+    configuration = ServerConfig(
+        "service.server.run:application",
+        factory=True,
+        http="service.server.http:Protocol",
+        ws="none",
+        loop="uvloop",
+        host=settings.host,
+        port=settings.port,
+        workers=settings.workers,
+        backlog=BACKLOG,
+        access_log=False,
+        log_config=None,
+        # The application believes the fields of proxies by itself, the host among them.
+        proxy_headers=False,
+        server_header=False,
+        timeout_graceful_shutdown=settings.shutdown_grace,
+        limit_concurrency=_raise_limit() // DESCRIPTORS_EACH,
+    )
+    configuration.head_timeout = min(HEAD_TIMEOUT, settings.idle_timeout)
+    return configuration
+
+
+def bind(settings: Settings) -> socket.socket:
+    """
+    Return the listening socket.
+
+    :raises SettingsError: the address is not to be had.
+    """
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    try:
+        listening = socket.create_server((settings.host, settings.port), family=family, backlog=BACKLOG)
+    except OSError as error:
+        why = "is in use by another process" if error.errno == errno.EADDRINUSE else f"cannot be listened on: {error.strerror}"
+        raise SettingsError(f"HOLDFAST_PORT={settings.port} of {settings.host} {why}") from error
+    listening.set_inheritable(True)
+    return listening
+
+
+def run(settings: Settings, listening: socket.socket) -> None:
+    """
+    Serve on *listening* until SIGTERM or SIGINT.
+    """
+    # Uvicorn shuts down by itself, then raises the signal again for whoever was there before.
+    signal.signal(signal.SIGTERM, _leave)
+    signal.signal(signal.SIGINT, _leave)
+    configuration = config(settings)
+    if settings.workers > 1:
+        Multiprocess(configuration, sockets=[listening]).run()
+    else:
+        uvicorn.Server(configuration).run(sockets=[listening])
+
+
+def _raise_limit() -> int:
+    """Return how many descriptors this process may open, as many as it is allowed to ask for."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    return min(most, MAX_DESCRIPTORS) - SPARE_DESCRIPTORS
+
+
+def _end_with(parent: multiprocessing.process.BaseProcess) -> None:
+    # Orphans would keep the port, and nobody would replace those that die.
+    parent.join()
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _leave(number: int, _frame: FrameType | None) -> None:
+    # A shell reports a program that Ctrl-C ended with 128 and the number of the signal.
+    raise SystemExit(0 if number == signal.SIGTERM else 128 + number)
