@@ -1,0 +1,45 @@
+"""
+What every test starts from: no settings in the environment, and a service in this process for those that want one.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from typing import Any
+
+import hypothesis
+import pytest
+
+from tests.protocols.service import Serve, Service
+
+pytest.register_assert_rewrite("tests.protocols.exchange", "tests.protocols.speakers")
+
+# Examples are not kept between runs, and a busy machine is no failure.
+hypothesis.settings.register_profile("holdfast", database=None, deadline=None)
+hypothesis.settings.load_profile("holdfast")
+
+
+@pytest.fixture(autouse=True)
+def _no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep the settings of whoever runs the tests out of them."""
+    for name in [name for name in os.environ if name.upper().startswith("HOLDFAST_")]:
+        monkeypatch.delenv(name)
+
+
+@pytest.fixture
+async def serve() -> AsyncIterator[Serve]:
+    """Return what starts a service with settings, stores or a client address of the test's own."""
+    async with AsyncExitStack() as stack:
+
+        async def start(**given: Any) -> Service:  # noqa: ANN401 - as Service
+            return await stack.enter_async_context(Service(**given))
+
+        yield start
+
+
+@pytest.fixture
+async def service(serve: Serve) -> Service:
+    """Return a service over memory stores, with the settings as they are by default."""
+    return await serve()

@@ -1,0 +1,59 @@
+"""
+What every end-to-end test needs: servers that are gone when it ends.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+
+from tests.e2e.servers import Server
+
+
+class Serve(Protocol):
+    """Starts a server; several may share a data directory."""
+
+    def __call__(self, data_dir: Path | None = None, **settings: object) -> Server: ...
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Iterator[Path]:
+    """
+    Return a folder that is empty again at once, and not after some runs of pytest: the files here are large.
+    """
+    path = tmp_path / "files"
+    path.mkdir()
+    yield path
+    shutil.rmtree(path)
+
+
+@pytest.fixture
+def make_server(folder: Path) -> Iterator[Callable[..., Server]]:
+    """
+    Return a function that makes servers without starting them; none of them may have stumbled when the test ends.
+    """
+    made: list[Server] = []
+
+    def make(data_dir: Path | None = None, **settings: object) -> Server:
+        server = Server(data_dir or folder / "data", **settings)
+        made.append(server)
+        return server
+
+    yield make
+    for server in made:
+        server.kill()
+    logs = [server.log() for server in made]
+
+    assert [] == [log for log in logs if "Traceback" in log]
+
+
+@pytest.fixture
+def serve(make_server: Callable[..., Server]) -> Serve:
+    """
+    Return a function that starts servers.
+    """
+    return lambda data_dir=None, **settings: make_server(data_dir, **settings).start()

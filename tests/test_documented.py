@@ -1,0 +1,93 @@
+"""
+README.md knows every setting, every error code and every folder.
+"""
+
+from __future__ import annotations
+
+import ast
+import enum
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from service.protocols import content_range, resumable, tus
+from service.settings import Settings
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+CODES = set(re.findall(r"`([a-z][a-z_-]+)`", README))
+
+DIALECTS = {"tus": tus.REFUSALS, "IETF draft": resumable.REFUSALS, "attachments API": content_range.REFUSALS}
+REFUSALS = [(name, refusal.status, refusal.code) for name, table in DIALECTS.items() for refusal in table.values()]
+# Not of this repository: what tools leave behind, and packages that scripts install.
+FOREIGN = {"__pycache__", "node_modules"}
+
+
+def _default(value: object) -> str:
+    if isinstance(value, enum.Enum):
+        return str(value.value)
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+
+
+def _protocol_errors() -> Iterator[tuple[str, str]]:
+    """Yield where a ProtocolError is made, and its code; what a format string fills in is a pattern."""
+    for path in sorted(ROOT.glob("service/**/*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "ProtocolError":
+                yield f"{path.relative_to(ROOT)}:{node.lineno}", _pattern(node.args[1])
+
+
+def _pattern(code: ast.expr) -> str:
+    """Return a regular expression for the values of *code*."""
+    match code:
+        case ast.Constant(value=str(text)):
+            return re.escape(text)
+        case ast.JoinedStr(values=parts):
+            return "".join(re.escape(str(part.value)) if isinstance(part, ast.Constant) else "[a-z_]+" for part in parts)
+    raise AssertionError(f"a code that is neither a text nor made of one: {ast.unparse(code)}")
+
+
+def _folders() -> Iterator[str]:
+    """Yield every folder that has a place on the map; `service` is there with each of its own."""
+    for top in ("service", "storage", "tests", "scripts", "deploy"):
+        for path in [ROOT / top, *sorted((ROOT / top).rglob("*"))][top == "service" :]:
+            parts = path.relative_to(ROOT).parts
+            if path.is_dir() and not FOREIGN & set(parts) and not any(part.startswith(".") for part in parts):
+                yield "/".join(parts)
+
+
+@pytest.mark.parametrize("name", list(Settings.model_fields))
+def test_settings(name: str) -> None:
+    """Every setting stands in the table, with its default and its meaning."""
+    field = Settings.model_fields[name]
+    default = _default(field.default)
+    row = f"| `HOLDFAST_{name.upper()}` | {f'`{default}`' if default else ''} | {field.description} |"
+
+    assert re.sub(r"\s+", " ", row) in re.sub(r"[ \t]+", " ", README)
+
+
+def test_no_other_settings() -> None:
+    """No setting stands in README.md that does not exist."""
+    named = set(re.findall(r"HOLDFAST_([A-Z0-9_]+)", README))
+
+    assert {name.upper() for name in Settings.model_fields} >= named
+
+
+@pytest.mark.parametrize(("dialect", "status", "code"), REFUSALS, ids=[f"{name}: {code}" for name, _, code in REFUSALS])
+def test_refusals(dialect: str, status: int, code: str) -> None:
+    """Every refusal of the rules stands in README.md, with its status."""
+    assert f"{status} `{code}`" in README, dialect
+
+
+@pytest.mark.parametrize(("where", "pattern"), list(_protocol_errors()))
+def test_protocol_errors(where: str, pattern: str) -> None:
+    """Every refusal of a grammar stands in README.md."""
+    assert any(re.fullmatch(pattern, code) for code in CODES), where
+
+
+@pytest.mark.parametrize("folder", list(_folders()))
+def test_folders(folder: str) -> None:
+    """Every folder stands on the map."""
+    assert f"`{folder}/`" in README

@@ -1,0 +1,73 @@
+"""
+What the house promises: floors that do not know what is above them, or what waits, and files that can be read at a sitting.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGES = ("service", "storage")
+MAX_LINES = 400
+
+WAITING = {"asyncio", "anyio", "starlette", "uvicorn", "uvloop", "httptools", "trio"}
+BACKENDS = {
+    "sqlite3",
+    "redis",
+    "boto3",
+    "botocore",
+    *(f"storage.{name}" for name in ("local", "memory", "sqlite", "sqlite_leases", "s3", "redis")),
+}
+
+LOAD = """
+import importlib, json, pkgutil, sys
+folder = importlib.import_module(sys.argv[1])
+names = [module.name for module in pkgutil.walk_packages(folder.__path__, folder.__name__ + ".")]
+for name in names:
+    importlib.import_module(name)
+print(json.dumps([names, sorted(sys.modules)]))
+"""
+
+
+def loaded_by(package: str) -> set[str]:
+    """Return the modules that a fresh interpreter has after importing every module of *package*."""
+    command = [sys.executable, "-c", LOAD, package]
+    said = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True, timeout=60).stdout
+    names, modules = json.loads(said)
+
+    assert names
+    assert set(names) <= set(modules)
+    return set(modules)
+
+
+@pytest.mark.parametrize(
+    ("package", "forbidden"), [("service.protocols", WAITING | BACKENDS), ("service.core", BACKENDS | WAITING - {"asyncio"})]
+)
+def test_a_floor_does_not_load_what_it_must_not_know(package: str, forbidden: set[str]) -> None:
+    """Protocols load nothing that waits, and the core loads no backend and no framework: not even through others."""
+    assert set() == forbidden & loaded_by(package)
+
+
+def sources() -> list[Path]:
+    """Return every module of the packages."""
+    return [path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))]
+
+
+def test_init_files_are_empty() -> None:
+    """Nothing happens when a package is imported."""
+    found = [path for path in sources() if path.name == "__init__.py"]
+
+    assert found
+    assert [] == [str(path.relative_to(ROOT)) for path in found if path.read_bytes()]
+
+
+def test_modules_are_short() -> None:
+    """No module is longer than can be read at a sitting."""
+    lengths = {str(path.relative_to(ROOT)): len(path.read_text().splitlines()) for path in sources()}
+
+    assert {} == {name: length for name, length in lengths.items() if length > MAX_LINES}

@@ -1,0 +1,173 @@
+"""
+Settings: what is read, and what is refused by name, so that nobody believes it protects or stores anything today.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from service.app import open_stores
+from service.settings import Settings, SettingsError, is_loopback
+from storage.errors import StorageError
+
+REFUSED = {
+    "accounts": {"AUTH": "jwt"},
+    "accounts, with a secret": {"AUTH": "jwt", "JWT_SECRET": "s"},
+    "a secret without accounts": {"JWT_SECRET": "s"},
+    "another kind of accounts": {"AUTH": "basic"},
+    "all addresses": {"HOST": "0.0.0.0"},
+    "all IPv6 addresses": {"HOST": "::"},
+    "no address, which is all": {"HOST": ""},
+    "an address of a network": {"HOST": "192.0.2.1"},
+    "a name that may be anywhere": {"HOST": "files.example"},
+    "a name that looks like localhost": {"HOST": "localhost.example"},
+    "S3": {"S3_ENDPOINT_URL": "http://127.0.0.1:9000"},
+    "a port that is none": {"PORT": "65536"},
+    "a negative port": {"PORT": "-1"},
+    "a port in words": {"PORT": "http"},
+    "no workers": {"WORKERS": "0"},
+    "too many workers": {"WORKERS": "257"},
+    "a durability that is none": {"DURABILITY": "some"},
+    "a hand-off that is none": {"HANDOFF": "maybe"},
+    "no size": {"MAX_SIZE": "0"},
+    "a size over structured fields": {"MAX_SIZE": "1000000000000000"},
+    "a size in words": {"MAX_SIZE": "1 GiB"},
+    "expiry at once": {"IDLE_EXPIRY": "0"},
+    "expiry in the past": {"FINAL_EXPIRY": "-1"},
+    "expiry that is no number": {"FINAL_EXPIRY": "nan"},
+    "expiry that never comes": {"FINAL_EXPIRY": "inf"},
+    "progress that is never too old": {"IDLE_EXPIRY": "inf"},
+    "expiry after the end of dates": {"FINAL_EXPIRY": "1e300"},
+    "no time to send": {"IDLE_TIMEOUT": "0"},
+    "negative grace": {"SHUTDOWN_GRACE": "-1"},
+    "a tenant that is no community": {"DEFAULT_TENANT": "acme"},
+    "a tenant with zeros before it": {"DEFAULT_TENANT": "01"},
+    "a negative tenant": {"DEFAULT_TENANT": "-1"},
+    "a tenant with a line break": {"DEFAULT_TENANT": "1\n"},
+    "proxies that are no networks": {"TRUSTED_PROXIES": "proxy.example"},
+    "one proxy that is no network": {"TRUSTED_PROXIES": "127.0.0.1,10.0.0.0/33"},
+    "a log level that is none": {"LOG_LEVEL": "loud"},
+}
+ACCEPTED = {
+    "nothing": {},
+    "another loopback address": {"HOST": "127.8.9.10"},
+    "loopback in IPv6": {"HOST": "::1"},
+    "localhost": {"HOST": "localhost"},
+    "a port that the system chooses": {"PORT": "0"},
+    "the last port": {"PORT": "65535"},
+    "many workers": {"WORKERS": "256"},
+    "the largest size": {"MAX_SIZE": "999999999999999"},
+    "a community": {"DEFAULT_TENANT": "999999999999999999"},
+    "no proxies": {"TRUSTED_PROXIES": ""},
+    "networks": {"TRUSTED_PROXIES": " 10.0.0.0/8 , 2001:db8::/32,192.0.2.7/24"},
+    "no origins": {"CORS_ORIGINS": ""},
+    "little durability": {"DURABILITY": "none"},
+}
+UNKNOWN_STORES = {
+    "Redis for records": {"METADATA_URL": "redis://127.0.0.1/0"},
+    "PostgreSQL for records": {"METADATA_URL": "postgresql://127.0.0.1/a"},
+    "no scheme for records": {"METADATA_URL": "records.sqlite"},
+    "nothing for records": {"METADATA_URL": ""},
+    "S3 for content": {"BYTES_URL": "s3://bucket"},
+    "no scheme for content": {"BYTES_URL": "/data"},
+    "nothing for content": {"BYTES_URL": ""},
+    "records in memory for several processes": {"METADATA_URL": "memory:", "WORKERS": "2"},
+    "content in memory for several processes": {"BYTES_URL": "memory:", "WORKERS": "2"},
+}
+
+
+@pytest.fixture(autouse=True)
+def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stand in a folder of the test's own, where the default data directory may be made."""
+    monkeypatch.chdir(tmp_path)
+
+
+def _set(monkeypatch: pytest.MonkeyPatch, values: dict[str, str]) -> None:
+    for name, value in values.items():
+        monkeypatch.setenv(f"HOLDFAST_{name}", value)
+
+
+@pytest.mark.parametrize("values", REFUSED.values(), ids=REFUSED.keys())
+def test_refused(monkeypatch: pytest.MonkeyPatch, values: dict[str, str]) -> None:
+    """What cannot be served with is refused before anything is served."""
+    _set(monkeypatch, values)
+    with pytest.raises(ValidationError):
+        Settings()
+
+
+@pytest.mark.parametrize("values", ACCEPTED.values(), ids=ACCEPTED.keys())
+def test_accepted(monkeypatch: pytest.MonkeyPatch, values: dict[str, str]) -> None:
+    """What can be served with is taken from the environment."""
+    _set(monkeypatch, values)
+    settings = Settings()
+
+    assert {name.lower(): value for name, value in values.items()} == {
+        name.lower(): str(getattr(settings, name.lower())) for name in values
+    }
+
+
+@pytest.mark.parametrize("values", UNKNOWN_STORES.values(), ids=UNKNOWN_STORES.keys())
+def test_unknown_stores(monkeypatch: pytest.MonkeyPatch, values: dict[str, str]) -> None:
+    """A store that this version does not have is refused, and the message names the setting."""
+    _set(monkeypatch, values)
+    with pytest.raises(SettingsError) as caught:
+        open_stores(Settings())
+
+    assert any(f"HOLDFAST_{name}" in str(caught.value) for name in values)
+    assert os.listdir() == []
+
+
+async def test_stores_of_the_defaults() -> None:
+    """Without settings, everything is kept in one folder."""
+    stores = open_stores(Settings())
+    for store in stores.all():
+        await store.ping()
+        await store.close()
+
+    assert os.listdir() == ["holdfast-data"]
+
+
+async def test_stores_elsewhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Records and content are kept where their URLs say."""
+    _set(monkeypatch, {"METADATA_URL": f"sqlite:{tmp_path}/records.sqlite", "BYTES_URL": f"file:{tmp_path}/content"})
+    for store in open_stores(Settings()).all():
+        await store.close()
+
+    assert {"content", "records.sqlite"} <= set(os.listdir())
+    assert "holdfast-data" not in os.listdir()
+
+
+def test_folder_that_cannot_be(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A data directory that cannot be made is an error that says so, at once."""
+    (tmp_path / "file").write_text("")
+    _set(monkeypatch, {"DATA_DIR": str(tmp_path / "file" / "data")})
+    with pytest.raises((OSError, StorageError)):
+        open_stores(Settings())
+
+
+def test_frozen() -> None:
+    """Settings do not change while a process runs."""
+    settings = Settings()
+    with pytest.raises(ValidationError):
+        settings.port = 1
+
+
+@pytest.mark.parametrize(
+    ("host", "loopback"),
+    [
+        ("127.0.0.1", True),
+        ("::1", True),
+        ("localhost", True),
+        ("0.0.0.0", False),
+        ("::", False),
+        ("", False),
+        ("10.0.0.1", False),
+    ],
+)
+def test_is_loopback(host: str, loopback: bool) -> None:
+    """Loopback is what nobody else reaches."""
+    assert loopback is is_loopback(host)
