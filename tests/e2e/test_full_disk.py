@@ -8,6 +8,7 @@ import os
 import resource
 import subprocess
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
@@ -20,8 +21,6 @@ from tests.e2e.wire import Answer, Wire
 
 KiB = 1024
 MiB = 1024 * KiB
-# Shorter content is not preallocated, so the disk gets full in the middle of it.
-SHORT = MiB - 1
 CAP_SYS_ADMIN = 1 << 21
 
 
@@ -130,15 +129,19 @@ def test_full_in_the_middle(disk: Disk, server: Server, dialect: str) -> None:
     """
     When the disk gets full in the middle of content, what was stored is kept, and the client hears how much that is.
     """
-    upload = Upload(DIALECTS[dialect], photo(dialect, SHORT))
+    upload = Upload(DIALECTS[dialect], photo(dialect, 12 * MiB))
     with Wire(server.port) as wire:
         upload.create(wire)
-        disk.fill(server, 600 * KiB)
-        answer = upload.append(wire, 0)
+        wire.send(upload.head(0, expect="100-continue"))
+        wire.answer(until=100)  # there was room when it began
+        disk.fill(server, 6 * MiB)
+        with suppress(ConnectionError):
+            wire.send(upload.content)
+        answer = wire.answer()
     print(f"{dialect}: {answer.status}, {answer.offset} of {upload.length} bytes kept")
 
     assert 507 == answer.status
-    assert 0 < answer.offset <= 600 * KiB
+    assert 0 < answer.offset <= 6 * MiB
     disk.free(server)
     assert _ends_well(server, upload, answer)
 
