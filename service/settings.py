@@ -30,7 +30,9 @@ class Settings(BaseSettings):
 
     host: str = Field(default="127.0.0.1", description="Address to listen on.")
     port: int = Field(default=8080, ge=0, le=65535, description="TCP port to listen on; 0 lets the system choose.")
-    data_dir: str = Field(default="holdfast-data", description="Directory of the embedded stores.")
+    data_dir: str = Field(
+        default="holdfast-data", description="Directory of the embedded stores; a relative path starts where the command runs."
+    )
     metadata_url: str = Field(
         default="sqlite:", description="Where records are kept: `sqlite:` (in the data directory), `sqlite:PATH` or `memory:`."
     )

@@ -240,10 +240,12 @@ def test_readme(server: Server, folder: Path) -> None:
     (folder / "README.md").write_bytes(b"a file\n" * 1000)
     outputs = []
     for example in _examples():
-        commands = example.replace("http://127.0.0.1:8080", server.url)
+        commands = f"api={server.url}; file=README.md\n" + example.replace("http://127.0.0.1:8080", server.url)
         done = subprocess.run(["sh", "-eu", "-c", commands], cwd=folder, capture_output=True, text=True, timeout=30, check=False)
         outputs.append((done.returncode, done.stdout, done.stderr))
 
-    assert [(0, ""), (0, "")] == [(code, errors) for code, _, errors in outputs]
-    assert outputs[0][1].endswith("equal\n")
-    assert '"offset":18' in outputs[1][1].replace(" ", "")
+    assert [(0, "")] * 3 == [(code, errors) for code, _, errors in outputs]
+    tus, ietf, attachments = (output.replace("\r", "") for _, output, _ in outputs)
+    assert tus.endswith("equal\n")
+    assert "\nupload-complete: ?1\n" in ietf
+    assert '"offset":18' in attachments.replace(" ", "")
