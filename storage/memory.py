@@ -101,15 +101,19 @@ class MemoryMetadataStore:
             raise PreconditionFailed(f"{old.key} is no longer at revision {old.revision}")
         self._records[new.key] = new
 
-    async def due(self, now: float, limit: int, after: float = 0.0) -> Sequence[UploadRecord]:
-        due = [record for record in self._records.values() if record.expires_at is not None and after < record.expires_at <= now]
-        return sorted(due, key=lambda record: record.expires_at or 0)[:limit]
+    async def due(self, now: float, limit: int, after: UploadRecord | None = None) -> Sequence[UploadRecord]:
+        due = [record for record in self._records.values() if record.expires_at is not None and record.expires_at <= now]
+        return sorted((record for record in due if after is None or _when_due(record) > _when_due(after)), key=_when_due)[:limit]
 
     async def ping(self) -> None:
         pass
 
     async def close(self) -> None:
         pass
+
+
+def _when_due(record: UploadRecord) -> tuple[float, Key]:
+    return record.expires_at or 0.0, record.key
 
 
 @dataclass(slots=True)

@@ -140,9 +140,11 @@ class MetadataStore(Protocol):
         """
         ...
 
-    async def due(self, now: float, limit: int, after: float = 0.0) -> Sequence[UploadRecord]:
+    async def due(self, now: float, limit: int, after: UploadRecord | None = None) -> Sequence[UploadRecord]:
         """
-        Return up to *limit* records with *expires_at* at or before *now* and later than *after*, the longest due first.
+        Return up to *limit* records with *expires_at* at or before *now*, the longest due first, by key where that is equal.
+
+        *after* is the last record of the page before: those up to it are left out, whatever became of it meanwhile.
 
         :raises Unavailable: the store does not answer.
         """

@@ -11,6 +11,7 @@ loses the last commits in a power cut but never the consistency of the file (sql
 from __future__ import annotations
 
 import fcntl
+import math
 import os
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
@@ -61,7 +62,10 @@ _REPLACE = (
     f"UPDATE uploads SET {', '.join(f'{field} = :{field}' for field in FIELDS)}"  # noqa: S608
     " WHERE key = :key AND tenant = :tenant AND revision = :revision - 1"
 )
-_DUE = f"SELECT {_COLUMNS} FROM uploads WHERE expires_at <= :now AND expires_at > :after ORDER BY expires_at LIMIT :limit"  # noqa: S608
+_DUE = (
+    f"SELECT {_COLUMNS} FROM uploads"  # noqa: S608
+    " WHERE expires_at <= :now AND (expires_at, key) > (:after, :after_key) ORDER BY expires_at, key LIMIT :limit"
+)
 
 ERRORS: dict[int, type[StorageError]] = {
     sqlite3.SQLITE_FULL: NoSpace,
@@ -176,9 +180,10 @@ class SqliteMetadataStore:
         synced = self._sync_completion and new.state is State.COMPLETE
         await self._database.call(lambda connection: _replace(connection, new.to_mapping(), synced=synced))
 
-    async def due(self, now: float, limit: int, after: float = 0.0) -> Sequence[UploadRecord]:
+    async def due(self, now: float, limit: int, after: UploadRecord | None = None) -> Sequence[UploadRecord]:
+        place = {"after": -math.inf, "after_key": ""} if after is None else {"after": after.expires_at, "after_key": after.key}
         rows = await self._database.call(
-            lambda connection: connection.execute(_DUE, {"now": now, "limit": limit, "after": after}).fetchall()
+            lambda connection: connection.execute(_DUE, {"now": now, "limit": limit, **place}).fetchall()
         )
         return [UploadRecord.from_mapping(dict(row)) for row in rows]
 

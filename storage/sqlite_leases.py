@@ -44,6 +44,7 @@ from storage.threads import unbroken
 
 MILLISECONDS = 0.001
 # A local datagram takes well under a millisecond; repeating it covers a full queue and a process that was just starting.
+# Whoever waits for less repeats it sooner, so that a busy holder is heard in time.
 REPEAT = 50 * MILLISECONDS
 MAX_DATAGRAM = 256  # bytes; names are 16 characters, serials are counters
 
@@ -148,7 +149,7 @@ class SqliteLeases:
         await self._database.close()
 
     async def _take(self, mine: _Claim, wait: float) -> None:
-        mine.epoch, before, behind = await self._database.call(partial(_swap, mine.key, f"{self._process}/{mine.serial}"))
+        mine.epoch, before, behind = await self._database.call(partial(_swap, mine.key, self._name(mine)))
         if before is None:
             return
         try:
@@ -160,7 +161,7 @@ class SqliteLeases:
             mine.forced = True  # for whoever came meanwhile
             raise
         if not mine.forced:
-            await self._database.call(partial(_settle, mine.epoch))
+            await self._database.call(partial(_settle, mine.key, self._name(mine)))
 
     async def _dislodge(self, before: str, behind: str | None, wait: float) -> bool:
         """Return whether somebody may still act on the lease of *before*, or on that of the one it was *behind*."""
@@ -175,7 +176,7 @@ class SqliteLeases:
                         return behind is not None
                     case Heard.UNKNOWN:
                         return True
-                await asyncio.wait([answer], timeout=min(REPEAT, wait))
+                await asyncio.wait([answer], timeout=min(REPEAT, wait / 2))
                 now = loop.time()
                 if now - self._heard[before] >= wait and not answer.done():
                     return True  # asleep
@@ -191,9 +192,13 @@ class SqliteLeases:
         mine.gone = True
         # While the facts are not fenced, the row and the claim stay, so that the next claimant hears of it.
         if not mine.forced:
-            await self._database.call(partial(_forget, mine.epoch))
+            await self._database.call(partial(_forget, mine.key, self._name(mine)))
             del self._claims[mine.serial]
         self._answer(mine.newcomer, mine.serial, forced=mine.forced)
+
+    def _name(self, mine: _Claim) -> str:
+        """Return what stands in the row of this claim, and only of this one, also when a newcomer gave the row back."""
+        return f"{self._process}/{mine.serial}"
 
     # Datagrams
 
@@ -286,12 +291,12 @@ def _give_back(epoch: int, before: str, behind: str | None, connection: sqlite3.
     return connection.execute("UPDATE leases SET holder = ?, behind = ? WHERE epoch = ?", row).rowcount > 0
 
 
-def _settle(epoch: int, connection: sqlite3.Connection) -> None:
-    connection.execute("UPDATE leases SET behind = NULL WHERE epoch = ?", (epoch,))
+def _settle(key: Key, holder: str, connection: sqlite3.Connection) -> None:
+    connection.execute("UPDATE leases SET behind = NULL WHERE key = ? AND holder = ?", (key, holder))
 
 
-def _forget(epoch: int, connection: sqlite3.Connection) -> None:
-    connection.execute("DELETE FROM leases WHERE epoch = ?", (epoch,))
+def _forget(key: Key, holder: str, connection: sqlite3.Connection) -> None:
+    connection.execute("DELETE FROM leases WHERE key = ? AND holder = ?", (key, holder))
 
 
 def _forget_process(process: str, connection: sqlite3.Connection) -> None:

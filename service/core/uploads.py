@@ -182,7 +182,8 @@ class Uploads:
 
         Safe to run in every process at once; uploads that somebody works at are left alone.
         """
-        now, after, count = self._clock(), 0.0, 0
+        now, count = self._clock(), 0
+        after: UploadRecord | None = None
         while True:
             with translated():
                 due = await self._metadata.due(now, page, after)
@@ -195,7 +196,7 @@ class Uploads:
             count += len(due)
             if len(due) < page:
                 return count
-            after = due[-1].expires_at or 0.0
+            after = due[-1]
 
     async def _create(self, command: Create) -> tuple[UploadRecord, bool]:
         """Return the record, and whether it is a new one."""

@@ -79,3 +79,25 @@ class FakeContent:
     def go_on(self) -> None:
         """Let the held bytes come."""
         self._go_on.set()
+
+
+class PausingContent(FakeContent):
+    """
+    Content that says once, at *pause_at* bytes, that nothing has come for a while, and then waits there until it may `go_on`.
+
+    At its full length, only its end is still to come.
+    """
+
+    def __init__(self, data: bytes, *, pause_at: int, chunked: bool = False) -> None:
+        super().__init__(data, chunked=chunked, hold_at=pause_at)
+        self._paused = False
+
+    @property
+    def ended(self) -> bool:
+        return super().ended and self._go_on.is_set()
+
+    async def read(self, limit: int) -> memoryview:
+        if self._at == self._hold_at and not self._paused:
+            self._paused = True
+            return memoryview(b"")
+        return await super().read(limit)

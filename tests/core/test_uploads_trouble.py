@@ -5,7 +5,6 @@ What is promised of uploads when clients, stores and other requests get in the w
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import dataclasses
 from collections.abc import Awaitable, Callable
 
@@ -17,28 +16,16 @@ from service.core.errors import Evicted, FinishFailed, OutOfSpace, StoreFailed, 
 from storage.errors import Corrupted, NoSpace, NotFound, StorageError, Unavailable
 from storage.records import State, UploadRecord
 from tests.core.contents import FakeContent
-from tests.core.worlds import LIMITS, World, ref_of
+from tests.core.situations import KELP, held_at, received
+from tests.core.worlds import LIMITS, LosingLeases, World, ref_of
 from tests.storage.backends import OTHER_TENANT
 
 # Who waits for somebody that never comes fails soon.
 pytestmark = pytest.mark.timeout(60)
 
 AT_LENGTH, AT_END, LATER = Completes.AT_LENGTH, Completes.AT_END, Completes.LATER
-KELP = b"holdfast grips the rock"
 IMPATIENT = dataclasses.replace(LIMITS, eviction_wait=0.05)
 Verb = Callable[[World, UploadRecord], Awaitable[object]]
-
-
-async def held_at(
-    world: World, at: int, completes: Completes = AT_LENGTH
-) -> tuple[UploadRecord, FakeContent, asyncio.Task[object]]:
-    """Begin an append of KELP that waits for its client after *at* bytes."""
-    record = await world.empty(completes, len(KELP))
-    content = FakeContent(KELP, hold_at=at)
-    append: asyncio.Task[object] = asyncio.create_task(world.append(record, content, completes))
-    async with asyncio.timeout(5):
-        await content.held.wait()
-    return record, content, append
 
 
 # The finish
@@ -62,17 +49,6 @@ async def _sweeps(world: World, _record: UploadRecord) -> None:
 
 
 DRIVERS: dict[str, Verb] = {"offset": _asks, "append": _appends, "create": _creates, "sweep": _sweeps}
-
-
-async def received(world: World, completes: Completes = AT_END) -> UploadRecord:
-    """Return an upload whose bytes are all there, and whose finish failed."""
-    with pytest.raises(FinishFailed) as caught:
-        await world.create(FakeContent(KELP), completes, len(KELP) if completes is AT_LENGTH else None, idempotency_key="kelp")
-    record = caught.value.record
-
-    assert record is not None
-    assert (State.RECEIVED, len(KELP)) == (record.state, record.offset) == await world.facts(record)
-    return record
 
 
 @pytest.mark.parametrize("driver", DRIVERS)
@@ -248,6 +224,46 @@ async def test_a_holder_that_was_passed_over_moves_nothing(world: World, ends: b
     assert KELP[: newest.offset] == await world.bytes_of(record)
 
 
+@pytest.mark.parametrize("offset", [0, 9])
+async def test_a_question_that_loses_its_lease_is_answered(world: World, offset: int) -> None:
+    """Whoever asks for the offset, and is overtaken while it waits, hears what is recorded, and disturbs the newest no more."""
+    record = (await world.create(FakeContent(KELP[:offset]), AT_LENGTH, len(KELP))).record
+    asked, disturbed = asyncio.Event(), asyncio.Event()
+    first = await world.leases.acquire(record.key, asked.set, 5)
+    question = asyncio.create_task(world.offset(record))
+    await asked.wait()
+    newest = asyncio.create_task(world.leases.acquire(record.key, disturbed.set, 5))
+    await asyncio.sleep(0.1)
+    await world.leases.release(first)
+    lease = await newest
+    async with asyncio.timeout(5):
+        found = await question
+    was_disturbed = disturbed.is_set()
+    await world.leases.release(lease)
+
+    assert (record, offset) == (found, found.offset)
+    assert not was_disturbed
+
+
+async def test_a_question_that_always_loses_is_answered(world: World) -> None:
+    """An offset needs no lease: as long as it does not mean success, what is recorded is a true answer."""
+    record = (await world.create(FakeContent(KELP[:9], length=len(KELP), cut=Stop.IDLE), AT_LENGTH, len(KELP))).record
+    losing = dataclasses.replace(world, leases=LosingLeases(world.leases))
+
+    assert record == await losing.offset(record)
+
+
+async def test_a_question_that_always_loses_tells_no_success(world: World) -> None:
+    """An offset that means success is not told as long as nobody could finish the upload."""
+    record = (await world.create(FakeContent(KELP), LATER, len(KELP))).record
+    losing = dataclasses.replace(world, leases=LosingLeases(world.leases))
+    with pytest.raises(Evicted):
+        await losing.offset(record, AT_LENGTH)
+
+    assert record == await world.stored(record)
+    assert State.COMPLETE == (await world.offset(record, AT_LENGTH)).state
+
+
 async def test_a_newcomer_resumes_at_once(world: World) -> None:
     """From a dead connection to its successor's first answer takes a small part of a second."""
     record, _, append = await held_at(world, 5)
@@ -259,49 +275,6 @@ async def test_a_newcomer_resumes_at_once(world: World) -> None:
     assert loop.time() - begun < 0.3
     await asyncio.wait([append])
     assert isinstance(append.exception(), Evicted)
-
-
-# Checkpoints
-
-
-@pytest.mark.parametrize(("at", "recorded"), [(3, 0), (5, 4), (9, 8), (22, 20)])
-async def test_a_long_append_is_recorded_on_the_way(world: World, at: int, recorded: int) -> None:
-    """A crash in the middle of a long append costs its client no more than what came since the last checkpoint."""
-    record = await world.empty(AT_LENGTH, len(KELP))
-    content = FakeContent(KELP, hold_at=at, block=1)
-    often = dataclasses.replace(LIMITS, checkpoint_bytes=4)
-    append = asyncio.create_task(world.append(record, content, limits=often))
-    await content.held.wait()
-    during = await world.facts(record)
-    content.go_on()
-    outcome = await append
-
-    assert (State.OPEN, recorded) == during
-    assert (State.COMPLETE, len(KELP)) == (outcome.record.state, outcome.record.offset)
-    assert KELP == await world.bytes_of(record)
-
-
-class Slow(FakeContent):
-    """Content of a client on a slow network."""
-
-    async def read(self, limit: int) -> memoryview:
-        await asyncio.sleep(0.01)
-        return await super().read(limit)
-
-
-async def test_a_slow_append_is_recorded_on_the_way(world: World) -> None:
-    """Bytes of a slow client are recorded after a time, however few they are."""
-    record = await world.empty(AT_LENGTH, len(KELP))
-    content = Slow(KELP[:5], hold_at=3, block=1, length=len(KELP), cut=Stop.IDLE)
-    often = dataclasses.replace(LIMITS, checkpoint_seconds=0.001)
-    append = asyncio.create_task(world.append(record, content, limits=often))
-    await content.held.wait()
-    during = await world.facts(record)
-    content.go_on()
-    await append
-
-    assert (State.OPEN, 3) == during
-    assert (State.OPEN, 5) == await world.facts(record)
 
 
 # Room
@@ -335,92 +308,3 @@ async def test_an_append_that_fails_moves_nothing(world: World, error: StorageEr
 
     assert (State.OPEN, 5) == await world.facts(record)
     assert State.COMPLETE == (await world.append(await world.stored(record), FakeContent(KELP[5:]))).record.state
-
-
-# Sweeping
-
-
-async def expired(world: World) -> UploadRecord:
-    """Return an upload that nobody came back for."""
-    record = (await world.create(FakeContent(KELP[:5], length=len(KELP), cut=Stop.IDLE), AT_LENGTH, len(KELP))).record
-    world.clock.now += LIMITS.idle_expiry
-    return record
-
-
-async def test_sweeping_ends_what_expired(world: World) -> None:
-    """The sweeper removes the content of an expired upload and leaves a tombstone, once."""
-    record = await expired(world)
-    counts = [await world.uploads().sweep(), await world.uploads().sweep()]
-
-    assert [1, 0] == counts
-    assert State.EXPIRED == (await world.stored(record)).state
-    with pytest.raises(NotFound):
-        await world.bytes_of(record)
-
-
-async def test_what_became_invalid_leaves_no_content(world: World) -> None:
-    """The content of an upload that more came for than its length is deleted at once; the tombstone stays."""
-    record = (await world.create(FakeContent(KELP[:5]), LATER, len(KELP))).record
-    with pytest.raises(Exception, match="bytes may still come"):
-        await world.append(record, FakeContent(bytes(100)), AT_END)
-
-    assert State.INVALID == (await world.stored(record)).state
-    with pytest.raises(NotFound):
-        await world.bytes_of(record)
-
-
-async def test_sweeping_leaves_alone_what_goes_on(world: World) -> None:
-    """Uploads that are not due are not touched, nor is a finish that somebody else drives just now."""
-    record, content, append = await held_at(world, 5)
-    world.content.fail("complete")
-    due = await received(world)
-    evicted = asyncio.Event()
-    lease = await world.leases.acquire(due.key, evicted.set, 5)
-    world.clock.now += LIMITS.finish_retry
-    await world.uploads().sweep()
-    during = await world.facts(record), await world.facts(due)
-    await world.leases.release(lease)
-    content.go_on()
-    await append
-
-    assert ((State.OPEN, 0), (State.RECEIVED, len(KELP))) == during
-    assert not evicted.is_set()
-    assert State.COMPLETE == (await world.stored(record)).state
-
-
-async def test_sweepers_do_not_disturb_each_other(world: World) -> None:
-    """Any number of sweepers may run at once."""
-    records = [await expired(world) for _ in range(5)]
-    await asyncio.gather(*(world.uploads().sweep() for _ in range(4)))
-
-    assert {State.EXPIRED} == {(await world.stored(record)).state for record in records}
-
-
-async def test_sweeping_comes_to_everything(world: World) -> None:
-    """A finish that fails again and again does not keep the sweeper from the uploads behind it."""
-    world.content.fail("complete", times=10)
-    await received(world)
-    world.clock.now += LIMITS.finish_retry
-    late = await expired(world)
-    for _ in range(2):
-        await world.uploads().sweep(page=1)
-
-    assert State.EXPIRED == (await world.stored(late)).state
-
-
-@pytest.mark.parametrize("end", ["cancel", "sweep"])
-async def test_content_that_could_not_be_deleted_is_deleted_later(world: World, end: str) -> None:
-    """When a store fails at removing content, the content is removed by a repeated request or the sweeper."""
-    record = await expired(world)
-    if end == "cancel":
-        world.clock.now -= LIMITS.idle_expiry
-    world.content.fail("delete")
-    for _ in range(2):
-        if end == "cancel":
-            with contextlib.suppress(StoreFailed, UploadCancelled):
-                await world.uploads().cancel(Cancel(ref=record.ref))
-        world.clock.now += LIMITS.final_expiry
-        await world.uploads().sweep()
-
-    with pytest.raises(NotFound):
-        await world.bytes_of(record)

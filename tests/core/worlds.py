@@ -12,7 +12,7 @@ from pathlib import Path
 from service.core.commands import Append, Completes, Create, GetOffset, Outcome
 from service.core.limits import Limits
 from service.core.uploads import Uploads
-from storage.errors import NoSpace, StorageError, Unavailable
+from storage.errors import LeaseLost, NoSpace, StorageError, Unavailable
 from storage.keys import new_key
 from storage.local import Durability
 from storage.memory import MemoryByteStore, MemoryLeases, MemoryMetadataStore
@@ -84,6 +84,30 @@ class FaultyByteStore:
     async def delete(self, record: UploadRecord) -> None:
         self._try("delete")
         await self._inner.delete(record)
+
+    async def ping(self) -> None:
+        await self._inner.ping()
+
+    async def close(self) -> None:
+        await self._inner.close()
+
+
+class LosingLeases:
+    """
+    Leases that somebody else always has, and that a newer request always takes first.
+    """
+
+    def __init__(self, inner: Leases) -> None:
+        self._inner = inner
+
+    async def acquire(self, key: Key, evicted: Callable[[], object], wait: float) -> Lease:
+        raise LeaseLost(f"a newer request took {key}")
+
+    async def release(self, lease: Lease, *, fenced: bool = True) -> None:
+        await self._inner.release(lease, fenced=fenced)
+
+    async def held(self, key: Key) -> bool:
+        return True
 
     async def ping(self) -> None:
         await self._inner.ping()

@@ -1,13 +1,16 @@
 """
-Little room, for the stores that keep something in files.
+Little room, for the stores that keep something in files; and the doors to leases.
 """
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import pytest
 
+from tests.storage.backends import LEASES
+from tests.storage.claimants import Claimant, Doors
 from tests.storage.processes import Room, may_mount, small_disk
 
 # A limit on the size of files may be set by everybody; a small disk is tried as well wherever mounting is permitted.
@@ -20,3 +23,18 @@ def room(request: pytest.FixtureRequest, tmp_path: Path) -> Room:
     folder = tmp_path / "data"
     folder.mkdir(mode=0o700)
     return Room(under=small_disk(folder), limit=0) if request.param == "disk" else Room(under=(), limit=700_001)
+
+
+@pytest.fixture(params=LEASES)
+async def doors(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Doors]:
+    """Return two doors of every kind of leases."""
+    doors = LEASES[request.param](tmp_path)
+    yield doors
+    for door in {id(door): door for door in doors}.values():
+        await door.close()
+
+
+@pytest.fixture
+def claimants(doors: Doors) -> Sequence[Claimant]:
+    """Return four who want the same lease, by either door in turn."""
+    return [Claimant(doors[number % 2]) for number in range(4)]

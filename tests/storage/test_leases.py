@@ -7,76 +7,17 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 
 import pytest
 
 from storage.errors import LeaseLost
 from storage.keys import new_key
-from storage.ports import Lease, Leases
-from storage.records import Key
-from tests.storage.backends import LEASES
+from storage.ports import Lease
+from tests.storage.claimants import KEY, LONG, SHORT, Claimant, Doors, held
 
 # Who waits for somebody that never comes fails soon.
 pytestmark = pytest.mark.timeout(60)
-
-KEY = Key("0123456789")
-LONG = 10.0  # seconds; only a test that fails waits that long
-SHORT = 0.1
-Doors = Sequence[Leases]
-
-
-class Claimant:
-    """Somebody who wants a lease by one of the doors, and counts how often it is told to let go."""
-
-    def __init__(self, door: Leases, key: Key = KEY) -> None:
-        self._door = door
-        self._key = key
-        self.told = 0
-        self.asked = asyncio.Event()
-
-    def _evicted(self) -> None:
-        self.told += 1
-        self.asked.set()
-
-    async def acquire(self, wait: float = LONG) -> Lease:
-        """Take the lease."""
-        async with asyncio.timeout(2 * LONG):
-            return await self._door.acquire(self._key, self._evicted, wait)
-
-    def acquiring(self, wait: float = LONG) -> asyncio.Task[Lease]:
-        """Begin to take the lease."""
-        return asyncio.create_task(self.acquire(wait))
-
-    async def release(self, lease: Lease, *, fenced: bool = True) -> None:
-        """Let go."""
-        await self._door.release(lease, fenced=fenced)
-
-    async def until_asked(self) -> None:
-        """Wait for the newcomer."""
-        async with asyncio.timeout(LONG):
-            await self.asked.wait()
-
-
-@pytest.fixture(params=LEASES)
-async def doors(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Doors]:
-    """Return two doors of every kind of leases."""
-    doors = LEASES[request.param](tmp_path)
-    yield doors
-    for door in {id(door): door for door in doors}.values():
-        await door.close()
-
-
-@pytest.fixture
-def claimants(doors: Doors) -> Sequence[Claimant]:
-    """Return four who want the same lease, by either door in turn."""
-    return [Claimant(doors[number % 2]) for number in range(4)]
-
-
-async def held(doors: Doors, key: Key = KEY) -> set[bool]:
-    """Return what the doors say of the lease; they have to agree."""
-    return {await door.held(key) for door in doors}
 
 
 async def test_a_free_lease_is_taken_at_once(doors: Doors, claimants: Sequence[Claimant]) -> None:

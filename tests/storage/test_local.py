@@ -8,13 +8,13 @@ import asyncio
 import os
 import shutil
 import stat
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
 
-from storage.errors import NotFound, Unavailable
-from storage.local import RESERVE, Durability, LocalByteStore
+from storage.errors import Corrupted, NoSpace, NotFound, Unavailable
+from storage.local import COPY, RESERVE, Durability, LocalByteStore
 from storage.records import UploadRecord
 from tests.storage.backends import appended, changed, claimed, content_of, new_upload
 from tests.storage.processes import Room, Worker, worker
@@ -44,6 +44,12 @@ async def store(root: Path) -> AsyncIterator[LocalByteStore]:
 def path_of(root: Path, folder: str, record: UploadRecord) -> Path:
     """Return where the content is while it is open (uploads), or published (attachments)."""
     return root / folder / record.key[:2] / record.key
+
+
+def sizes_below(root: Path) -> dict[Path, tuple[int, int]]:
+    """Return the bytes, and the blocks on the disk, of every file."""
+    found = {path: path.stat() for path in root.rglob("*") if path.is_file()}
+    return {path: (each.st_size, each.st_blocks) for path, each in found.items()}
 
 
 async def asleep(worker: Worker) -> None:
@@ -270,3 +276,98 @@ async def test_no_space_is_told_before_the_first_byte(root: Path, room: Room) ->
     async with worker("announce_too_much", root, room.limit, 2 * MiB, under=room.under) as writer:
         assert "NoSpace 3" == await writer.line()
         assert 0 == await writer.end()
+
+
+@pytest.mark.parametrize("offset", [0, 8], ids=["new", "begun"])
+async def test_what_cannot_fit_touches_nothing(root: Path, store: LocalByteStore, offset: int) -> None:
+    """Content that is larger than the disk is refused before its first byte is read, and changes no file."""
+    record = await appended(store, new_upload(), b"holdfast"[:offset])
+    before = sizes_below(root)
+    asked = []
+
+    async def content() -> AsyncIterator[memoryview]:
+        asked.append(1)
+        yield memoryview(b"!")
+
+    with pytest.raises(NoSpace) as caught:
+        await store.append(changed(record, length=2**62), content())
+
+    assert ([], None) == (asked, caught.value.receipt)
+    assert before == sizes_below(root)
+    assert b"holdfast"[:offset] == await content_of(store, record)
+
+
+async def test_an_announced_length_reserves_nothing(root: Path, store: LocalByteStore) -> None:
+    """Clients that announce much and go away keep no room from others."""
+    record = await appended(store, new_upload(length=32 * MiB), b"holdfast")
+    found = path_of(root, "uploads", record).stat()
+
+    assert 8 == found.st_size
+    assert found.st_blocks * 512 <= 64 * KiB
+
+
+# Copies for a next generation, which a crash or a frozen process left behind
+
+
+async def _passed_over(store: LocalByteStore, record: UploadRecord) -> UploadRecord:
+    return await appended(store, claimed(record), b"fast")
+
+
+async def _tried_again(store: LocalByteStore, record: UploadRecord) -> UploadRecord:
+    return await appended(store, record, b"fast")
+
+
+async def _published(store: LocalByteStore, record: UploadRecord) -> UploadRecord:
+    await store.complete(record)
+    return record
+
+
+async def _passed_over_and_published(store: LocalByteStore, record: UploadRecord) -> UploadRecord:
+    await store.complete(claimed(record))
+    return record
+
+
+async def _deleted(store: LocalByteStore, record: UploadRecord) -> UploadRecord:
+    await store.delete(record)
+    return record
+
+
+@pytest.mark.parametrize(
+    ("verb", "expected"),
+    [
+        (_passed_over, b"holdfast"),
+        (_tried_again, b"holdfast"),
+        (_published, b"hold"),
+        (_passed_over_and_published, b"hold"),
+        (_deleted, None),
+    ],
+    ids=lambda value: value.__name__.strip("_") if callable(value) else "",
+)
+async def test_a_copy_that_was_left_is_removed(
+    root: Path,
+    store: LocalByteStore,
+    verb: Callable[[LocalByteStore, UploadRecord], Awaitable[UploadRecord]],
+    expected: bytes | None,
+) -> None:
+    """Half a copy that nobody finished is never content, and is gone with the next step of the upload."""
+    record = claimed(await appended(store, new_upload(), b"hold"))
+    copy = path_of(root, "uploads", record).with_suffix(f".{record.generation}{COPY}")
+    copy.write_bytes(b"SLEEPER AND MORE")
+    record = await verb(store, record)
+
+    assert [] == list(root.rglob(f"*{COPY}"))
+    if expected is None:
+        assert {} == sizes_below(root)
+    else:
+        assert expected == await content_of(store, record)
+        assert [len(expected)] == [size for size, _ in sizes_below(root).values()]
+
+
+async def test_a_copy_that_fails_is_removed(root: Path, store: LocalByteStore) -> None:
+    """When bytes turn out to be missing while they are copied, nothing is left of the copy."""
+    record = await appended(store, new_upload(), b"holdfast")
+    os.truncate(path_of(root, "uploads", record), 4)
+    with pytest.raises(Corrupted):
+        await appended(store, claimed(record), b"!")
+
+    assert [4] == [size for size, _ in sizes_below(root).values()]

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from storage.errors import AlreadyExists, NotFound, PreconditionFailed
 from storage.keys import new_key
 from storage.ports import MetadataStore
-from storage.records import FIELDS, Parts, Ref, State, Tenant
+from storage.records import FIELDS, Parts, Ref, State, Tenant, UploadRecord
 from tests.storage.backends import METADATA_STORES, NOW, OTHER_TENANT, TENANT, changed, new_upload
 
 counts = st.integers(min_value=0, max_value=2**63 - 1)
@@ -217,6 +217,33 @@ async def test_due(store: MetadataStore) -> None:
     assert ["long ago", "before", "now"] == [record.name for record in await store.due(NOW, 10)]
     assert ["long ago", "before"] == [record.name for record in await store.due(NOW, 2)]
     assert [] == list(await store.due(NOW - 1001, 10))
+
+
+@pytest.mark.parametrize("page", [1, 2, 3, 7, 8])
+async def test_due_page_by_page(store: MetadataStore, page: int) -> None:
+    """Every due record is on one page, though more of them are due at the same moment than a page has room for."""
+    times = [NOW - 1, *[NOW] * 5, 0.0]
+    records = [new_upload(tenant=(TENANT, OTHER_TENANT)[number % 2], expires_at=time) for number, time in enumerate(times)]
+    for record in records:
+        await store.create(record)
+    found: list[UploadRecord] = []
+    while more := await store.due(NOW, page, found[-1] if found else None):
+        found += more
+
+    assert sorted(records, key=lambda record: (record.expires_at, record.key)) == found
+
+
+async def test_due_goes_on_after_what_changed(store: MetadataStore) -> None:
+    """The next page begins after the place of the last one, whatever became of the record there."""
+    records = sorted((new_upload(expires_at=NOW) for _ in range(4)), key=lambda record: record.key)
+    for record in records:
+        await store.create(record)
+    first, last = await store.due(NOW, 2)
+    await store.replace(first, changed(first, expires_at=None))
+    await store.replace(last, changed(last, expires_at=NOW + 60))
+
+    assert records[:2] == [first, last]
+    assert records[2:] == list(await store.due(NOW, 2, last))
 
 
 async def test_due_follows_the_newest_revision(store: MetadataStore) -> None:

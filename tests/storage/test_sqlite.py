@@ -7,7 +7,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import stat
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, closing
 from pathlib import Path
 
@@ -15,9 +15,9 @@ import pytest
 
 from storage.errors import Corrupted, NoSpace, StorageError, Unavailable
 from storage.local import Durability
-from storage.records import Key, Ref
+from storage.records import Key, Ref, UploadRecord
 from storage.sqlite import SCHEMA_VERSION, SqliteMetadataStore, translated
-from tests.storage.backends import TENANT, new_upload
+from tests.storage.backends import NOW, TENANT, changed, new_upload
 from tests.storage.processes import Room, worker
 
 # Who waits for somebody that never comes fails soon.
@@ -170,6 +170,66 @@ async def _read_all(path: Path, refs: list[Ref]) -> None:
             await store.get(ref)
     finally:
         await store.close()
+
+
+def _deleted(path: Path) -> None:
+    for found in path.parent.iterdir():
+        found.unlink()
+
+
+def _replaced(path: Path) -> None:
+    path.rename(path.with_suffix(".old"))
+    path.write_bytes(b"")
+
+
+async def _creates(store: SqliteMetadataStore, _known: UploadRecord) -> None:
+    await store.create(new_upload())
+
+
+async def _replaces(store: SqliteMetadataStore, known: UploadRecord) -> None:
+    await store.replace(known, changed(known, offset=4))
+
+
+async def _gets(store: SqliteMetadataStore, known: UploadRecord) -> None:
+    await store.get(known.ref)
+
+
+async def _looks_for_what_is_due(store: SqliteMetadataStore, _known: UploadRecord) -> None:
+    await store.due(NOW, 10)
+
+
+async def _pings(store: SqliteMetadataStore, _known: UploadRecord) -> None:
+    await store.ping()
+
+
+@pytest.mark.parametrize("trouble", [_deleted, _replaced], ids=["deleted", "replaced"])
+@pytest.mark.parametrize("verb", [_creates, _replaces, _gets, _looks_for_what_is_due, _pings])
+async def test_a_file_that_is_no_longer_there(
+    path: Path,
+    store: SqliteMetadataStore,
+    trouble: Callable[[Path], None],
+    verb: Callable[[SqliteMetadataStore, UploadRecord], Awaitable[None]],
+) -> None:
+    """Nothing is acknowledged, or read, in a file that was deleted or replaced: nobody else would ever see it."""
+    known = new_upload()
+    await store.create(known)
+    trouble(path)
+
+    with pytest.raises(Unavailable):
+        await verb(store, known)
+    assert not path.exists() or not path.read_bytes()
+
+
+async def test_a_file_that_is_put_back(path: Path, store: SqliteMetadataStore) -> None:
+    """When the file is where it was, the store goes on with it."""
+    known = new_upload()
+    await store.create(known)
+    aside = path.rename(path.with_suffix(".old"))
+    with pytest.raises(Unavailable):
+        await store.get(known.ref)
+    aside.rename(path)
+
+    assert known == await store.get(known.ref)
 
 
 async def test_no_room_keeps_what_was_acknowledged(path: Path, room: Room) -> None:

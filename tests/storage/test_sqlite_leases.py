@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from storage.errors import Unavailable
 from storage.records import Key
 from storage.sqlite_leases import SqliteLeases
 from tests.storage.processes import Worker, worker
@@ -123,6 +124,63 @@ async def test_a_frozen_holder_is_passed_over(folder: Path, leases: SqliteLeases
     assert forced
     assert 0.3 <= took < 1
     assert await leases.held(KEY)
+
+
+async def test_a_busy_holder_in_another_process_is_waited_for(folder: Path, leases: SqliteLeases) -> None:
+    """A process that answers that it is at work is not passed over in the normal time; one that freezes at its work is."""
+    async with worker("hold", folder, KEY, "busy") as holder:
+        await holding(holder)
+        newcomer = asyncio.create_task(timed(leases, 0.3))
+        await asyncio.wait([newcomer], timeout=1)
+        was_early = newcomer.done()
+        holder.freeze()
+        forced, took, _ = await newcomer
+        holder.thaw()
+
+    assert not was_early
+    assert forced
+    assert 1.2 <= took < 3
+
+
+async def test_a_busy_holder_that_is_killed_is_passed_over_at_once(folder: Path, leases: SqliteLeases) -> None:
+    """Nobody waits for work that ended with its process."""
+    async with worker("hold", folder, KEY, "busy") as holder:
+        await holding(holder)
+        newcomer = asyncio.create_task(timed(leases, LONG))
+        await asyncio.wait([newcomer], timeout=0.5)
+        was_early = newcomer.done()
+        await holder.kill()
+        forced, took, _ = await newcomer
+
+    assert (False, False) == (was_early, forced)
+    assert took < 2
+
+
+async def test_a_holder_whose_socket_is_missing_is_passed_over(folder: Path, leases: SqliteLeases) -> None:
+    """
+    Who cannot be asked for its lease may be alive all the same: it counts as a holder, the next lease is forced, and taken at
+    once.
+    """
+    before = set(folder.glob("*.socket"))
+    async with worker("hold", folder, KEY, "polite") as holder:
+        await holding(holder)
+        (removed,) = set(folder.glob("*.socket")) - before
+        removed.unlink()
+        was_held = await leases.held(KEY)
+        forced, took, _ = await timed(leases, LONG)
+
+    assert (True, True) == (was_held, forced)
+    assert took < 0.3
+
+
+async def test_a_missing_socket_is_noticed(folder: Path, leases: SqliteLeases) -> None:
+    """A process that nobody can ask any more does not say that it can take leases."""
+    await leases.ping()
+    for socket in folder.glob("*.socket"):
+        socket.unlink()
+
+    with pytest.raises(Unavailable):
+        await leases.ping()
 
 
 async def test_sockets_of_dead_processes_are_removed(folder: Path) -> None:

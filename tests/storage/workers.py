@@ -149,10 +149,15 @@ async def open_stores(_nothing: str) -> None:
 
 
 async def hold(folder: str, key: str, manners: str) -> None:
-    """Take a lease; when asked for it, let go of it if *manners* are polite."""
+    """Take a lease; when asked for it, let go of it if *manners* are polite, or say that it is at work if they are busy."""
     leases = SqliteLeases(folder)
     asked = asyncio.Event()
-    lease = await leases.acquire(Key(key), asked.set, 10)
+
+    def evicted() -> bool:
+        asked.set()
+        return manners == "busy"
+
+    lease = await leases.acquire(Key(key), evicted, 10)
     say("acquired", lease.epoch, lease.forced)
     await asked.wait()
     say("asked")

@@ -1,0 +1,41 @@
+"""
+Where uploads can be when trouble comes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from service.core.commands import Completes
+from service.core.errors import FinishFailed
+from storage.records import State, UploadRecord
+from tests.core.contents import FakeContent
+from tests.core.worlds import World
+
+AT_LENGTH, AT_END = Completes.AT_LENGTH, Completes.AT_END
+KELP = b"holdfast grips the rock"
+
+
+async def held_at(
+    world: World, at: int, completes: Completes = AT_LENGTH
+) -> tuple[UploadRecord, FakeContent, asyncio.Task[object]]:
+    """Begin an append of KELP that waits for its client after *at* bytes."""
+    record = await world.empty(completes, len(KELP))
+    content = FakeContent(KELP, hold_at=at)
+    append: asyncio.Task[object] = asyncio.create_task(world.append(record, content, completes))
+    async with asyncio.timeout(5):
+        await content.held.wait()
+    return record, content, append
+
+
+async def received(world: World, completes: Completes = AT_END) -> UploadRecord:
+    """Return an upload whose bytes are all there, and whose finish failed."""
+    with pytest.raises(FinishFailed) as caught:
+        await world.create(FakeContent(KELP), completes, len(KELP) if completes is AT_LENGTH else None, idempotency_key="kelp")
+    record = caught.value.record
+
+    assert record is not None
+    assert (State.RECEIVED, len(KELP)) == (record.state, record.offset) == await world.facts(record)
+    return record

@@ -1,0 +1,131 @@
+"""
+What is recorded while an append goes on, so that a crash of the process costs its client little.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+
+import pytest
+
+from service.core.commands import Completes
+from service.core.content import Stop
+from service.core.errors import Evicted, LengthExceeded
+from storage.records import State
+from tests.core.contents import FakeContent, PausingContent
+from tests.core.situations import KELP
+from tests.core.worlds import LIMITS, World
+
+# Who waits for somebody that never comes fails soon.
+pytestmark = pytest.mark.timeout(60)
+
+AT_LENGTH, AT_END, LATER = Completes.AT_LENGTH, Completes.AT_END, Completes.LATER
+
+
+@pytest.mark.parametrize(("at", "recorded"), [(3, 0), (5, 4), (9, 8), (22, 20)])
+async def test_a_long_append_is_recorded_on_the_way(world: World, at: int, recorded: int) -> None:
+    """A crash in the middle of a long append costs its client no more than what came since the last checkpoint."""
+    record = await world.empty(AT_LENGTH, len(KELP))
+    content = FakeContent(KELP, hold_at=at, block=1)
+    often = dataclasses.replace(LIMITS, checkpoint_bytes=4)
+    append = asyncio.create_task(world.append(record, content, limits=often))
+    await content.held.wait()
+    during = await world.facts(record)
+    content.go_on()
+    outcome = await append
+
+    assert (State.OPEN, recorded) == during
+    assert (State.COMPLETE, len(KELP)) == (outcome.record.state, outcome.record.offset)
+    assert KELP == await world.bytes_of(record)
+
+
+class Slow(FakeContent):
+    """Content of a client on a slow network."""
+
+    async def read(self, limit: int) -> memoryview:
+        await asyncio.sleep(0.01)
+        return await super().read(limit)
+
+
+async def test_a_slow_append_is_recorded_on_the_way(world: World) -> None:
+    """Bytes of a slow client are recorded after a time, however few they are."""
+    record = await world.empty(AT_LENGTH, len(KELP))
+    content = Slow(KELP[:5], hold_at=3, block=1, length=len(KELP), cut=Stop.IDLE)
+    often = dataclasses.replace(LIMITS, checkpoint_seconds=0.001)
+    append = asyncio.create_task(world.append(record, content, limits=often))
+    await content.held.wait()
+    during = await world.facts(record)
+    content.go_on()
+    await append
+
+    assert (State.OPEN, 3) == during
+    assert (State.OPEN, 5) == await world.facts(record)
+
+
+@pytest.mark.parametrize("chunked", [False, True], ids=["announced", "chunked"])
+@pytest.mark.parametrize("completes", Completes)
+@pytest.mark.parametrize("at", [0, 1, 9, len(KELP) - 1])
+async def test_a_pause_is_recorded(world: World, at: int, completes: Completes, chunked: bool) -> None:
+    """When content pauses, what came before the pause is recorded, long before a checkpoint is due; then it goes on."""
+    record = await world.empty(completes, len(KELP))
+    content = PausingContent(KELP, pause_at=at, chunked=chunked)
+    append = asyncio.create_task(world.append(record, content, completes))
+    async with asyncio.timeout(5):
+        await content.held.wait()
+    during = await world.facts(record)
+    known = await world.bytes_of(record)
+    content.go_on()
+    await append
+
+    assert (State.OPEN, at) == during
+    assert KELP[:at] == known
+    assert (State.OPEN if completes is LATER else State.COMPLETE, len(KELP)) == await world.facts(record)
+    assert KELP == await world.bytes_of(record)
+
+
+@pytest.mark.parametrize("completes", Completes)
+async def test_a_pause_after_the_last_byte_is_recorded(world: World, completes: Completes) -> None:
+    """When every byte came, and only the end of the coding is late, the bytes are recorded; nothing is complete before that."""
+    record = await world.empty(completes, len(KELP))
+    content = PausingContent(KELP, pause_at=len(KELP), chunked=True)
+    append = asyncio.create_task(world.append(record, content, completes))
+    async with asyncio.timeout(5):
+        await content.held.wait()
+    during = await world.facts(record)
+    content.go_on()
+    await append
+
+    assert (State.OPEN, len(KELP)) == during
+    assert (State.OPEN if completes is LATER else State.COMPLETE, len(KELP)) == await world.facts(record)
+    assert KELP == await world.bytes_of(record)
+
+
+async def test_bytes_after_a_pause_at_the_length_are_refused(world: World) -> None:
+    """A client that goes on after the length, however late, is refused; what was recorded at the pause stays."""
+    record = await world.empty(AT_LENGTH, len(KELP))
+    content = PausingContent(KELP + b"!", pause_at=len(KELP), chunked=True)
+    append = asyncio.create_task(world.append(record, content))
+    async with asyncio.timeout(5):
+        await content.held.wait()
+    content.go_on()
+    with pytest.raises(LengthExceeded):
+        await append
+
+    assert KELP == await world.bytes_of(record)
+    assert State.COMPLETE == (await world.offset(record)).state
+
+
+async def test_a_paused_append_is_evicted(world: World) -> None:
+    """A newcomer has the upload with all that came before the pause."""
+    record = await world.empty(AT_LENGTH, len(KELP))
+    content = PausingContent(KELP, pause_at=9)
+    append = asyncio.create_task(world.append(record, content))
+    async with asyncio.timeout(5):
+        await content.held.wait()
+    now = await world.offset(record)
+    with pytest.raises(Evicted):
+        await append
+
+    assert (State.OPEN, 9) == (now.state, now.offset)
+    assert State.COMPLETE == (await world.append(now, FakeContent(KELP[9:]))).record.state

@@ -1,0 +1,56 @@
+"""
+Those who want a lease, by one of two doors.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from storage.ports import Lease, Leases
+from storage.records import Key
+
+KEY = Key("0123456789")
+LONG = 10.0  # seconds; only a test that fails waits that long
+SHORT = 0.1
+Doors = Sequence[Leases]
+
+
+class Claimant:
+    """Somebody who wants a lease by one of the doors, and counts how often it is told to let go."""
+
+    def __init__(self, door: Leases, key: Key = KEY) -> None:
+        self._door = door
+        self._key = key
+        self.busy = False
+        """Whether it answers that it is at work, and will let go by itself."""
+        self.told = 0
+        self.asked = asyncio.Event()
+
+    def _evicted(self) -> bool:
+        self.told += 1
+        self.asked.set()
+        return self.busy
+
+    async def acquire(self, wait: float = LONG) -> Lease:
+        """Take the lease."""
+        async with asyncio.timeout(2 * LONG):
+            return await self._door.acquire(self._key, self._evicted, wait)
+
+    def acquiring(self, wait: float = LONG) -> asyncio.Task[Lease]:
+        """Begin to take the lease."""
+        return asyncio.create_task(self.acquire(wait))
+
+    async def release(self, lease: Lease, *, fenced: bool = True) -> None:
+        """Let go."""
+        await self._door.release(lease, fenced=fenced)
+
+    async def until_asked(self) -> None:
+        """Wait for the newcomer."""
+        async with asyncio.timeout(LONG):
+            await self.asked.wait()
+
+
+async def held(doors: Doors, key: Key = KEY) -> set[bool]:
+    """Return what the doors say of the lease; they have to agree."""
+    return {await door.held(key) for door in doors}
