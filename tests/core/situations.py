@@ -1,5 +1,5 @@
 """
-Where uploads can be when trouble comes.
+Where uploads can be when something happens to them.
 """
 
 from __future__ import annotations
@@ -9,12 +9,14 @@ import asyncio
 import pytest
 
 from service.core.commands import Completes
+from service.core.content import Stop
 from service.core.errors import FinishFailed
 from storage.records import State, UploadRecord
 from tests.core.contents import FakeContent
 from tests.core.worlds import World
 
 AT_LENGTH, AT_END = Completes.AT_LENGTH, Completes.AT_END
+PNG = b"\x89PNG\r\n\x1a\n" + b"pixels"
 KELP = b"holdfast grips the rock"
 
 
@@ -39,3 +41,17 @@ async def received(world: World, completes: Completes = AT_END) -> UploadRecord:
     assert record is not None
     assert (State.RECEIVED, len(KELP)) == (record.state, record.offset) == await world.facts(record)
     return record
+
+
+async def kelp_until(world: World, offset: int, completes: Completes) -> UploadRecord:
+    """Create the upload of KELP, cut after *offset* bytes."""
+    content = FakeContent(KELP[:offset], length=len(KELP), cut=Stop.DISCONNECTED)
+    outcome = await world.create(content, completes, len(KELP) if completes is AT_LENGTH else None)
+
+    assert (State.OPEN, offset) == (outcome.record.state, outcome.record.offset)
+    return outcome.record
+
+
+async def complete_kelp(world: World) -> UploadRecord:
+    """Upload KELP."""
+    return (await world.create(FakeContent(KELP), AT_END)).record

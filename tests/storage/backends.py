@@ -6,6 +6,7 @@ A store of your own conforms when the suites pass with one more line here.
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 from collections.abc import AsyncIterator, Callable, Sequence
 from functools import partial
@@ -114,3 +115,20 @@ def cuts(content: bytes) -> Sequence[tuple[bytes, ...]]:
     two = [(content[:at], content[at:]) for at in places]
     three = [(content[:one], content[one:other], content[other:]) for one in places for other in range(one + 1, len(content))]
     return [(content,), *two, *three]
+
+
+class Held:
+    """Content that yields *before*, says that it is waiting, and yields *after* when it may go on."""
+
+    def __init__(self, before: bytes, after: bytes) -> None:
+        self._parts = (before, after)
+        self.waiting = asyncio.Event()
+        self.go_on = asyncio.Event()
+
+    async def blocks(self) -> AsyncIterator[memoryview]:
+        before, after = self._parts
+        if before:
+            yield memoryview(before)
+        self.waiting.set()
+        await self.go_on.wait()
+        yield memoryview(after)

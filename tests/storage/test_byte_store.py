@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from storage.errors import Corrupted, NotFound, StorageError
 from storage.ports import ByteStore
 from storage.records import UploadRecord
-from tests.storage.backends import BYTE_STORES, appended, blocks, changed, claimed, content_of, cuts, new_upload
+from tests.storage.backends import BYTE_STORES, Held, appended, blocks, changed, claimed, content_of, cuts, new_upload
 
 # Who waits for somebody that never comes fails soon.
 pytestmark = pytest.mark.timeout(60)
@@ -30,23 +30,6 @@ LONG = bytes(range(256)) * (5 * KiB)
 
 class Trouble(Exception):
     """What the content of a test fails with."""
-
-
-class Held:
-    """Content that yields *before*, says that it is waiting, and yields *after* when it may go on."""
-
-    def __init__(self, before: bytes, after: bytes) -> None:
-        self._parts = (before, after)
-        self.waiting = asyncio.Event()
-        self.go_on = asyncio.Event()
-
-    async def blocks(self) -> AsyncIterator[memoryview]:
-        before, after = self._parts
-        if before:
-            yield memoryview(before)
-        self.waiting.set()
-        await self.go_on.wait()
-        yield memoryview(after)
 
 
 @pytest.fixture(params=BYTE_STORES)
