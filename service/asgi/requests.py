@@ -19,7 +19,9 @@ KiB = 1024
 MAX_HEAD = 32 * KiB
 MAX_FIELDS = 128
 
-# RFC 3986, section 3.2.2: host = IP-literal / IPv4address / reg-name, here without what nobody puts there; and a port.
+# RFC 9110, section 7.2: Host = uri-host [ ":" port ], by RFC 3986, section 3.2.2: IP-literal / IPv4address / reg-name.
+_HOST = re.compile(rb"(?:\[[0-9A-Fa-f:.]+\]|(?:[0-9A-Za-z._~!$&'()*+,;=-]|%[0-9A-Fa-f]{2})*)(?::[0-9]*)?")
+# The same without what nobody puts there, for URLs.
 _AUTHORITY = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z._-]+)(?::[0-9]{1,5})?")
 # RFC 7239, section 4: forwarded-pair = token "=" value
 _FORWARDED_PAIR = re.compile(r'\s*([A-Za-z]+)=(?:"([^"]*)"|([^";,\s]*))\s*')
@@ -72,13 +74,14 @@ def refuse_head(scope: Scope) -> None:
     if len(scope["raw_path"]) > MAX_HEAD:
         raise ProtocolError(414, "path_too_long", f"paths are limited to {MAX_HEAD} bytes")
     # RFC 9112, section 3.2: "A server MUST respond with a 400 (Bad Request) status code to any HTTP/1.1 request message that
-    # lacks a Host header field and to any request message that contains more than one Host header field line".
-    hosts = sum(name == b"host" for name, _ in headers)
-    if hosts > 1 or (hosts == 0 and scope["http_version"] == "1.1"):
-        raise ProtocolError(400, "host_invalid", "a request has one Host")
+    # lacks a Host header field and to any request message that contains more than one Host header field line or a Host header
+    # field with an invalid field value."
+    hosts = [value.strip(b" \t") for name, value in headers if name == b"host"]
+    if len(hosts) > 1 or (not hosts and scope["http_version"] == "1.1") or not all(map(_HOST.fullmatch, hosts)):
+        raise ProtocolError(400, "host_invalid", "a request has one Host, of a name or an address and perhaps a port")
     # RFC 9112, section 6.1: "A server that receives a request message with a transfer coding it does not understand SHOULD
     # respond with 501".
-    if any(name == b"transfer-encoding" and value.strip().lower() != b"chunked" for name, value in headers):
+    if any(name == b"transfer-encoding" and value.strip(b" \t").lower() != b"chunked" for name, value in headers):
         raise ProtocolError(501, "transfer_coding_unknown", "the only transfer coding is chunked")
 
 

@@ -21,7 +21,7 @@ def canonical(content_type: str) -> str:
     """
     Return the registered type, in lower case and without parameters.
     """
-    essence = content_type.partition(";")[0].strip().lower()
+    essence = content_type.partition(";")[0].strip(" \t").lower()
     return ALIASES.get(essence, essence)
 
 

@@ -168,7 +168,7 @@ def parse_metadata(value: str) -> dict[str, bytes]:
     :raises MetadataSyntaxError: a key is empty or repeated, or a value is not strict base64.
     """
     pairs: dict[str, bytes] = {}
-    if not value.strip():
+    if not value.strip(" \t"):
         return pairs
     for pair in value.split(","):
         match = _METADATA_PAIR.fullmatch(pair.strip(" \t") if not pair.endswith(" ") else pair.lstrip(" \t"))

@@ -29,7 +29,7 @@ def overridden(request: Request) -> Request:
     method = request.fields.get("x-http-method-override")
     if method is None or "tus-resumable" not in request.fields:
         return request
-    return dataclasses.replace(request, method=method.strip().upper())
+    return dataclasses.replace(request, method=method.strip(" \t").upper())
 
 
 def speaker(request: Request) -> Dialect:

@@ -117,11 +117,11 @@ def _precondition(fields: Mapping[str, str], etag: str, modified: float) -> int 
 def _if_range(fields: Mapping[str, str], etag: str) -> bool:
     # Section 13.1.5: an entity tag has to match strongly.  Dates are answered with the whole: ours are not strong validators.
     wanted = fields.get("if-range")
-    return wanted is None or wanted.strip() == etag
+    return wanted is None or wanted.strip(" \t") == etag
 
 
 def _lists(value: str, etag: str, *, weakly: bool) -> bool:
-    if value.strip() == "*":
+    if value.strip(" \t") == "*":
         return True
     tags = [match.group() for match in _ENTITY_TAG.finditer(value)]
     return etag in ([tag.removeprefix("W/") for tag in tags] if weakly else tags)

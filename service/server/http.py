@@ -115,10 +115,16 @@ class Protocol(HttpToolsProtocol):
             self._refuse("The head of the request is too large.")
             return
         self._unset_keepalive_if_required()
+        rest = memoryview(data)
         try:
-            self.parser.feed_data(data)
-        except httptools.HttpParserUpgrade as upgrade:
-            self._ignore_upgrade(data[upgrade.args[0] :])
+            while rest:  # each round ends with a head that asks for an upgrade; thousands may come at once
+                try:
+                    self.parser.feed_data(rest)
+                    break
+                except httptools.HttpParserUpgrade as upgrade:
+                    rest = rest[upgrade.args[0] :]
+                    if not self._ignore_upgrade():
+                        break
         except httptools.HttpParserError:
             self._refuse("Invalid HTTP request received.")
 
@@ -164,17 +170,19 @@ class Protocol(HttpToolsProtocol):
         if self._door is not None and self._door.on_shutdown is not None:
             self._door.on_shutdown()
 
-    def _ignore_upgrade(self, rest: bytes) -> None:
+    def _ignore_upgrade(self) -> bool:
+        """Parse the head again without what asks for an upgrade; return whether the request can be served."""
         method = self.parser.get_method()
         if method == b"CONNECT":
             self._refuse("This is not a proxy.")
-            return
+            return False
         version = self.parser.get_http_version().encode()
         fields = [name + b": " + value + b"\r\n" for name, value in self.headers if name != b"upgrade"]
         head = b"".join([method, b" ", self.url, b" HTTP/", version, b"\r\n", *fields, b"\r\n"])
         self.parser = httptools.HttpRequestParser(self)
         self._outside = 0
-        self.data_received(head + rest)
+        self.parser.feed_data(head)
+        return True
 
     def _refuse(self, message: str) -> None:
         """Answer what is not a request, and close; but do not speak into the answer to the request before it."""

@@ -5,155 +5,16 @@ The real server on a real connection: what cannot be said in ASGI.
 from __future__ import annotations
 
 import asyncio
-import socket
-import struct
-from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
-import uvicorn
 
 from service.server.http import MAX_OUTSIDE
-from service.server.run import bind, config
-from service.settings import Settings
 from tests.protocols import draft_requests, tus_requests
 from tests.protocols.attachments_requests import COMMUNITY_URL, FORM, form
+from tests.server.servers import Server
 
 KiB = 1024
 MiB = 1024 * KiB
-
-
-@dataclass(frozen=True)
-class Answer:
-    """
-    A response as it came.
-    """
-
-    status: int
-    fields: Mapping[str, str]
-    content: bytes
-
-
-class Connection:
-    """
-    One connection to the server, on which bytes are written as the test says.
-    """
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.reader = reader
-        self.writer = writer
-
-    def write(self, method: str, path: str, fields: Mapping[str, str], content: bytes = b"") -> None:
-        """
-        Send a request; where *fields* tell no length, that of *content* is told.
-        """
-        told = {"host": "holdfast.test"} | {name.lower(): value for name, value in fields.items()}
-        if not {"content-length", "transfer-encoding"} & told.keys() and content:
-            told["content-length"] = str(len(content))
-        head = "".join(f"{name}: {value}\r\n" for name, value in told.items())
-        self.writer.write(f"{method} {path} HTTP/1.1\r\n{head}\r\n".encode() + content)
-
-    async def answer(self, method: str = "GET") -> Answer:
-        """
-        Return the next response.
-        """
-        async with asyncio.timeout(10):
-            head = await self.reader.readuntil(b"\r\n\r\n")
-            status, *lines = head.decode("latin-1").split("\r\n")[:-2]
-            fields = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
-            length = 0 if method == "HEAD" else int(fields.get("content-length", 0))
-            return Answer(int(status.split()[1]), fields, await self.reader.readexactly(length))
-
-    async def ask(self, method: str, path: str, fields: Mapping[str, str], content: bytes = b"") -> Answer:
-        """
-        Return the response to a request.
-        """
-        self.write(method, path, fields, content)
-        return await self.answer(method)
-
-    async def rest(self) -> bytes:
-        """
-        Return what comes until the server closes.
-        """
-        async with asyncio.timeout(10):
-            return await self.reader.read()
-
-    def reset(self) -> None:
-        """
-        Break the connection off, without a farewell.
-        """
-        sock = self.writer.get_extra_info("socket")
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        self.writer.transport.abort()
-
-
-class Server:
-    """
-    The server of ``holdfast serve``, in this process.
-    """
-
-    def __init__(self, settings: Settings) -> None:
-        self._socket = bind(settings)
-        self._server = uvicorn.Server(config(settings))
-        self._task: asyncio.Task[None] | None = None
-        self._connections: list[Connection] = []
-
-    async def start(self) -> None:
-        """
-        Begin to serve.
-        """
-        self._task = asyncio.ensure_future(self._server.serve(sockets=[self._socket]))
-        while not self._server.started:
-            await asyncio.sleep(0.01)
-
-    def end(self) -> None:
-        """
-        Begin to shut down.
-        """
-        self._server.should_exit = True
-
-    async def close(self) -> None:
-        """
-        Return when it is gone.
-        """
-        for connection in self._connections:
-            connection.writer.close()
-        self.end()
-        if self._task is not None:
-            await asyncio.wait_for(self._task, 20)
-
-    async def connect(self) -> Connection:
-        """
-        Return a new connection.
-        """
-        connection = Connection(*await asyncio.open_connection(*self._socket.getsockname()[:2]))
-        self._connections.append(connection)
-        return connection
-
-    async def create(self, length: int) -> str:
-        """
-        Return the path of a new upload.
-        """
-        created = await (await self.connect()).ask("POST", "/files", tus_requests.creation(length))
-        return "/files/" + created.fields["location"].rpartition("/")[2]
-
-    async def offset(self, path: str) -> int:
-        """
-        Return how far an upload is.
-        """
-        return int((await (await self.connect()).ask("HEAD", path, tus_requests.VERSION)).fields["upload-offset"])
-
-
-@pytest.fixture
-async def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> AsyncIterator[Server]:
-    """Return a server over the embedded stores, whose threads make a request wait for more than its client."""
-    for name, value in {"DATA_DIR": str(tmp_path), "DURABILITY": "none", "PORT": "0", "SHUTDOWN_GRACE": "5"}.items():
-        monkeypatch.setenv(f"HOLDFAST_{name}", value)
-    running = Server(Settings())
-    await running.start()
-    yield running
-    await running.close()
 
 
 async def test_head_without_end(server: Server) -> None:
@@ -240,7 +101,7 @@ async def test_abrupt_close(server: Server, size: int, chunked: bool) -> None:
     connection.writer.close()
     await connection.writer.wait_closed()
 
-    assert await _settled(server, path) == size
+    assert await server.settled(path) == size
 
 
 async def test_reset(server: Server) -> None:
@@ -252,7 +113,7 @@ async def test_reset(server: Server) -> None:
     await asyncio.sleep(0.5)
     connection.reset()
 
-    assert await _settled(server, path) == 300_000
+    assert await server.settled(path) == 300_000
 
 
 async def test_half_closed(server: Server) -> None:
@@ -263,7 +124,7 @@ async def test_half_closed(server: Server) -> None:
     connection.writer.write_eof()
     await connection.rest()
 
-    assert await _settled(server, path) == 40
+    assert await server.settled(path) == 40
 
 
 async def test_resumed_at_once(server: Server) -> None:
@@ -359,9 +220,3 @@ async def test_no_http(server: Server, head: bytes) -> None:
 
     assert answer == b"" or answer.startswith(b"HTTP/1.1 4")
     assert other.status == 200
-
-
-async def _settled(server: Server, path: str) -> int:
-    """Return the offset of an upload whose client went away; asking at once would take it from the one who still reads."""
-    await asyncio.sleep(0.3)
-    return await server.offset(path)
