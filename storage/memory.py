@@ -9,8 +9,9 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 
 from storage.errors import AlreadyExists, Corrupted, LeaseLost, NotFound, PreconditionFailed
-from storage.ports import PATIENCE, Lease, Receipt
-from storage.records import Key, Ref, UploadRecord
+from storage.objects import Event, LoggedEvent, ObjectRecord, ObjectRef, SlotRecord, SlotRef
+from storage.ports import PATIENCE, Change, Lease, Receipt, Record
+from storage.records import Key, Ref, Tenant, UploadRecord
 from storage.threads import unbroken
 
 
@@ -72,20 +73,17 @@ class MemoryByteStore:
 
 class MemoryMetadataStore:
     """
-    A `storage.ports.MetadataStore` of one dictionary.
+    A `storage.ports.MetadataStore` of dictionaries.
     """
 
     def __init__(self) -> None:
         self._records: dict[Key, UploadRecord] = {}
+        self._objects: dict[ObjectRef | SlotRef, ObjectRecord | SlotRecord] = {}
+        self._events: list[Event] = []
+        self._event_ids: set[str] = set()
 
-    async def create(self, record: UploadRecord) -> None:
-        if record.idempotency_key is not None:
-            for other in self._records.values():
-                if (other.tenant, other.idempotency_key) == (record.tenant, record.idempotency_key):
-                    raise AlreadyExists(f"the idempotency key of {record.key} is taken", other)
-        if record.key in self._records:
-            raise AlreadyExists(f"{record.key} is taken")
-        self._records[record.key] = record
+    async def create(self, record: UploadRecord, events: Sequence[Event] = ()) -> None:
+        await self.commit([Change(old=None, new=record)], events)
 
     async def get(self, ref: Ref) -> UploadRecord:
         record = self._records.get(ref.key)
@@ -93,13 +91,64 @@ class MemoryMetadataStore:
             raise NotFound(f"no upload {ref.key}")
         return record
 
-    async def replace(self, old: UploadRecord, new: UploadRecord) -> None:
-        if new.revision != old.revision + 1:
-            raise ValueError("a replacement has the next revision")
-        stored = self._records.get(old.key)
-        if stored is None or (stored.tenant, stored.revision) != (old.tenant, old.revision):
-            raise PreconditionFailed(f"{old.key} is no longer at revision {old.revision}")
-        self._records[new.key] = new
+    async def replace(self, old: UploadRecord, new: UploadRecord, events: Sequence[Event] = ()) -> None:
+        await self.commit([Change(old=old, new=new)], events)
+
+    async def commit(self, changes: Sequence[Change], events: Sequence[Event] = ()) -> None:
+        for change in changes:
+            if change.old is None:
+                self._refuse_taken(change.new)
+            elif self._stored(change.old) != (change.old.tenant, change.old.revision):
+                raise PreconditionFailed(f"{change.old.ref} is no longer at revision {change.old.revision}")
+        if not self._event_ids.isdisjoint(event.id for event in events):
+            raise AlreadyExists("an event was stored before")
+        for change in changes:
+            if isinstance(change.new, UploadRecord):
+                self._records[change.new.key] = change.new
+            else:
+                self._objects[change.new.ref] = change.new
+        self._events += events
+        self._event_ids.update(event.id for event in events)
+
+    def _stored(self, record: Record) -> tuple[Tenant, int] | None:
+        upload = isinstance(record, UploadRecord)
+        stored = self._records.get(record.key) if upload else self._objects.get(record.ref)  # type: ignore[union-attr,arg-type]
+        return None if stored is None else (stored.tenant, stored.revision)
+
+    def _refuse_taken(self, record: Record) -> None:
+        if isinstance(record, UploadRecord) and record.idempotency_key is not None:
+            for other in self._records.values():
+                if (other.tenant, other.idempotency_key) == (record.tenant, record.idempotency_key):
+                    raise AlreadyExists(f"the idempotency key of {record.key} is taken", other)
+        if self._stored(record) is not None:
+            raise AlreadyExists(f"{record.ref} is taken")
+
+    async def get_object(self, ref: ObjectRef) -> ObjectRecord:
+        found = self._objects.get(ref)
+        if not isinstance(found, ObjectRecord):
+            raise NotFound(f"no object {ref.id}")
+        return found
+
+    async def list_objects(self, tenant: Tenant, kind: str, after: str, limit: int) -> Sequence[ObjectRecord]:
+        records = (record for record in self._objects.values() if isinstance(record, ObjectRecord))
+        found = [record for record in records if (record.tenant, record.kind) == (tenant, kind) and record.id > after]
+        return sorted(found, key=lambda record: record.id)[:limit]
+
+    async def get_slot(self, ref: SlotRef) -> SlotRecord:
+        found = self._objects.get(ref)
+        if not isinstance(found, SlotRecord):
+            raise NotFound(f"nothing was ever in {ref.slot} of {ref.id}")
+        return found
+
+    async def get_slots(self, ref: ObjectRef) -> Sequence[SlotRecord]:
+        records = (record for record in self._objects.values() if isinstance(record, SlotRecord))
+        return sorted((record for record in records if record.ref.object == ref), key=lambda record: record.slot)
+
+    async def events(self, tenant: Tenant, after: str, limit: int, attachment: Key | None = None) -> Sequence[LoggedEvent]:
+        begin = int(after or 0)
+        places = enumerate(self._events[begin:], start=begin + 1)
+        mine = (LoggedEvent(position=str(place), event=event) for place, event in places if event.tenant == tenant)
+        return [logged for logged in mine if attachment in (None, logged.event.attachment)][:limit]
 
     async def due(self, now: float, limit: int, after: UploadRecord | None = None) -> Sequence[UploadRecord]:
         due = [record for record in self._records.values() if record.expires_at is not None and record.expires_at <= now]

@@ -11,7 +11,8 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from storage.records import Key, Parts, Ref, UploadRecord
+from storage.objects import Event, LoggedEvent, ObjectRecord, ObjectRef, SlotRecord, SlotRef
+from storage.records import Key, Parts, Ref, Tenant, UploadRecord
 
 SECONDS = 1.0
 # A disk that takes longer than this for what was begun is as good as gone.
@@ -35,6 +36,26 @@ class Lease:
     """Grows with every lease of this key."""
     forced: bool
     """Whether an earlier holder never let go, and so may wake up and act later: the facts have to be fenced against it."""
+
+
+Record = UploadRecord | ObjectRecord | SlotRecord
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """
+    One record becomes another, or a new one begins.
+
+    *new* has the next revision of *old*; of what is new, *old* is None.
+    """
+
+    old: Record | None
+    new: Record
+
+    def __post_init__(self) -> None:
+        old = self.old
+        if old is not None and (type(old), old.ref, old.revision + 1) != (type(self.new), self.new.ref, self.new.revision):
+            raise ValueError("a replacement is the next revision of the same record")
 
 
 class ByteStore(Protocol):
@@ -109,12 +130,12 @@ class ByteStore(Protocol):
 
 class MetadataStore(Protocol):
     """
-    Keeps the records of uploads, each change of one record whole or not at all.
+    Keeps the records of uploads, objects and slots, and the events that tell of their changes.
     """
 
-    async def create(self, record: UploadRecord) -> None:
+    async def create(self, record: UploadRecord, events: Sequence[Event] = ()) -> None:
         """
-        Store a new record.
+        Store a new upload, and the events of it.
 
         :raises AlreadyExists: the key was ever used before, or the tenant has a record with the same idempotency key (then the
             error carries that record).
@@ -131,12 +152,66 @@ class MetadataStore(Protocol):
         """
         ...
 
-    async def replace(self, old: UploadRecord, new: UploadRecord) -> None:
+    async def replace(self, old: UploadRecord, new: UploadRecord, events: Sequence[Event] = ()) -> None:
         """
         Store *new* if the stored record still has the revision of *old*; *new.revision* is one more.
 
         :raises PreconditionFailed: the record has another revision, or is gone.
         :raises NoSpace, Unavailable: see `storage.errors`.  After Unavailable, read before trying again.
+        """
+        ...
+
+    async def commit(self, changes: Sequence[Change], events: Sequence[Event] = ()) -> None:
+        """
+        Store every change and every event, or nothing: a reader sees all of it or none.  They are all of one tenant.
+
+        :raises PreconditionFailed: a record has another revision than the *old* of its change, or is gone.
+        :raises AlreadyExists: what should begin is there already, or an event of that id.
+        :raises NoSpace, Unavailable: see `storage.errors`.  After Unavailable, read before trying again.
+        """
+        ...
+
+    async def get_object(self, ref: ObjectRef) -> ObjectRecord:
+        """
+        Return the newest stored record.
+
+        :raises NotFound: this tenant has no such object.
+        :raises Unavailable: the store does not answer.
+        """
+        ...
+
+    async def list_objects(self, tenant: Tenant, kind: str, after: str, limit: int) -> Sequence[ObjectRecord]:
+        """
+        Return up to *limit* objects of one kind, ordered by id, beginning behind the id *after*.
+
+        :raises Unavailable: the store does not answer.
+        """
+        ...
+
+    async def get_slot(self, ref: SlotRef) -> SlotRecord:
+        """
+        Return the newest stored record.
+
+        :raises NotFound: nothing was ever in that slot.
+        :raises Unavailable: the store does not answer.
+        """
+        ...
+
+    async def get_slots(self, ref: ObjectRef) -> Sequence[SlotRecord]:
+        """
+        Return every slot of an object in which anything ever was, ordered by name.
+
+        :raises Unavailable: the store does not answer.
+        """
+        ...
+
+    async def events(self, tenant: Tenant, after: str, limit: int, attachment: Key | None = None) -> Sequence[LoggedEvent]:
+        """
+        Return up to *limit* events in the order of their commits, beginning behind the position *after* ("": the first).
+
+        Given *attachment*, only those that name it.  No event appears later before a position that was read.
+
+        :raises Unavailable: the store does not answer.
         """
         ...
 

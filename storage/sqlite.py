@@ -10,17 +10,30 @@ loses the last commits in a power cut but never the consistency of the file (sql
 
 from __future__ import annotations
 
+import dataclasses
 import fcntl
 import math
 import os
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from storage.errors import AlreadyExists, Corrupted, NoSpace, NotFound, PreconditionFailed, StorageError, Unavailable
 from storage.local import Durability
-from storage.records import FIELDS, Ref, State, UploadRecord
+from storage.objects import (
+    EVENT_FIELDS,
+    OBJECT_FIELDS,
+    SLOT_FIELDS,
+    Event,
+    LoggedEvent,
+    ObjectRecord,
+    ObjectRef,
+    SlotRecord,
+    SlotRef,
+)
+from storage.ports import Change, Record
+from storage.records import FIELDS, Key, Ref, State, Tenant, UploadRecord
 from storage.threads import Threads
 
 T = TypeVar("T")
@@ -29,9 +42,10 @@ SECONDS = 1.0
 # How long a writer waits for the writers of other processes before it gives up.
 BUSY_WAIT = 5 * SECONDS
 
-SCHEMA_VERSION = 1
-SCHEMA = """
-CREATE TABLE IF NOT EXISTS uploads (
+# Each brings a file from the version of its index to the next; a new file goes through all.
+SCHEMA = (
+    """
+CREATE TABLE uploads (
     key TEXT PRIMARY KEY,
     tenant TEXT NOT NULL,
     created_at REAL NOT NULL,
@@ -48,22 +62,85 @@ CREATE TABLE IF NOT EXISTS uploads (
     idempotency_key TEXT,
     parts TEXT NOT NULL
 ) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS uploads_by_expiry ON uploads (expires_at) WHERE expires_at IS NOT NULL;
-CREATE UNIQUE INDEX IF NOT EXISTS uploads_by_idempotency ON uploads (tenant, idempotency_key)
+CREATE INDEX uploads_by_expiry ON uploads (expires_at) WHERE expires_at IS NOT NULL;
+CREATE UNIQUE INDEX uploads_by_idempotency ON uploads (tenant, idempotency_key)
     WHERE idempotency_key IS NOT NULL;
-"""
-
-# FIELDS are the names of our own dataclass, not input: nothing a client says enters the text of a statement.
-_COLUMNS = ", ".join(FIELDS)
-_CREATE = f"INSERT INTO uploads ({_COLUMNS}) VALUES ({', '.join(':' + field for field in FIELDS)})"  # noqa: S608
-_GET = f"SELECT {_COLUMNS} FROM uploads WHERE key = :key AND tenant = :tenant"  # noqa: S608
-_BY_IDEMPOTENCY = f"SELECT {_COLUMNS} FROM uploads WHERE tenant = :tenant AND idempotency_key = :idempotency_key"  # noqa: S608
-_REPLACE = (
-    f"UPDATE uploads SET {', '.join(f'{field} = :{field}' for field in FIELDS)}"  # noqa: S608
-    " WHERE key = :key AND tenant = :tenant AND revision = :revision - 1"
+""",
+    """
+CREATE TABLE objects (
+    tenant TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    id TEXT NOT NULL,
+    created_at REAL NOT NULL,
+    updated_at REAL NOT NULL,
+    updated_by TEXT,
+    etag TEXT NOT NULL,
+    revision INTEGER NOT NULL,
+    attributes TEXT NOT NULL,
+    deleted_at REAL,
+    PRIMARY KEY (tenant, kind, id)
+) WITHOUT ROWID;
+CREATE TABLE slots (
+    tenant TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    id TEXT NOT NULL,
+    slot TEXT NOT NULL,
+    etag TEXT NOT NULL,
+    revision INTEGER NOT NULL,
+    active TEXT NOT NULL,
+    ended TEXT NOT NULL,
+    PRIMARY KEY (tenant, kind, id, slot)
+) WITHOUT ROWID;
+CREATE TABLE events (
+    position INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL UNIQUE,
+    tenant TEXT NOT NULL,
+    type TEXT NOT NULL,
+    at REAL NOT NULL,
+    actor TEXT,
+    originator TEXT,
+    attachment TEXT,
+    kind TEXT,
+    object_id TEXT,
+    slot TEXT,
+    data TEXT NOT NULL
+);
+CREATE INDEX events_by_tenant ON events (tenant, position);
+CREATE INDEX events_by_attachment ON events (tenant, attachment, position) WHERE attachment IS NOT NULL;
+""",
 )
+
+
+class _Table:
+    """The statements of one kind of record."""
+
+    # The names are those of our own dataclasses, not input: nothing a client says enters the text of a statement.
+    def __init__(self, name: str, fields: Sequence[str], key: Sequence[str]) -> None:
+        columns = ", ".join(fields)
+        self.where = " AND ".join(f"{field} = :{field}" for field in key)
+        self.select = f"SELECT {columns} FROM {name}"  # noqa: S608
+        self.insert = f"INSERT INTO {name} ({columns}) VALUES ({', '.join(':' + field for field in fields)})"  # noqa: S608
+        assignments = ", ".join(f"{field} = :{field}" for field in fields)
+        self.update = f"UPDATE {name} SET {assignments} WHERE {self.where} AND revision = :revision - 1"  # noqa: S608
+        self.get = f"{self.select} WHERE {self.where}"
+
+
+_UPLOADS = _Table("uploads", FIELDS, ("key", "tenant"))
+_OBJECTS = _Table("objects", OBJECT_FIELDS, ("tenant", "kind", "id"))
+_SLOTS = _Table("slots", SLOT_FIELDS, ("tenant", "kind", "id", "slot"))
+_EVENTS = _Table("events", EVENT_FIELDS, ("id",))
+_TABLES: dict[type[Record], _Table] = {UploadRecord: _UPLOADS, ObjectRecord: _OBJECTS, SlotRecord: _SLOTS}
+
+_BY_IDEMPOTENCY = f"{_UPLOADS.select} WHERE tenant = :tenant AND idempotency_key = :idempotency_key"
+_LIST_OBJECTS = f"{_OBJECTS.select} WHERE tenant = :tenant AND kind = :kind AND id > :after ORDER BY id LIMIT :limit"
+_LIST_SLOTS = f"{_SLOTS.select} WHERE tenant = :tenant AND kind = :kind AND id = :id ORDER BY slot"
+_LIST_EVENTS = (
+    f"SELECT position, {', '.join(EVENT_FIELDS)} FROM events"  # noqa: S608
+    " WHERE tenant = :tenant AND position > :after {} ORDER BY position LIMIT :limit"
+)
+_ALL_EVENTS, _EVENTS_OF_ONE = _LIST_EVENTS.format(""), _LIST_EVENTS.format("AND attachment = :attachment")
 _DUE = (
-    f"SELECT {_COLUMNS} FROM uploads"  # noqa: S608
+    f"{_UPLOADS.select}"
     " WHERE expires_at <= :now AND (expires_at, key) > (:after, :after_key) ORDER BY expires_at, key LIMIT :limit"
 )
 
@@ -108,7 +185,7 @@ class Database:
     One connection on one thread.
     """
 
-    def __init__(self, path: str, schema: str, synchronous: str) -> None:
+    def __init__(self, path: str, schema: Sequence[str], synchronous: str) -> None:
         with translated(), _alone(path):
             self._connection = sqlite3.connect(
                 path, timeout=BUSY_WAIT, isolation_level=None, check_same_thread=False, cached_statements=64
@@ -121,14 +198,16 @@ class Database:
                 raise
         self._threads = Threads("sqlite", 1)
 
-    def _prepare(self, path: str, schema: str, synchronous: str) -> None:
+    def _prepare(self, path: str, schema: Sequence[str], synchronous: str) -> None:
         self._connection.row_factory = sqlite3.Row
         self._connection.execute("PRAGMA journal_mode = WAL")
         self._connection.execute(f"PRAGMA synchronous = {synchronous}")
         version = self._connection.execute("PRAGMA user_version").fetchone()[0]
-        if version > SCHEMA_VERSION:
+        if version > len(schema):
             raise Unavailable(f"{path} was written by a newer Holdfast (its schema is {version})")
-        self._connection.executescript(f"BEGIN IMMEDIATE; {schema} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT")
+        if version < len(schema):
+            steps = "".join(schema[version:])
+            self._connection.executescript(f"BEGIN IMMEDIATE; {steps} PRAGMA user_version = {len(schema)}; COMMIT")
 
     async def call(self, function: Callable[[sqlite3.Connection], T]) -> T:
         """
@@ -163,56 +242,106 @@ class SqliteMetadataStore:
         self._sync_completion = durability is Durability.COMPLETE
         self._database = Database(path, SCHEMA, "FULL" if durability is Durability.ACKNOWLEDGED else "NORMAL")
 
-    async def create(self, record: UploadRecord) -> None:
-        await self._database.call(lambda connection: _create(connection, record))
+    async def create(self, record: UploadRecord, events: Sequence[Event] = ()) -> None:
+        await self.commit([Change(old=None, new=record)], events)
 
     async def get(self, ref: Ref) -> UploadRecord:
-        found = await self._database.call(
-            lambda connection: connection.execute(_GET, {"key": ref.key, "tenant": ref.tenant}).fetchone()
-        )
+        found = await self._one(_UPLOADS.get, {"key": ref.key, "tenant": ref.tenant})
         if found is None:
             raise NotFound(f"no upload {ref.key}")
-        return UploadRecord.from_mapping(dict(found))
+        return UploadRecord.from_mapping(found)
 
-    async def replace(self, old: UploadRecord, new: UploadRecord) -> None:
-        if new.revision != old.revision + 1:
-            raise ValueError("a replacement has the next revision")
-        synced = self._sync_completion and new.state is State.COMPLETE
-        await self._database.call(lambda connection: _replace(connection, new.to_mapping(), synced=synced))
+    async def replace(self, old: UploadRecord, new: UploadRecord, events: Sequence[Event] = ()) -> None:
+        await self.commit([Change(old=old, new=new)], events)
+
+    async def commit(self, changes: Sequence[Change], events: Sequence[Event] = ()) -> None:
+        synced = self._sync_completion and any(_is_promised(change.new) for change in changes)
+        await self._database.call(lambda connection: _commit(connection, changes, events, synced=synced))
+
+    async def get_object(self, ref: ObjectRef) -> ObjectRecord:
+        found = await self._one(_OBJECTS.get, dataclasses.asdict(ref))
+        if found is None:
+            raise NotFound(f"no object {ref.id}")
+        return ObjectRecord.from_mapping(found)
+
+    async def list_objects(self, tenant: Tenant, kind: str, after: str, limit: int) -> Sequence[ObjectRecord]:
+        rows = await self._all(_LIST_OBJECTS, {"tenant": tenant, "kind": kind, "after": after, "limit": limit})
+        return [ObjectRecord.from_mapping(row) for row in rows]
+
+    async def get_slot(self, ref: SlotRef) -> SlotRecord:
+        found = await self._one(_SLOTS.get, dataclasses.asdict(ref))
+        if found is None:
+            raise NotFound(f"nothing was ever in {ref.slot} of {ref.id}")
+        return SlotRecord.from_mapping(found)
+
+    async def get_slots(self, ref: ObjectRef) -> Sequence[SlotRecord]:
+        return [SlotRecord.from_mapping(row) for row in await self._all(_LIST_SLOTS, dataclasses.asdict(ref))]
+
+    async def events(self, tenant: Tenant, after: str, limit: int, attachment: Key | None = None) -> Sequence[LoggedEvent]:
+        asked = {"tenant": tenant, "after": int(after or 0), "limit": limit, "attachment": attachment}
+        rows = await self._all(_ALL_EVENTS if attachment is None else _EVENTS_OF_ONE, asked)
+        return [LoggedEvent(position=str(row.pop("position")), event=Event.from_mapping(row)) for row in rows]
 
     async def due(self, now: float, limit: int, after: UploadRecord | None = None) -> Sequence[UploadRecord]:
         place = {"after": -math.inf, "after_key": ""} if after is None else {"after": after.expires_at, "after_key": after.key}
-        rows = await self._database.call(
-            lambda connection: connection.execute(_DUE, {"now": now, "limit": limit, **place}).fetchall()
-        )
-        return [UploadRecord.from_mapping(dict(row)) for row in rows]
+        return [UploadRecord.from_mapping(row) for row in await self._all(_DUE, {"now": now, "limit": limit, **place})]
 
     async def ping(self) -> None:
         await self._database.call(lambda connection: connection.execute("SELECT 1 FROM uploads LIMIT 1").fetchone())
+
+    async def _one(self, query: str, values: Mapping[str, object]) -> dict[str, Any] | None:
+        row = await self._database.call(lambda connection: connection.execute(query, values).fetchone())
+        return None if row is None else dict(row)
+
+    async def _all(self, query: str, values: Mapping[str, object]) -> list[dict[str, Any]]:
+        return [dict(row) for row in await self._database.call(lambda connection: connection.execute(query, values).fetchall())]
 
     async def close(self) -> None:
         await self._database.close()
 
 
-def _create(connection: sqlite3.Connection, record: UploadRecord) -> None:
-    values = record.to_mapping()
-    try:
-        connection.execute(_CREATE, values)
-    except sqlite3.IntegrityError as error:
-        row = None
-        if record.idempotency_key is not None:
-            row = connection.execute(_BY_IDEMPOTENCY, values).fetchone()
-        existing = UploadRecord.from_mapping(dict(row)) if row is not None else None
-        raise AlreadyExists(f"{record.key} is taken, or its idempotency key is", existing) from error
+def _is_promised(record: Record) -> bool:
+    """Say whether a power cut may not take *record* back, where offsets are not promised that."""
+    return not isinstance(record, UploadRecord) or record.state is State.COMPLETE
 
 
-def _replace(connection: sqlite3.Connection, values: dict[str, Any], *, synced: bool) -> None:
+def _commit(connection: sqlite3.Connection, changes: Sequence[Change], events: Sequence[Event], *, synced: bool) -> None:
     if synced:
         connection.execute("PRAGMA synchronous = FULL")
     try:
-        changed = connection.execute(_REPLACE, values).rowcount
+        if len(changes) == 1 and not events:
+            _make(connection, changes[0])  # one statement is a transaction
+            return
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            for change in changes:
+                _make(connection, change)
+            for event in events:
+                _insert(connection, _EVENTS, event.to_mapping())
+            connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:  # SQLite itself rolls back on some errors
+                connection.execute("ROLLBACK")
+            raise
     finally:
         if synced:
             connection.execute("PRAGMA synchronous = NORMAL")
-    if not changed:
-        raise PreconditionFailed(f"{values['key']} is no longer at revision {values['revision'] - 1}")
+
+
+def _make(connection: sqlite3.Connection, change: Change) -> None:
+    table, values = _TABLES[type(change.new)], change.new.to_mapping()
+    if change.old is None:
+        _insert(connection, table, values)
+    elif not connection.execute(table.update, values).rowcount:
+        raise PreconditionFailed(f"{change.old.ref} is no longer at revision {change.old.revision}")
+
+
+def _insert(connection: sqlite3.Connection, table: _Table, values: dict[str, Any]) -> None:
+    try:
+        connection.execute(table.insert, values)
+    except sqlite3.IntegrityError as error:
+        row = None
+        if table is _UPLOADS and values["idempotency_key"] is not None:
+            row = connection.execute(_BY_IDEMPOTENCY, values).fetchone()
+        existing = UploadRecord.from_mapping(dict(row)) if row is not None else None
+        raise AlreadyExists("it is there already, or its idempotency key is taken", existing) from error

@@ -48,14 +48,16 @@ MILLISECONDS = 0.001
 REPEAT = 50 * MILLISECONDS
 MAX_DATAGRAM = 256  # bytes; names are 16 characters, serials are counters
 
-SCHEMA = """
-CREATE TABLE IF NOT EXISTS leases (
+SCHEMA = (
+    """
+CREATE TABLE leases (
     epoch INTEGER PRIMARY KEY AUTOINCREMENT,
     key TEXT NOT NULL UNIQUE,
     holder TEXT NOT NULL,
     behind TEXT
 );
-"""
+""",
+)
 
 
 class Heard(enum.Enum):

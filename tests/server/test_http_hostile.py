@@ -198,9 +198,10 @@ async def test_slow_head(start_server: StartServer, before: int) -> None:
         await connection.ask("GET", "/healthz", {})
 
     async def drip() -> None:
+        connection.writer.write(b"GET /healthz HTTP/1.1\r\nHost: a\r\nX: ")
         for _ in range(1000):
-            connection.writer.write(b"GET /healthz HTTP/1.1\r\nHost: a\r\nX: " + b"x" * 960 if _ == 0 else b"x")
             await asyncio.sleep(0.05)
+            connection.writer.write(b"x")
 
     dripping = asyncio.ensure_future(drip())
     started = asyncio.get_running_loop().time()

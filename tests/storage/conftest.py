@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.storage.backends import LEASES
+from storage.ports import MetadataStore
+from tests.storage.backends import LEASES, METADATA_STORES
 from tests.storage.claimants import Claimant, Doors
 from tests.storage.processes import Room, may_mount, small_disk
 
@@ -38,3 +39,11 @@ async def doors(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
 def claimants(doors: Doors) -> Sequence[Claimant]:
     """Return four who want the same lease, by either door in turn."""
     return [Claimant(doors[number % 2]) for number in range(4)]
+
+
+@pytest.fixture(params=METADATA_STORES)
+async def metadata(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[MetadataStore]:
+    """Return a metadata store of every kind."""
+    store = METADATA_STORES[request.param](tmp_path)
+    yield store
+    await store.close()

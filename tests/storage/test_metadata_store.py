@@ -5,8 +5,6 @@ What every `storage.ports.MetadataStore` promises.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,7 +15,7 @@ from storage.errors import AlreadyExists, NotFound, PreconditionFailed
 from storage.keys import new_key
 from storage.ports import MetadataStore
 from storage.records import FIELDS, Parts, Ref, State, Tenant, UploadRecord
-from tests.storage.backends import METADATA_STORES, NOW, OTHER_TENANT, TENANT, changed, new_upload
+from tests.storage.backends import NOW, OTHER_TENANT, TENANT, changed, new_upload
 
 counts = st.integers(min_value=0, max_value=2**63 - 1)
 times = st.floats(min_value=0, max_value=1e12)
@@ -39,12 +37,10 @@ facts: dict[str, st.SearchStrategy[Any]] = {
 }
 
 
-@pytest.fixture(params=METADATA_STORES)
-async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[MetadataStore]:
+@pytest.fixture
+def store(metadata: MetadataStore) -> MetadataStore:
     """Return a store of every kind."""
-    store = METADATA_STORES[request.param](tmp_path)
-    yield store
-    await store.close()
+    return metadata
 
 
 def test_every_fact_is_tried() -> None:

@@ -16,7 +16,7 @@ import pytest
 from storage.errors import Corrupted, NoSpace, StorageError, Unavailable
 from storage.local import Durability
 from storage.records import Key, Ref, UploadRecord
-from storage.sqlite import SCHEMA_VERSION, SqliteMetadataStore, translated
+from storage.sqlite import SCHEMA, SqliteMetadataStore, translated
 from tests.storage.backends import NOW, TENANT, changed, new_upload
 from tests.storage.processes import Room, worker
 
@@ -97,12 +97,12 @@ async def test_records_survive_a_reopening(path: Path, store: SqliteMetadataStor
 async def test_a_newer_schema_is_refused(path: Path, store: SqliteMetadataStore) -> None:
     """A file of a newer version is not touched by an older one."""
     with closing(sqlite3.connect(path)) as connection:
-        connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
+        connection.execute(f"PRAGMA user_version = {len(SCHEMA) + 1}")
 
     with pytest.raises(Unavailable, match="newer"):
         SqliteMetadataStore(str(path))
     with closing(sqlite3.connect(path)) as connection:
-        assert SCHEMA_VERSION + 1 == connection.execute("PRAGMA user_version").fetchone()[0]
+        assert len(SCHEMA) + 1 == connection.execute("PRAGMA user_version").fetchone()[0]
 
 
 async def test_a_file_that_is_no_database(path: Path) -> None:

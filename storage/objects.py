@@ -1,0 +1,202 @@
+"""
+What attachments are fastened to: objects of other systems, their slots, and the events that tell of every change.
+
+A slot is one record, with everything that is or was in it: a replacement is one change, and nobody ever sees it half done.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NewType, Self
+
+from storage.records import Key, Tenant
+
+Subject = NewType("Subject", str)
+"""Who acts: an account of the tenant, as its token names it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObjectRef:
+    """Where an object is found: *kind* and *id* are what its own system calls it."""
+
+    tenant: Tenant
+    kind: str
+    id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlotRef:
+    """Where a slot is found: one place of an object that takes attachments."""
+
+    tenant: Tenant
+    kind: str
+    id: str
+    slot: str
+
+    @property
+    def object(self) -> ObjectRef:
+        return ObjectRef(tenant=self.tenant, kind=self.kind, id=self.id)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObjectRecord:
+    """
+    What is known here of an object of another system.  Times are seconds since the epoch.
+    """
+
+    tenant: Tenant
+    kind: str
+    id: str
+    created_at: float
+    updated_at: float
+    updated_by: Subject | None
+    etag: str
+    """Changes with every change of the object or of one of its slots."""
+    revision: int = 0
+    attributes: str = "{}"
+    """A JSON object; its system and the policies know what it means."""
+    deleted_at: float | None = None
+
+    @property
+    def ref(self) -> ObjectRef:
+        return ObjectRef(tenant=self.tenant, kind=self.kind, id=self.id)
+
+    def to_mapping(self) -> dict[str, Any]:
+        """
+        Return the record as plain values.
+        """
+        return {field: getattr(self, field) for field in OBJECT_FIELDS}
+
+    @classmethod
+    def from_mapping(cls, values: Mapping[str, Any]) -> Self:
+        """
+        Return the record that `to_mapping` turned into *values*.
+        """
+        return cls(**values)
+
+
+class Ending(enum.StrEnum):
+    """Why an association ended."""
+
+    REPLACED = "replaced"
+    DETACHED = "detached"
+    UNDONE = "undone"
+    OBJECT_DELETED = "object_deleted"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Association:
+    """That an attachment is in a slot, or was until *ended_at*."""
+
+    id: str
+    """Names this association, and no later one of the same attachment with the same slot."""
+    attachment: Key
+    attached_at: float
+    attached_by: Subject | None
+    ended_at: float | None = None
+    ended_by: Subject | None = None
+    ending: Ending | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlotRecord:
+    """
+    Everything that is or was in one slot.
+    """
+
+    tenant: Tenant
+    kind: str
+    id: str
+    slot: str
+    etag: str
+    """Changes with every change of *active*."""
+    revision: int = 0
+    active: tuple[Association, ...] = ()
+    """In the order of the slot."""
+    ended: tuple[Association, ...] = ()
+    """The history, newest last; how long it may get is a rule of the core."""
+
+    @property
+    def ref(self) -> SlotRef:
+        return SlotRef(tenant=self.tenant, kind=self.kind, id=self.id, slot=self.slot)
+
+    def to_mapping(self) -> dict[str, Any]:
+        """
+        Return the record as plain values; associations are JSON.
+        """
+        values = {field: getattr(self, field) for field in SLOT_FIELDS}
+        return values | {"active": _to_json(self.active), "ended": _to_json(self.ended)}
+
+    @classmethod
+    def from_mapping(cls, values: Mapping[str, Any]) -> Self:
+        """
+        Return the record that `to_mapping` turned into *values*.
+        """
+        return cls(**{**values, "active": _from_json(values["active"]), "ended": _from_json(values["ended"])})
+
+
+def _to_json(associations: tuple[Association, ...]) -> str:
+    return json.dumps([dataclasses.asdict(association) for association in associations], separators=(",", ":"))
+
+
+def _from_json(text: str) -> tuple[Association, ...]:
+    return tuple(
+        Association(**{**values, "ending": None if values["ending"] is None else Ending(values["ending"])})
+        for values in json.loads(text)
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """
+    That something changed: what other systems hear of, and what an auditor finds.
+
+    It is stored in the transaction of the change itself, so that there is never one without the other.
+    """
+
+    id: str
+    """Unique, chosen by whoever makes the change: a change that is tried again makes no second event."""
+    tenant: Tenant
+    type: str
+    """As ``attachment.attached``."""
+    at: float
+    actor: Subject | None = None
+    """None: the service itself."""
+    originator: str | None = None
+    """The system that asked on behalf of the actor, as it calls itself; for the audit, never for decisions."""
+    attachment: Key | None = None
+    kind: str | None = None
+    object_id: str | None = None
+    slot: str | None = None
+    data: str = "{}"
+    """A JSON object with whatever else there is to say."""
+
+    def to_mapping(self) -> dict[str, Any]:
+        """
+        Return the event as plain values.
+        """
+        return {field: getattr(self, field) for field in EVENT_FIELDS}
+
+    @classmethod
+    def from_mapping(cls, values: Mapping[str, Any]) -> Self:
+        """
+        Return the event that `to_mapping` turned into *values*.
+        """
+        return cls(**values)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoggedEvent:
+    """An event, and the position behind which a reader finds the events that came later.  Positions are opaque."""
+
+    position: str
+    event: Event
+
+
+OBJECT_FIELDS = tuple(field.name for field in dataclasses.fields(ObjectRecord))
+SLOT_FIELDS = tuple(field.name for field in dataclasses.fields(SlotRecord))
+EVENT_FIELDS = tuple(field.name for field in dataclasses.fields(Event))
