@@ -9,9 +9,9 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 
 from storage.errors import AlreadyExists, Corrupted, LeaseLost, NotFound, PreconditionFailed
-from storage.objects import Event, LoggedEvent, ObjectRecord, ObjectRef, SlotRecord, SlotRef
+from storage.objects import Event, LoggedEvent, ObjectRecord, SlotRecord
 from storage.ports import PATIENCE, Change, Lease, Receipt, Record
-from storage.records import Key, Ref, Tenant, UploadRecord
+from storage.records import Key, ObjectRef, Ref, SlotRef, Tenant, UploadRecord
 from storage.threads import unbroken
 
 

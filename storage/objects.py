@@ -11,35 +11,9 @@ import enum
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, NewType, Self
+from typing import Any, Self
 
-from storage.records import Key, Tenant
-
-Subject = NewType("Subject", str)
-"""Who acts: an account of the tenant, as its token names it."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ObjectRef:
-    """Where an object is found: *kind* and *id* are what its own system calls it."""
-
-    tenant: Tenant
-    kind: str
-    id: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SlotRef:
-    """Where a slot is found: one place of an object that takes attachments."""
-
-    tenant: Tenant
-    kind: str
-    id: str
-    slot: str
-
-    @property
-    def object(self) -> ObjectRef:
-        return ObjectRef(tenant=self.tenant, kind=self.kind, id=self.id)
+from storage.records import Key, ObjectRef, SlotRef, Subject, Tenant
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +71,8 @@ class Association:
     attachment: Key
     attached_at: float
     attached_by: Subject | None
+    place: int = 0
+    """Of one that ended: where in the slot it was."""
     ended_at: float | None = None
     ended_by: Subject | None = None
     ending: Ending | None = None

@@ -11,8 +11,8 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from storage.objects import Event, LoggedEvent, ObjectRecord, ObjectRef, SlotRecord, SlotRef
-from storage.records import Key, Parts, Ref, Tenant, UploadRecord
+from storage.objects import Event, LoggedEvent, ObjectRecord, SlotRecord
+from storage.records import Key, ObjectRef, Parts, Ref, SlotRef, Tenant, UploadRecord
 
 SECONDS = 1.0
 # A disk that takes longer than this for what was begun is as good as gone.

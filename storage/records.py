@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NewType, Self
@@ -15,6 +16,9 @@ Tenant = NewType("Tenant", str)
 
 Key = NewType("Key", str)
 """Ten characters of ``[0-9A-Za-z]``: the name of an upload, then of its attachment, for its whole life."""
+
+Subject = NewType("Subject", str)
+"""Who acts: an account of the tenant, as its token names it."""
 
 Parts = NewType("Parts", str)
 """What a byte store has to remember of an upload between appends.  Opaque to everybody else."""
@@ -40,6 +44,8 @@ class State(enum.StrEnum):
     """A tombstone: the client gave the upload up."""
     EXPIRED = "expired"
     """A tombstone: nobody came back for it in time."""
+    PURGED = "purged"
+    """A tombstone: it was complete, and fastened to nothing for too long."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +54,29 @@ class Ref:
 
     tenant: Tenant
     key: Key
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObjectRef:
+    """Where an object is found: *kind* and *id* are what its own system calls it."""
+
+    tenant: Tenant
+    kind: str
+    id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlotRef:
+    """Where a slot is found: one place of an object that takes attachments."""
+
+    tenant: Tenant
+    kind: str
+    id: str
+    slot: str
+
+    @property
+    def object(self) -> ObjectRef:
+        return ObjectRef(tenant=self.tenant, kind=self.kind, id=self.id)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +100,7 @@ class UploadRecord:
     length: int | None = None
     """Bytes in all; None while that is deferred."""
     expires_at: float | None = None
-    """When an unfinished upload is given up.  None: never."""
+    """When an unfinished upload is given up, or an attachment that is fastened to nothing is purged.  None: never."""
     name: str | None = None
     """File name for display, without a path."""
     content_type: str | None = None
@@ -83,6 +112,10 @@ class UploadRecord:
     idempotency_key: str | None = None
     """What the client calls the request that created this upload; unique within a tenant."""
     parts: Parts = NO_PARTS
+    creator: Subject | None = None
+    """Who made the upload; None where there are no accounts."""
+    attached: tuple[SlotRef, ...] = ()
+    """The slots that the attachment is in now."""
 
     @property
     def ref(self) -> Ref:
@@ -97,14 +130,18 @@ class UploadRecord:
         """
         Return the record as plain values, for stores that keep columns or fields.
         """
-        return {field: getattr(self, field) for field in FIELDS}
+        values = {field: getattr(self, field) for field in FIELDS}
+        return values | {"attached": json.dumps([[slot.kind, slot.id, slot.slot] for slot in self.attached])}
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> Self:
         """
         Return the record that `to_mapping` turned into *values*.
         """
-        return cls(**{**values, "state": State(values["state"]), "verify_type": bool(values["verify_type"])})
+        slots = json.loads(values["attached"])
+        attached = tuple(SlotRef(tenant=values["tenant"], kind=kind, id=name, slot=slot) for kind, name, slot in slots)
+        kinds = {"state": State(values["state"]), "verify_type": bool(values["verify_type"]), "attached": attached}
+        return cls(**{**values, **kinds})
 
 
 FIELDS = tuple(field.name for field in dataclasses.fields(UploadRecord))

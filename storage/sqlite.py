@@ -21,19 +21,9 @@ from typing import Any, TypeVar
 
 from storage.errors import AlreadyExists, Corrupted, NoSpace, NotFound, PreconditionFailed, StorageError, Unavailable
 from storage.local import Durability
-from storage.objects import (
-    EVENT_FIELDS,
-    OBJECT_FIELDS,
-    SLOT_FIELDS,
-    Event,
-    LoggedEvent,
-    ObjectRecord,
-    ObjectRef,
-    SlotRecord,
-    SlotRef,
-)
+from storage.objects import EVENT_FIELDS, OBJECT_FIELDS, SLOT_FIELDS, Event, LoggedEvent, ObjectRecord, SlotRecord
 from storage.ports import Change, Record
-from storage.records import FIELDS, Key, Ref, State, Tenant, UploadRecord
+from storage.records import FIELDS, Key, ObjectRef, Ref, SlotRef, State, Tenant, UploadRecord
 from storage.threads import Threads
 
 T = TypeVar("T")
@@ -67,6 +57,8 @@ CREATE UNIQUE INDEX uploads_by_idempotency ON uploads (tenant, idempotency_key)
     WHERE idempotency_key IS NOT NULL;
 """,
     """
+ALTER TABLE uploads ADD COLUMN creator TEXT;
+ALTER TABLE uploads ADD COLUMN attached TEXT NOT NULL DEFAULT '[]';
 CREATE TABLE objects (
     tenant TEXT NOT NULL,
     kind TEXT NOT NULL,

@@ -6,7 +6,8 @@ UploadError
 ├── UploadGone
 │   ├── UploadCancelled
 │   ├── UploadExpired
-│   └── UploadInvalid     more content came than its length
+│   ├── UploadInvalid     more content came than its length
+│   └── UploadPurged      it was complete, and fastened to nothing for too long
 ├── OffsetMismatch        the offset is not where the upload is
 ├── LengthMismatch        lengths contradict each other
 ├── LengthExceeded        more content than the length leaves room for
@@ -19,7 +20,18 @@ UploadError
 ├── Evicted               a newer request has the upload now
 ├── OutOfSpace            no room is left; what came before is kept
 ├── FinishFailed          every byte is safe, publishing them is to be tried again
-└── StoreFailed           a store does not answer, or lost what it promised
+├── StoreFailed           a store does not answer, or lost what it promised
+├── UploadAttached        it is in a slot: detach it first
+├── UploadIncomplete      only what is complete can be attached
+└── SlotError
+    ├── ObjectNotFound    no such object, or somebody else's
+    ├── SlotUnknown       objects of this kind have no such slot
+    ├── SlotChanged       the slot is not as the caller believes
+    ├── SlotFull          no more attachments fit in
+    ├── NotAttached       the attachment is not in the slot
+    ├── NothingToUndo     nothing happened, or too long ago
+    ├── ManagedElsewhere  another system fills this slot
+    └── NotAccepted       the slot takes no such content
 """
 
 from __future__ import annotations
@@ -53,6 +65,10 @@ class UploadExpired(UploadGone):
 
 class UploadInvalid(UploadGone):
     """More content came than its length."""
+
+
+class UploadPurged(UploadGone):
+    """It was complete, and fastened to nothing for too long."""
 
 
 class OffsetMismatch(UploadError):
@@ -117,3 +133,47 @@ class FinishFailed(UploadError):
 
 class StoreFailed(UploadError):
     """A store does not answer, or has lost what it promised."""
+
+
+class UploadAttached(UploadError):
+    """The attachment is in a slot; it has to be detached first."""
+
+
+class UploadIncomplete(UploadError):
+    """Only a complete upload can be attached."""
+
+
+class SlotError(UploadError):
+    """A rule about objects and their slots refuses."""
+
+
+class ObjectNotFound(SlotError):
+    """There is no such object, or it is none of the caller's business."""
+
+
+class SlotUnknown(SlotError):
+    """Objects of this kind have no such slot."""
+
+
+class SlotChanged(SlotError):
+    """The slot is not as the caller believes, or too many change it at once."""
+
+
+class SlotFull(SlotError):
+    """The slot has as many attachments as it takes."""
+
+
+class NotAttached(SlotError):
+    """The attachment is not in the slot."""
+
+
+class NothingToUndo(SlotError):
+    """Nothing ended in this slot, or its grace is over."""
+
+
+class ManagedElsewhere(SlotError):
+    """Another system fills this slot."""
+
+
+class NotAccepted(SlotError):
+    """The slot takes no content of this type or size."""

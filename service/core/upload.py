@@ -8,7 +8,7 @@ The rules of an upload's life.  Nothing here waits, reads a clock or touches a s
 # Rule 1: everything that decides whether an upload changes its state must live in this file.
 #
 #     open ─append→ open ─all bytes durable→ received ─finish: verify, publish→ complete
-#      │ cancel, expire → tombstone            │ not what was declared → rejected
+#      │ cancel, expire → tombstone            │ not what was declared → rejected  │ in no slot for too long → purged
 #      └ overrun of a known length → invalid
 #
 # Invariants, that the stores, `uploads` and these rules keep together:
@@ -23,6 +23,8 @@ The rules of an upload's life.  Nothing here waits, reads a clock or touches a s
 #   as success; the answer to the last append can be had again and again.
 # * Overlap is compared.  Where a dialect lets a client send stored bytes again, they have to be the same bytes.
 # * Retrying any request ends in the same state.
+# * What is in a slot is neither deleted nor purged: an association changes the revision of the upload, so that of it and a purge
+#   at the same moment only one gets through.
 #
 # Dialects differ in what completes an upload (`Completes`): tus 1.0 and Content-Range say that the offset reaches the length;
 # the IETF draft says that length and offset do not decide it, `Upload-Complete` does.  So `complete` is a state of its own, and a
@@ -45,10 +47,12 @@ from service.core.errors import (
     OffsetMismatch,
     TooLarge,
     TypeMismatch,
+    UploadAttached,
     UploadCancelled,
     UploadError,
     UploadExpired,
     UploadInvalid,
+    UploadPurged,
 )
 from service.core.limits import Limits
 from service.core.sniffing import canonical
@@ -66,6 +70,7 @@ class Step(enum.Enum):
     OVERRUN = "more content came than its length"
     CANCEL = "the client gave it up"
     EXPIRE = "its time ran out"
+    PURGE = "nobody fastened it to anything"
     CLAIM = "a newcomer passed a sleeper over"
 
 
@@ -80,6 +85,7 @@ TRANSITIONS: dict[tuple[State, Step], State] = {
     (State.RECEIVED, Step.REJECT): State.REJECTED,
     (State.RECEIVED, Step.CANCEL): State.CANCELLED,
     (State.COMPLETE, Step.CANCEL): State.CANCELLED,
+    (State.COMPLETE, Step.PURGE): State.PURGED,
     # A claim changes nothing but the revision and the generation.
     **{(state, Step.CLAIM): state for state in State},
 }
@@ -88,6 +94,7 @@ GONE: dict[State, type[UploadError]] = {
     State.CANCELLED: UploadCancelled,
     State.EXPIRED: UploadExpired,
     State.INVALID: UploadInvalid,
+    State.PURGED: UploadPurged,
 }
 
 
@@ -186,6 +193,23 @@ def expired(record: UploadRecord, now: float) -> bool:
     Say whether the time of an unfinished upload ran out; a finished one has all the time.
     """
     return record.state is State.OPEN and record.expires_at is not None and record.expires_at <= now
+
+
+def is_unused(record: UploadRecord, now: float) -> bool:
+    """
+    Say whether an attachment was in no slot for as long as it is kept for.
+    """
+    return record.state is State.COMPLETE and not record.attached and record.expires_at is not None and record.expires_at <= now
+
+
+def refuse_attached(record: UploadRecord) -> None:
+    """
+    Refuse to delete what is in a slot.
+
+    :raises UploadAttached: it is.
+    """
+    if record.attached:
+        raise UploadAttached("the attachment is in a slot; detach it first", record)
 
 
 def invalidates(record: UploadRecord, command: Append) -> bool:

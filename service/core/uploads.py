@@ -151,6 +151,7 @@ class Uploads:
             await self._metadata.get(command.ref)
             async with self._hold(command.ref) as record:
                 rules.refuse_gone(record, self._clock())
+                rules.refuse_attached(record)
                 return Outcome(record=await self._bury(record, Step.CANCEL))
 
     async def get(self, ref: Ref) -> UploadRecord:
@@ -365,6 +366,8 @@ class Uploads:
                 await self._delete_content(record)
             elif rules.expired(record, self._clock()):
                 await self._bury(record, Step.EXPIRE)
+            elif rules.is_unused(record, self._clock()):
+                await self._bury(record, Step.PURGE)
 
 
 async def _batch(content: Content, limit: int, seconds: float) -> AsyncIterator[memoryview]:

@@ -38,6 +38,8 @@ REFUSALS: dict[type[UploadError], Refusal] = {
     errors.UploadCancelled: Refusal(404, "upload_cancelled"),
     errors.UploadExpired: Refusal(410, "upload_expired"),
     errors.UploadInvalid: Refusal(410, "upload_invalid"),
+    errors.UploadPurged: Refusal(410, "upload_purged"),
+    errors.UploadAttached: Refusal(409, "upload_attached"),
     # "Upload Append": "If the Upload-Offset request header field value does not match the current offset, the upload resource
     # MUST reject the request with a 409 (Conflict) status code."
     errors.OffsetMismatch: Refusal(409, "mismatching-upload-offset"),

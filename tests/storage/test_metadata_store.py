@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from storage.errors import AlreadyExists, NotFound, PreconditionFailed
 from storage.keys import new_key
 from storage.ports import MetadataStore
-from storage.records import FIELDS, Parts, Ref, State, Tenant, UploadRecord
+from storage.records import FIELDS, Parts, Ref, State, Subject, Tenant, UploadRecord
 from tests.storage.backends import NOW, OTHER_TENANT, TENANT, changed, new_upload
 
 counts = st.integers(min_value=0, max_value=2**63 - 1)
@@ -34,6 +34,7 @@ facts: dict[str, st.SearchStrategy[Any]] = {
     "verify_type": st.booleans(),
     "metadata": st.none() | texts,
     "parts": texts.map(Parts),
+    "creator": st.none() | texts.map(Subject),
 }
 
 
@@ -45,7 +46,7 @@ def store(metadata: MetadataStore) -> MetadataStore:
 
 def test_every_fact_is_tried() -> None:
     """No field of a record is forgotten by the tests of this file."""
-    assert set(FIELDS) == {*facts, "key", "revision", "idempotency_key"}
+    assert set(FIELDS) == {*facts, "key", "revision", "idempotency_key", "attached"}
 
 
 @given(before=st.fixed_dictionaries(facts), after=st.fixed_dictionaries(facts), name=st.text(min_size=1, max_size=20))

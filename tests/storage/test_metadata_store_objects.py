@@ -15,19 +15,9 @@ from hypothesis import strategies as st
 
 from storage.errors import AlreadyExists, NotFound, PreconditionFailed
 from storage.keys import new_key
-from storage.objects import (
-    EVENT_FIELDS,
-    OBJECT_FIELDS,
-    SLOT_FIELDS,
-    Association,
-    Ending,
-    Event,
-    ObjectRecord,
-    SlotRecord,
-    Subject,
-)
+from storage.objects import EVENT_FIELDS, OBJECT_FIELDS, SLOT_FIELDS, Association, Ending, Event, ObjectRecord, SlotRecord
 from storage.ports import Change, MetadataStore, Record
-from storage.records import Key, State, Tenant
+from storage.records import Key, State, Subject, Tenant
 from tests.storage.backends import NOW, OTHER_TENANT, TENANT, changed, new_upload
 
 texts = st.text(max_size=20)
