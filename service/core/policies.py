@@ -1,0 +1,102 @@
+"""
+What slots take, and for how long what leaves them is kept.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from service.core.errors import SlotUnknown
+from storage.records import SlotRef
+
+KiB = 1024
+MiB = 1024 * KiB
+SECONDS = 1.0
+DAYS = 86400 * SECONDS
+
+IMAGES = frozenset({"image/jpeg", "image/png", "image/gif"})
+
+
+class Who(enum.StrEnum):
+    """Who may change a slot."""
+
+    SELF = "self"
+    """The object itself, where it is an account."""
+    ADMIN = "admin"
+    ACCOUNT_HOLDER = "account_holder"
+    ENTITLED = "entitled"
+    """Whoever has the entitlement that the policy names."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """
+    The rules of one slot of one kind of objects.
+    """
+
+    kind: str
+    slot: str
+    most: int = 1
+    """How many attachments it takes.  A slot of one replaces; a slot of many refuses what is too much."""
+    types: frozenset[str] | None = None
+    """Media types, found in the content itself.  None: any."""
+    max_bytes: int | None = None
+    max_pixels: int | None = None
+    """Width times height, over all frames."""
+    who: frozenset[Who] = frozenset({Who.ADMIN})
+    entitlement: str | None = None
+    grace: float = 7 * DAYS
+    """How long what left the slot can be put back, and is kept for that (seconds)."""
+    history: int = 100
+    """How many associations that ended are remembered in the slot; events tell of all."""
+    managed_elsewhere: bool = False
+
+
+PROFILE_PHOTO = Policy(
+    kind="user",
+    slot="ProfilePhoto",
+    types=IMAGES,
+    max_bytes=10 * MiB,
+    max_pixels=64 * 1000 * 1000,
+    who=frozenset({Who.SELF, Who.ADMIN}),
+)
+GROUP_AVATAR = Policy(
+    kind="group",
+    slot="GroupAvatar",
+    types=IMAGES,
+    max_bytes=2 * MiB,  # "Original image must be less than 2MB"
+    max_pixels=64 * 1000 * 1000,
+    who=frozenset({Who.ENTITLED}),
+    entitlement="Distribution List Manager",
+)
+ORG_GROUP_PICTURE = Policy(
+    kind="organization_group",
+    slot="OrgGroupPicture",
+    types=IMAGES,
+    max_bytes=2 * MiB,
+    max_pixels=64 * 1000 * 1000,
+    who=frozenset({Who.ACCOUNT_HOLDER}),
+)
+BUILT_IN = (PROFILE_PHOTO, GROUP_AVATAR, ORG_GROUP_PICTURE)
+
+
+class Policies:
+    """
+    Every slot that there is.
+    """
+
+    def __init__(self, policies: Iterable[Policy] = BUILT_IN) -> None:
+        self._policies: Mapping[tuple[str, str], Policy] = {(policy.kind, policy.slot): policy for policy in policies}
+
+    def of(self, ref: SlotRef) -> Policy:
+        """
+        Return the policy of a slot.
+
+        :raises SlotUnknown: objects of this kind have no such slot.
+        """
+        try:
+            return self._policies[ref.kind, ref.slot]
+        except KeyError:
+            raise SlotUnknown(f"{ref.kind} objects have no slot {ref.slot!r}") from None

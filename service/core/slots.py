@@ -1,0 +1,119 @@
+"""
+The rules of slots: what becomes of one when something is attached, detached, ordered or put back.
+
+Nothing here waits, reads a clock or touches a store.  Each function returns the slot as it is to be, or refuses; who may ask is
+decided elsewhere.
+"""
+
+# Theory of operation
+# -------------------
+#
+# A slot is one record.  So at every commit a slot of one has at most one active association, and a slot of many has an order.
+# What leaves a slot goes to its history; within the grace of the policy it can be put back, as the same association.  What that
+# means for attachments (which slots they are in, when they are purged) is the difference of two revisions of the slot, and
+# `service.core.attachments` commits both together.
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+from service.core.errors import NotAttached, NothingToUndo, SlotChanged, SlotFull
+from service.core.policies import Policy
+from storage.objects import Association, Ending, SlotRecord
+from storage.records import Key, SlotRef, Subject
+
+
+def empty(ref: SlotRef, etag: str) -> SlotRecord:
+    """
+    Return a slot in which nothing ever was.
+    """
+    return SlotRecord(tenant=ref.tenant, kind=ref.kind, id=ref.id, slot=ref.slot, etag=etag)
+
+
+def keys(slot: SlotRecord) -> tuple[Key, ...]:
+    """
+    Return what is in the slot, in its order.
+    """
+    return tuple(association.attachment for association in slot.active)
+
+
+def attach(slot: SlotRecord, new: Association, policy: Policy, place: int | None = None) -> SlotRecord:
+    """
+    Return *slot* with *new* in it: instead of what is there in a slot of one, else at *place*, or last.
+
+    An attachment that is there already stays as it is.
+
+    :raises SlotFull: it takes no more.
+    """
+    if new.attachment in keys(slot):
+        return slot
+    if policy.most == 1:
+        ended = (*slot.ended, *_ended(slot, slot.active, Ending.REPLACED, new.attached_by, new.attached_at))
+        return _trimmed(dataclasses.replace(slot, active=(new,), ended=ended), policy)
+    if len(slot.active) >= policy.most:
+        raise SlotFull(f"{slot.slot} takes {policy.most} attachments")
+    at = len(slot.active) if place is None else min(place, len(slot.active))
+    return dataclasses.replace(slot, active=(*slot.active[:at], new, *slot.active[at:]))
+
+
+def detach(
+    slot: SlotRecord, attachment: Key | None, policy: Policy, actor: Subject | None, now: float, ending: Ending = Ending.DETACHED
+) -> SlotRecord:
+    """
+    Return *slot* without *attachment*; None empties it.
+
+    :raises NotAttached: it is not there.
+    """
+    leaving = tuple(association for association in slot.active if attachment in (None, association.attachment))
+    if attachment is not None and not leaving:
+        raise NotAttached("the attachment is not in this slot")
+    staying = tuple(association for association in slot.active if association not in leaving)
+    ended = (*slot.ended, *_ended(slot, leaving, ending, actor, now))
+    return _trimmed(dataclasses.replace(slot, active=staying, ended=ended), policy)
+
+
+def reorder(slot: SlotRecord, order: Sequence[Key]) -> SlotRecord:
+    """
+    Return *slot* in another order.
+
+    :raises SlotChanged: *order* does not name exactly what is in the slot.
+    """
+    if sorted(order) != sorted(keys(slot)):
+        raise SlotChanged("the new order has to name every attachment of the slot, once")
+    place = {key: at for at, key in enumerate(order)}
+    return dataclasses.replace(slot, active=tuple(sorted(slot.active, key=lambda active: place[active.attachment])))
+
+
+def undo(slot: SlotRecord, policy: Policy, actor: Subject | None, now: float) -> SlotRecord:
+    """
+    Return *slot* with the association that ended last put back where it was.
+
+    :raises NothingToUndo: none did within the grace, or something else took its place in a slot of many that is full.
+    """
+    last = next((old for old in reversed(slot.ended) if old.ending is not Ending.UNDONE), None)
+    if last is None or last.ended_at is None or last.ended_at + policy.grace <= now:
+        raise NothingToUndo("nothing left this slot within its grace")
+    if last.attachment in keys(slot):
+        raise NothingToUndo("the attachment is in the slot again")
+    earlier = tuple(old for old in slot.ended if old is not last)
+    back = dataclasses.replace(last, place=0, ended_at=None, ended_by=None, ending=None)
+    if policy.most == 1:
+        ended = (*earlier, *_ended(slot, slot.active, Ending.UNDONE, actor, now))
+        return _trimmed(dataclasses.replace(slot, active=(back,), ended=ended), policy)
+    if len(slot.active) >= policy.most:
+        raise NothingToUndo("the slot is full again")
+    at = min(last.place, len(slot.active))
+    return dataclasses.replace(slot, active=(*slot.active[:at], back, *slot.active[at:]), ended=earlier)
+
+
+def _ended(
+    slot: SlotRecord, leaving: Sequence[Association], ending: Ending, actor: Subject | None, now: float
+) -> list[Association]:
+    return [
+        dataclasses.replace(old, place=slot.active.index(old), ended_at=now, ended_by=actor, ending=ending) for old in leaving
+    ]
+
+
+def _trimmed(slot: SlotRecord, policy: Policy) -> SlotRecord:
+    return dataclasses.replace(slot, ended=slot.ended[max(0, len(slot.ended) - policy.history) :])

@@ -1,0 +1,321 @@
+"""
+What is promised of attachments and slots, over every store.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import Counter
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from service.core import slots
+from service.core.attachments import Actor, Attachments
+from service.core.commands import Cancel, Completes, Create
+from service.core.errors import (
+    ManagedElsewhere,
+    NotAccepted,
+    ObjectNotFound,
+    SlotChanged,
+    SlotUnknown,
+    UploadAttached,
+    UploadCancelled,
+    UploadError,
+    UploadExpired,
+    UploadIncomplete,
+    UploadNotFound,
+    UploadPurged,
+)
+from service.core.policies import BUILT_IN, PROFILE_PHOTO, Policies, Policy
+from service.core.uploads import Uploads
+from storage.keys import new_key
+from storage.memory import MemoryByteStore, MemoryLeases
+from storage.objects import Event, SlotRecord
+from storage.ports import MetadataStore
+from storage.records import Key, ObjectRef, Ref, SlotRef, State, Subject, UploadRecord
+from tests.core.contents import FakeContent
+from tests.core.situations import PNG
+from tests.core.worlds import LIMITS, Clock
+from tests.storage.backends import METADATA_STORES, OTHER_TENANT, TENANT, new_upload
+
+# Who waits for somebody that never comes fails soon.
+pytestmark = pytest.mark.timeout(60)
+
+ME = Actor(subject=Subject("me"), originator="intranet")
+FILES = Policy(kind="user", slot="files", most=100, grace=50)
+STAMP = Policy(kind="user", slot="stamp", max_bytes=len(PNG) - 1)
+MIRROR = Policy(kind="user", slot="mirror", managed_elsewhere=True)
+POLICIES = Policies([*BUILT_IN, FILES, STAMP, MIRROR])
+USER = ObjectRef(tenant=TENANT, kind="user", id="1")
+PHOTO = SlotRef(tenant=TENANT, kind="user", id="1", slot="ProfilePhoto")
+FILE_SLOT = SlotRef(tenant=TENANT, kind="user", id="1", slot="files")
+GRACE = PROFILE_PHOTO.grace
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """Uploads and attachments over the same stores."""
+
+    clock: Clock
+    metadata: MetadataStore
+    uploads: Uploads
+    attachments: Attachments
+    other: Attachments
+    """The same in another process, as far as it knows."""
+
+    async def photo(self, content: bytes = PNG) -> Key:
+        """Return a complete upload."""
+        command = Create(tenant=TENANT, completes=Completes.AT_END, length=None, content_length=len(content))
+        outcome = await self.uploads.create(command, FakeContent(content))
+        assert State.COMPLETE is outcome.record.state
+        return outcome.record.key
+
+    async def record(self, key: Key) -> UploadRecord:
+        """Return the facts of an upload."""
+        return await self.metadata.get(Ref(tenant=TENANT, key=key))
+
+    async def told(self) -> list[Event]:
+        """Return every event."""
+        return [logged.event for logged in await self.metadata.events(TENANT, "", 10_000)]
+
+
+@pytest.fixture(params=METADATA_STORES)
+async def desk(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Desk]:
+    """Return a desk over every kind of metadata store, with one user."""
+    clock, content, metadata = Clock(), MemoryByteStore(), METADATA_STORES[request.param](tmp_path)
+    # A store in files is opened twice, as by two processes.
+    far = metadata if request.param == "memory" else METADATA_STORES[request.param](tmp_path)
+    uploads = Uploads(content, metadata, MemoryLeases(), LIMITS, clock=clock)
+    near, other = (Attachments(content, store, POLICIES, clock=clock) for store in (metadata, far))
+    await near.register(USER, "{}", ME)
+    yield Desk(clock, metadata, uploads, near, other)
+    for store in {id(store): store for store in (metadata, far)}.values():
+        await store.close()
+
+
+async def test_attach(desk: Desk) -> None:
+    """The slot has the attachment, the attachment knows its slot and is kept, and one event tells of it."""
+    key = await desk.photo()
+    slot = await desk.attachments.attach(PHOTO, key, ME)
+    record, last = await desk.record(key), (await desk.told())[-1]
+
+    assert slot == await desk.attachments.get_slot(PHOTO)
+    assert (key,) == slots.keys(slot)
+    assert ((PHOTO,), None) == (record.attached, record.expires_at)
+    assert ("attachment.attached", key, "user", "1", "ProfilePhoto") == (
+        last.type,
+        last.attachment,
+        last.kind,
+        last.object_id,
+        last.slot,
+    )
+    assert ("me", "intranet", slot.active[0].id) == (last.actor, last.originator, json.loads(last.data)["association"])
+
+
+async def test_attach_again(desk: Desk) -> None:
+    """A request that is repeated gets the same answer, whatever it believes of the slot, and no second event."""
+    key = await desk.photo()
+    first = await desk.attachments.attach(PHOTO, key, ME)
+    told, owner = await desk.told(), await desk.attachments.get_object(USER)
+
+    assert first == await desk.attachments.attach(PHOTO, key, ME)
+    assert first == await desk.other.attach(PHOTO, key, ME, if_match="")
+    assert (told, owner) == (await desk.told(), await desk.attachments.get_object(USER))
+
+
+async def test_replace(desk: Desk) -> None:
+    """The old one is out of the slot in the same change, and is kept for the grace."""
+    old, new = await desk.photo(), await desk.photo()
+    before = await desk.attachments.attach(PHOTO, old, ME)
+    owner = await desk.attachments.get_object(USER)
+    desk.clock.now += 10
+    slot = await desk.attachments.attach(PHOTO, new, ME)
+    touched = await desk.attachments.get_object(USER)
+
+    assert (new,) == slots.keys(slot)
+    assert ((), desk.clock.now + GRACE) == ((await desk.record(old)).attached, (await desk.record(old)).expires_at)
+    assert before.etag != slot.etag
+    assert owner.etag != touched.etag
+    assert (desk.clock.now, "me") == (touched.updated_at, touched.updated_by)
+    assert [("attachment.detached", old), ("attachment.attached", new)] == [
+        (event.type, event.attachment) for event in (await desk.told())[-2:]
+    ]
+
+
+async def test_the_life_of_a_photo(desk: Desk) -> None:
+    """Attached, replaced, undone, detached: the one in the slot always stays, the other goes after its grace."""
+    first, second = await desk.photo(), await desk.photo()
+    await desk.attachments.attach(PHOTO, first, ME)
+    await desk.attachments.attach(PHOTO, second, ME)
+    desk.clock.now += GRACE - 1
+    await desk.uploads.sweep()
+    undone = await desk.attachments.undo(PHOTO, ME)
+    desk.clock.now += GRACE
+    await desk.uploads.sweep()
+
+    assert (first,) == slots.keys(undone)
+    assert (State.COMPLETE, State.PURGED) == ((await desk.record(first)).state, (await desk.record(second)).state)
+    with pytest.raises(UploadPurged):
+        await desk.attachments.attach(PHOTO, second, ME)
+    await desk.attachments.detach(PHOTO, first, ME)
+    desk.clock.now += GRACE
+    await desk.uploads.sweep()
+
+    assert State.PURGED is (await desk.record(first)).state
+    with pytest.raises(UploadError):
+        await desk.attachments.undo(PHOTO, ME)
+    assert Counter({"attachment.attached": 2, "attachment.detached": 3, "attachment.restored": 1, "object.registered": 1}) == (
+        Counter(event.type for event in await desk.told())
+    )
+
+
+async def test_in_two_slots(desk: Desk) -> None:
+    """An attachment that is still in another slot is not on its way to be purged."""
+    key = await desk.photo()
+    await desk.attachments.attach(PHOTO, key, ME)
+    await desk.attachments.attach(FILE_SLOT, key, ME)
+    await desk.attachments.detach(PHOTO, key, ME)
+    record = await desk.record(key)
+    await desk.attachments.detach(FILE_SLOT, key, ME)
+
+    assert ((FILE_SLOT,), None) == (record.attached, record.expires_at)
+    assert desk.clock.now + FILES.grace == (await desk.record(key)).expires_at
+
+
+async def test_order(desk: Desk) -> None:
+    """A slot of many has the order that it is given, and one event tells of a new one."""
+    files = [await desk.photo() for _ in range(3)]
+    for key in files:
+        await desk.attachments.attach(FILE_SLOT, key, ME, place=0)
+    before = await desk.attachments.get_slot(FILE_SLOT)
+    after = await desk.attachments.reorder(FILE_SLOT, files, ME)
+
+    assert (tuple(reversed(files)), tuple(files)) == (slots.keys(before), slots.keys(after))
+    assert ("slot.reordered", files) == ((await desk.told())[-1].type, json.loads((await desk.told())[-1].data)["order"])
+    assert after == await desk.attachments.reorder(FILE_SLOT, files, ME)
+
+
+async def test_what_is_attached_is_not_deleted(desk: Desk) -> None:
+    """An attachment has to leave its slot before it can be deleted; then it can."""
+    key = await desk.photo()
+    await desk.attachments.attach(PHOTO, key, ME)
+    with pytest.raises(UploadAttached):
+        await desk.uploads.cancel(Cancel(ref=Ref(tenant=TENANT, key=key)))
+    await desk.attachments.detach(PHOTO, None, ME)
+    await desk.uploads.cancel(Cancel(ref=Ref(tenant=TENANT, key=key)))
+    with pytest.raises(UploadCancelled):
+        await desk.attachments.undo(PHOTO, ME)
+
+
+async def test_if_match(desk: Desk) -> None:
+    """Who says what the slot was like changes it only if it still is."""
+    old, new = await desk.photo(), await desk.photo()
+    first = await desk.attachments.attach(PHOTO, old, ME, if_match="")
+    for wrong in ("", "something else"):
+        with pytest.raises(SlotChanged):
+            await desk.attachments.attach(PHOTO, new, ME, if_match=wrong)
+        with pytest.raises(SlotChanged):
+            await desk.attachments.detach(PHOTO, old, ME, if_match=wrong)
+
+    assert first == await desk.attachments.get_slot(PHOTO)
+    assert (new,) == slots.keys(await desk.attachments.attach(PHOTO, new, ME, if_match=first.etag))
+
+
+async def test_what_cannot_be_attached(desk: Desk) -> None:
+    """Only what is complete, of this tenant and of what the slot takes is attached; a refusal changes nothing."""
+    text, photo = await desk.photo(b"just text"), await desk.photo()
+    opened, expired, cancelled = new_upload(), new_upload(expires_at=desk.clock.now - 1), new_upload(state=State.CANCELLED)
+    foreign = new_upload(state=State.COMPLETE, tenant=OTHER_TENANT)
+    for record in (opened, expired, cancelled, foreign):
+        await desk.metadata.create(record)
+    told = await desk.told()
+    group = SlotRef(tenant=TENANT, kind="user", id="1", slot="GroupAvatar")
+    nobody = SlotRef(tenant=TENANT, kind="user", id="2", slot="ProfilePhoto")
+    elsewhere = SlotRef(tenant=OTHER_TENANT, kind="user", id="1", slot="ProfilePhoto")
+    stamp, mirror = (SlotRef(tenant=TENANT, kind="user", id="1", slot=slot) for slot in ("stamp", "mirror"))
+    for slot, key, error in (
+        (PHOTO, text, NotAccepted),
+        (stamp, photo, NotAccepted),
+        (PHOTO, opened.key, UploadIncomplete),
+        (PHOTO, expired.key, UploadExpired),
+        (PHOTO, cancelled.key, UploadCancelled),
+        (PHOTO, foreign.key, UploadNotFound),
+        (PHOTO, new_key(), UploadNotFound),
+        (group, photo, SlotUnknown),
+        (nobody, photo, ObjectNotFound),
+        (elsewhere, photo, ObjectNotFound),
+        (elsewhere, foreign.key, ObjectNotFound),
+        (mirror, photo, ManagedElsewhere),
+    ):
+        with pytest.raises(error):
+            await desk.attachments.attach(slot, key, ME)
+
+    assert told == await desk.told()
+    assert () == slots.keys(await desk.attachments.get_slot(PHOTO))
+    assert (text,) == slots.keys(await desk.attachments.attach(FILE_SLOT, text, ME))
+
+
+async def test_register(desk: Desk) -> None:
+    """An object keeps its etag until something about it changes."""
+    first = await desk.attachments.get_object(USER)
+    again = await desk.attachments.register(USER, "{}", ME)
+    changed = await desk.attachments.register(USER, '{"name": "Kelp"}', ME)
+
+    assert first == again
+    assert first.etag != changed.etag
+    assert ["object.registered", "object.changed"] == [event.type for event in (await desk.told())[:2]]
+    with pytest.raises(ObjectNotFound):
+        await desk.attachments.get_object(ObjectRef(tenant=OTHER_TENANT, kind="user", id="1"))
+
+
+async def test_many_replace_at_once(desk: Desk) -> None:
+    """64 replacements from two sides leave one attachment in the slot, and one event for each that began and that ended."""
+    photos = [await desk.photo() for _ in range(64)]
+    sides = (desk.attachments, desk.other)
+    answers = await asyncio.gather(*(sides[at % 2].attach(PHOTO, key, ME) for at, key in enumerate(photos)))
+    slot = await desk.attachments.get_slot(PHOTO)
+    began = [event.attachment for event in await desk.told() if event.type == "attachment.attached"]
+    ended = [event.attachment for event in await desk.told() if event.type == "attachment.detached"]
+
+    assert 1 == len(slot.active)
+    assert [(key,) for key in photos] == [slots.keys(answer) for answer in answers]
+    assert sorted(photos) == sorted(key for key in began if key)
+    assert began == [*ended, slot.active[0].attachment]
+    assert [old.attachment for old in slot.ended] == ended
+    assert [PHOTO] == [ref for key in photos for ref in (await desk.record(key)).attached]
+
+
+async def test_many_are_added_at_once(desk: Desk) -> None:
+    """Those who add to a slot of many do not lose each other."""
+    files = [await desk.photo() for _ in range(40)]
+    sides = (desk.attachments, desk.other)
+    await asyncio.gather(*(sides[at % 2].attach(FILE_SLOT, key, ME) for at, key in enumerate(files)))
+
+    assert sorted(files) == sorted(slots.keys(await desk.other.get_slot(FILE_SLOT)))
+
+
+async def test_a_purge_races_an_association(desk: Desk) -> None:
+    """Of a purge and an association exactly one gets through."""
+    outcomes: Counter[str] = Counter()
+    for _ in range(20):
+        key, other = await desk.photo(), await desk.photo()
+        await desk.attachments.attach(PHOTO, key, ME)
+        await desk.attachments.attach(PHOTO, other, ME)
+        desk.clock.now += GRACE
+        attaching: asyncio.Task[SlotRecord] = asyncio.create_task(desk.other.attach(FILE_SLOT, key, ME))
+        await asyncio.gather(attaching, desk.uploads.sweep(), return_exceptions=True)
+        record, held = await desk.record(key), slots.keys(await desk.attachments.get_slot(FILE_SLOT))
+        if record.state is State.COMPLETE:
+            assert [FILE_SLOT] == list(record.attached)
+            assert key in held
+        else:
+            assert State.PURGED is record.state
+            assert isinstance(attaching.exception(), UploadError)
+            assert key not in held
+        outcomes[record.state] += 1
+        await desk.attachments.detach(FILE_SLOT, None, ME)
+    print(dict(outcomes))
