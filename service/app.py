@@ -19,8 +19,10 @@ from service.asgi.driver import Driver
 from service.asgi.health import Health
 from service.asgi.requests import parse_networks
 from service.asgi.routes import not_found, routes
+from service.core.attachments import Attachments
 from service.core.errors import UploadError
 from service.core.limits import Limits
+from service.core.policies import Policies
 from service.core.uploads import Uploads
 from service.settings import Settings, SettingsError
 from storage.local import LocalByteStore
@@ -88,7 +90,9 @@ def create_app(settings: Settings, stores: Stores) -> Starlette:
     """
     limits = Limits(max_size=settings.max_size, idle_expiry=settings.idle_expiry, final_expiry=settings.final_expiry)
     uploads = Uploads(stores.content, stores.metadata, stores.leases, limits)
-    driver = Driver(uploads, trusted=parse_networks(settings.trusted_proxies), idle_timeout=settings.idle_timeout)
+    attachments = Attachments(stores.content, stores.metadata, Policies())
+    trusted = parse_networks(settings.trusted_proxies)
+    driver = Driver(uploads, attachments, trusted=trusted, idle_timeout=settings.idle_timeout)
     health = Health({"bytes": stores.content.ping, "metadata": stores.metadata.ping, "leases": stores.leases.ping})
 
     @asynccontextmanager

@@ -17,12 +17,12 @@ from service.core.commands import Completes, GetOffset
 from service.core.errors import UploadError, UploadNotFound
 from service.core.uploads import Uploads
 from service.protocols.representation import select
-from service.protocols.wire import Dialect, Fields, ProtocolError, Request, Response
+from service.protocols.wire import Fields, ProtocolError, Request, Response, UploadDialect
 from storage.records import Ref, State, UploadRecord
 
 
 async def download(
-    driver: Driver, dialect: Dialect, request: Request, scope: Scope, receive: Receive, send: Send, *, fields: Fields = ()
+    driver: Driver, dialect: UploadDialect, request: Request, scope: Scope, receive: Receive, send: Send, *, fields: Fields = ()
 ) -> Response | None:
     """
     Send the content that *request* asks for, with *fields* besides its own; return the refusal where there is none.

@@ -7,12 +7,30 @@ from __future__ import annotations
 import dataclasses
 import logging
 import time
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 from starlette.types import Receive, Scope, Send
 
 from service.asgi.content import RequestContent
 from service.asgi.requests import Network, read_request, refuse_head
-from service.core.commands import Append, Cancel, Command, Create, GetOffset, Outcome
+from service.core.attachments import Attachments
+from service.core.commands import (
+    Append,
+    Attach,
+    Cancel,
+    Command,
+    Create,
+    Detach,
+    GetObject,
+    GetOffset,
+    ObjectCommand,
+    ObjectOutcome,
+    Outcome,
+    Register,
+    SlotCommand,
+    SlotOutcome,
+)
 from service.core.errors import UploadError, UploadNotFound
 from service.core.uploads import Uploads
 from service.protocols.wire import Dialect, Fields, ProtocolError, Request, Response
@@ -20,6 +38,10 @@ from storage.keys import parse_key
 from storage.records import Tenant
 
 logger = logging.getLogger("holdfast")
+
+C = TypeVar("C")
+Out = TypeVar("Out")
+Perform = Callable[[C, RequestContent], Awaitable[Out]]
 
 KiB = 1024
 SECONDS = 1.0
@@ -37,8 +59,9 @@ class Driver:
     Leads requests of any dialect through the core.
     """
 
-    def __init__(self, uploads: Uploads, *, trusted: tuple[Network, ...], idle_timeout: float) -> None:
+    def __init__(self, uploads: Uploads, attachments: Attachments, *, trusted: tuple[Network, ...], idle_timeout: float) -> None:
         self.uploads = uploads
+        self._attachments = attachments
         self._trusted = trusted
         self.idle_timeout = idle_timeout
 
@@ -56,21 +79,36 @@ class Driver:
         )
 
     async def exchange(
-        self, dialect: Dialect, request: Request, scope: Scope, receive: Receive, send: Send, *, keyed: bool
+        self,
+        dialect: Dialect[C, Out],
+        perform: Perform[C, Out],
+        request: Request,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        *,
+        keyed: bool,
     ) -> None:
         """
-        Answer one request of *dialect*; *keyed* says whether its URL names an upload.
+        Answer one request of *dialect*, whose commands *perform* does; *keyed* says whether its URL names an upload.
         """
         content = RequestContent(scope, receive, request.content_length, self.idle_timeout)
         try:
-            response = await self._answer(dialect, request, scope, content, keyed=keyed)
+            response = await self._answer(dialect, perform, request, scope, content, keyed=keyed)
             logger.debug("%s %r %d", request.method, request.path, response.status)
             await self._respond(request, response, content, send)
         finally:
             content.close()
 
     async def _answer(
-        self, dialect: Dialect, request: Request, scope: Scope, content: RequestContent, *, keyed: bool
+        self,
+        dialect: Dialect[C, Out],
+        perform: Perform[C, Out],
+        request: Request,
+        scope: Scope,
+        content: RequestContent,
+        *,
+        keyed: bool,
     ) -> Response:
         try:
             refuse_head(scope)
@@ -82,7 +120,7 @@ class Driver:
             command = dialect.receive(request)
             if isinstance(command, Response):
                 return command
-            outcome = await self._perform(command, content)
+            outcome = await perform(command, content)
             return dialect.send(dataclasses.replace(request, now=time.time()), command, outcome)
         except (ProtocolError, UploadError) as error:
             return dialect.reject(request, error)
@@ -90,7 +128,10 @@ class Driver:
             logger.exception("%s %s failed", request.method, request.path)
             return dialect.reject(request, ProtocolError(500, "internal_error", "something went wrong on our side"))
 
-    async def _perform(self, command: Command, content: RequestContent) -> Outcome:
+    async def perform(self, command: Command, content: RequestContent) -> Outcome:
+        """
+        Do what is asked of an upload.
+        """
         match command:
             case Create():
                 return await self.uploads.create(command, content)
@@ -100,6 +141,28 @@ class Driver:
                 return await self.uploads.offset(command)
             case Cancel():
                 return await self.uploads.cancel(command)
+
+    async def perform_on_slot(self, command: SlotCommand, _content: RequestContent) -> SlotOutcome:
+        """
+        Do what is asked of a slot.
+        """
+        match command:
+            case Attach():
+                slot = await self._attachments.attach(command.slot, command.ref.key, if_match=command.if_match)
+            case Detach():
+                slot = await self._attachments.detach(command.slot, command.ref.key, if_match=command.if_match)
+        return SlotOutcome(slot=slot, record=await self.uploads.get(command.ref))
+
+    async def perform_on_object(self, command: ObjectCommand, _content: RequestContent) -> ObjectOutcome:
+        """
+        Do what is asked of an object.
+        """
+        match command:
+            case Register():
+                record = await self._attachments.register(command.ref, command.attributes)
+            case GetObject():
+                record = await self._attachments.get_object(command.ref)
+        return ObjectOutcome(record=record, slots=tuple(await self._attachments.get_slots(command.ref)))
 
     async def _respond(self, request: Request, response: Response, content: RequestContent, send: Send) -> None:
         headers = encode_fields(response.fields)

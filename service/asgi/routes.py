@@ -16,9 +16,11 @@ from service.asgi.download import download
 from service.asgi.driver import Driver
 from service.asgi.health import Health
 from service.protocols import files
+from service.protocols.association import Association
 from service.protocols.content_range import ContentRange
-from service.protocols.wire import Dialect, ProtocolError, Request, Response
-from storage.records import Tenant
+from service.protocols.native import NativeObject
+from service.protocols.wire import ObjectDialect, ProtocolError, Request, Response, SlotDialect, UploadDialect
+from storage.records import ObjectRef, Tenant
 
 MAX_COMMUNITY_DIGITS = 18
 
@@ -35,7 +37,7 @@ class Files:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         key = _key(scope)
         request = files.overridden(self._driver.request(scope, tenant=self._tenant, key=key))
-        dialect: Dialect = files.speaker(request)
+        dialect: UploadDialect = files.speaker(request)
         if request.method == "OPTIONS":
             dialect = Answered(files.options(request), dialect)
         elif files.is_download(request):
@@ -45,26 +47,49 @@ class Files:
                 return
             dialect = Answered(refusal, dialect)
         keyed = key is not None and request.method != "OPTIONS"
-        await self._driver.exchange(dialect, request, scope, receive, send, keyed=keyed)
+        await self._driver.exchange(dialect, self._driver.perform, request, scope, receive, send, keyed=keyed)
 
 
 class Attachments:
     """
-    The entries of the attachments API, each community a tenant.
+    The entries of the attachments API, and their associations; each community is a tenant.
     """
 
-    def __init__(self, driver: Driver, dialect: Dialect) -> None:
+    def __init__(self, driver: Driver, dialect: ContentRange) -> None:
         self._driver = driver
         self._dialect = dialect
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        community, key = scope["path_params"]["community"], _key(scope)
-        dialect = self._dialect
-        request = self._driver.request(scope, tenant=Tenant(community), key=key)
+        driver, community, key = self._driver, scope["path_params"]["community"], _key(scope)
+        request = driver.request(scope, tenant=Tenant(community), key=key)
         if not _is_community_key(community):
             error = ProtocolError(400, "community_key_invalid", "communityKey has to be an integer")
-            dialect, key = Answered(dialect.reject(request, error), dialect), None
-        await self._driver.exchange(dialect, request, scope, receive, send, keyed=key is not None)
+            answered: UploadDialect = Answered(self._dialect.reject(request, error), self._dialect)
+            await driver.exchange(answered, driver.perform, request, scope, receive, send, keyed=False)
+        elif "object" in scope["path_params"]:
+            association: SlotDialect = Association(self._dialect, scope["path_params"]["object"].removesuffix("/"))
+            await driver.exchange(association, driver.perform_on_slot, request, scope, receive, send, keyed=True)
+        else:
+            dialect: UploadDialect = self._dialect
+            await driver.exchange(dialect, driver.perform, request, scope, receive, send, keyed=key is not None)
+
+
+class Objects:
+    """
+    The objects of other systems, in JSON.
+    """
+
+    def __init__(self, driver: Driver, tenant: Tenant) -> None:
+        self._driver = driver
+        self._tenant = tenant
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        driver, names = self._driver, scope["path_params"]
+        request = driver.request(scope, tenant=self._tenant, key=None)
+        dialect: ObjectDialect = NativeObject(
+            ObjectRef(tenant=self._tenant, kind=names["kind"], id=names["id"].removesuffix("/"))
+        )
+        await driver.exchange(dialect, driver.perform_on_object, request, scope, receive, send, keyed=False)
 
 
 class Binaries:
@@ -72,7 +97,7 @@ class Binaries:
     Downloads under the URLs that the attachments API tells; the file name at the end is for show.
     """
 
-    def __init__(self, driver: Driver, dialect: Dialect, tenant: Tenant) -> None:
+    def __init__(self, driver: Driver, dialect: UploadDialect, tenant: Tenant) -> None:
         self._driver = driver
         self._dialect = dialect
         self._tenant = tenant
@@ -88,13 +113,13 @@ class Binaries:
             refusal = await download(self._driver, self._dialect, request, scope, receive, send)
         if refusal is not None:
             answered = Answered(refusal, self._dialect)
-            await self._driver.exchange(answered, request, scope, receive, send, keyed=False)
+            await self._driver.exchange(answered, self._driver.perform, request, scope, receive, send, keyed=False)
 
 
 class Answered:
     """A dialect whose answer is known already."""
 
-    def __init__(self, response: Response, dialect: Dialect) -> None:
+    def __init__(self, response: Response, dialect: UploadDialect) -> None:
         self._response = response
         self.send = dialect.send
         self.reject = dialect.reject
@@ -122,7 +147,9 @@ def routes(driver: Driver, health: Health, tenant: Tenant) -> list[Route]:
         community: attachments,
         community + "/": attachments,
         community + "/uploads/{key:path}": attachments,
+        community + "/{key}/association/{object:path}": attachments,
         "/.api2/binaries/{key}/download/{name:path}": binaries,
+        "/api/v1/objects/{kind}/{id:path}": Objects(driver, tenant),
     }
     all_methods = [Route(path, endpoint) for path, endpoint in table.items()]
     return [*all_methods, Route("/healthz", health.alive), Route("/readyz", health.ready)]

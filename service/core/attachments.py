@@ -20,8 +20,10 @@ from service.core.errors import (
     ManagedElsewhere,
     NotAccepted,
     ObjectNotFound,
+    SlotBusy,
     SlotChanged,
     StoreFailed,
+    TooLarge,
     UploadIncomplete,
     UploadNotFound,
 )
@@ -86,7 +88,7 @@ class Attachments:
                 except (storage_errors.PreconditionFailed, storage_errors.AlreadyExists):
                     continue
                 return new
-        raise SlotChanged("too many change this object at once")
+        raise SlotBusy("too many change this object at once")
 
     async def get_object(self, ref: ObjectRef) -> ObjectRecord:
         """
@@ -102,6 +104,13 @@ class Attachments:
         if record.deleted_at is not None:
             raise ObjectNotFound("there is no such object")
         return record
+
+    async def get_slots(self, ref: ObjectRef) -> Sequence[SlotRecord]:
+        """
+        Return every slot of an object in which anything ever was.
+        """
+        with translated():
+            return await self._metadata.get_slots(ref)
 
     async def get_slot(self, ref: SlotRef) -> SlotRecord:
         """
@@ -174,7 +183,7 @@ class Attachments:
                         return await self._try(ref, policy, rule, actor, if_match)
                     except (storage_errors.PreconditionFailed, storage_errors.AlreadyExists):
                         await asyncio.sleep(random.uniform(0, min(LONGEST_PAUSE, 0.001 * 2**count)))  # noqa: S311
-        raise SlotChanged("too many change this slot at once")
+        raise SlotBusy("too many change this slot at once")
 
     async def _try(self, ref: SlotRef, policy: Policy, rule: Rule, actor: Actor, if_match: str | None) -> SlotRecord:
         owner = await self.get_object(ref.object)
@@ -266,7 +275,7 @@ class Attachments:
         if upload.state is not State.COMPLETE:
             raise UploadIncomplete("the upload is not complete yet", upload)
         if policy.max_bytes is not None and upload.offset > policy.max_bytes:
-            raise NotAccepted(f"{policy.slot} takes {policy.max_bytes} bytes at most", upload)
+            raise TooLarge(policy.max_bytes, upload)
         if policy.types is None:
             return
         start = b""

@@ -10,7 +10,8 @@ import enum
 from dataclasses import dataclass
 
 from service.core.content import Stop
-from storage.records import Ref, Tenant, UploadRecord
+from storage.objects import ObjectRecord, SlotRecord
+from storage.records import ObjectRef, Ref, SlotRef, Tenant, UploadRecord
 
 
 class Completes(enum.Enum):
@@ -70,7 +71,44 @@ class Cancel:
     ref: Ref
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attach:
+    """Fasten the attachment to a slot."""
+
+    ref: Ref
+    slot: SlotRef
+    if_match: str | None = None
+    """The etag that the slot has to have; an empty one: nothing was ever in it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Detach:
+    """Take the attachment out of a slot."""
+
+    ref: Ref
+    slot: SlotRef
+    if_match: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Register:
+    """Make an object known, or change what is known of it."""
+
+    ref: ObjectRef
+    attributes: str
+    """A JSON object."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GetObject:
+    """Ask what is known of an object."""
+
+    ref: ObjectRef
+
+
 Command = Create | Append | GetOffset | Cancel
+SlotCommand = Attach | Detach
+ObjectCommand = Register | GetObject
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,3 +121,19 @@ class Outcome:
 
     record: UploadRecord
     stopped: Stop | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlotOutcome:
+    """The slot as it is now, and the attachment that was spoken of."""
+
+    slot: SlotRecord
+    record: UploadRecord
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObjectOutcome:
+    """The object as it is now, and what is or was in its slots."""
+
+    record: ObjectRecord
+    slots: tuple[SlotRecord, ...]

@@ -27,6 +27,7 @@ UploadError
     ├── ObjectNotFound    no such object, or somebody else's
     ├── SlotUnknown       objects of this kind have no such slot
     ├── SlotChanged       the slot is not as the caller believes
+    ├── SlotBusy          too many change it at once
     ├── SlotFull          no more attachments fit in
     ├── NotAttached       the attachment is not in the slot
     ├── NothingToUndo     nothing happened, or too long ago
@@ -156,7 +157,11 @@ class SlotUnknown(SlotError):
 
 
 class SlotChanged(SlotError):
-    """The slot is not as the caller believes, or too many change it at once."""
+    """The slot is not as the caller believes."""
+
+
+class SlotBusy(SlotError):
+    """Too many change the slot at once."""
 
 
 class SlotFull(SlotError):

@@ -33,6 +33,8 @@ from storage.records import Ref, State, Tenant, UploadRecord
 MAX_DOCUMENT = 16 * 1024  # bytes; three short values
 MAX_IDEMPOTENCY_KEY = 255  # bytes
 
+PROFILE_PHOTO = "ProfilePhoto"
+
 COLLECTION = "POST, OPTIONS"
 ENTRY = "PATCH, HEAD, GET, DELETE, OPTIONS"
 
@@ -57,6 +59,15 @@ REFUSALS: dict[type[UploadError], Refusal] = {
     errors.OutOfSpace: Refusal(507, "out_of_space"),
     errors.FinishFailed: Refusal(503, "finish_failed", (("Retry-After", RETRY_AFTER),)),
     errors.StoreFailed: Refusal(503, "store_failed", (("Retry-After", RETRY_AFTER),)),
+    errors.UploadIncomplete: Refusal(409, "upload_incomplete"),
+    errors.ObjectNotFound: Refusal(404, "object_not_found"),
+    errors.SlotUnknown: Refusal(400, "type_unknown"),
+    errors.SlotChanged: Refusal(412, "slot_changed"),
+    errors.SlotBusy: Refusal(503, "slot_busy", (("Retry-After", "1"),)),
+    errors.SlotFull: Refusal(409, "slot_full"),
+    errors.NotAttached: Refusal(404, "not_attached"),
+    errors.ManagedElsewhere: Refusal(409, "managed_externally"),
+    errors.NotAccepted: Refusal(415, "content_type_not_accepted"),
     errors.UploadError: Refusal(400, "refused"),
 }
 
@@ -92,26 +103,26 @@ class ContentRange:
             case Create():
                 # Path-absolute, the key its last segment, no slash behind it and no query: the known client takes it apart so.
                 location = f"/.api2/api/v1/communities/{record.tenant}/attachments/uploads/{record.key}"
-                return _json(201, self._document(record), (("Location", location),))
+                return to_response(201, self.document(record), (("Location", location),))
             case Cancel():
                 return Response(status=204)
             case Append() if outcome.stopped is Stop.IDLE:
                 return self.reject(request, ProtocolError(408, "content_timeout", "no content came for too long"))
             case Append() | GetOffset() if record.state is State.COMPLETE:
-                return _json(200, self._document(record), (("Upload-Offset", str(record.offset)),))
+                return to_response(200, self.document(record), (("Upload-Offset", str(record.offset)),))
             case _:
-                return _json(202, self._document(record), _progress(record))
+                return to_response(202, self.document(record), _progress(record))
 
     def reject(self, request: Request, error: ProtocolError | UploadError) -> Response:
         if isinstance(error, ProtocolError):
-            return _json(error.status, {"code": error.code, "message": str(error)}, error.fields)
+            return to_response(error.status, {"code": error.code, "message": str(error)}, error.fields)
         refusal = refusal_of(REFUSALS, error)
         document: dict[str, Any] = {"code": refusal.code, "message": str(error)}
         fields = refusal.fields
         if error.record is not None and error.record.state is State.OPEN and not isinstance(error, errors.UploadGone):
             document |= {"offset": error.record.offset, "nextExpectedRanges": [f"{error.record.offset}-"]}
             fields = (*fields, *_progress(error.record))
-        return _json(refusal.status, document, fields)
+        return to_response(refusal.status, document, fields)
 
     def _create(self, request: Request) -> Create:
         values = _parse_document(request)
@@ -165,8 +176,10 @@ class ContentRange:
             compares=True,
         )
 
-    def _document(self, record: UploadRecord) -> Mapping[str, Any]:
-        """Return the attachment as its clients know it, and how far it is."""
+    def document(self, record: UploadRecord) -> Mapping[str, Any]:
+        """
+        Return the attachment as its clients know it, and how far it is.
+        """
         document: dict[str, Any] = {
             "key": record.key,
             "name": record.name,
@@ -174,7 +187,7 @@ class ContentRange:
             "contentLength": record.length,
             "binaryLocation": self._location(record) if record.state is State.COMPLETE else None,
             "thumbnailLocation": None,
-            "isProfilePhoto": False,
+            "isProfilePhoto": any(slot.slot == PROFILE_PHOTO for slot in record.attached),
             "offset": record.offset,
         }
         if record.state is not State.COMPLETE:
@@ -264,6 +277,9 @@ def _progress(record: UploadRecord) -> Fields:
     return (offset, ("Range", f"bytes=0-{record.offset - 1}")) if record.offset else (offset,)
 
 
-def _json(status: int, document: Mapping[str, Any], fields: Fields = ()) -> Response:
+def to_response(status: int, document: Mapping[str, Any], fields: Fields = ()) -> Response:
+    """
+    Return a response of the attachments API.
+    """
     kind = (("Content-Type", "application/json"), ("Cache-Control", "no-store"))
     return Response(status=status, fields=(*fields, *kind), content=to_json(document))

@@ -8,7 +8,7 @@ import dataclasses
 
 from service.protocols.resumable import Resumable
 from service.protocols.tus import VERSION, Tus
-from service.protocols.wire import Dialect, Fields, Request, Response
+from service.protocols.wire import Fields, Request, Response, UploadDialect
 
 TUS = Tus()
 RESUMABLE = Resumable()
@@ -32,7 +32,7 @@ def overridden(request: Request) -> Request:
     return dataclasses.replace(request, method=method.strip(" \t").upper())
 
 
-def speaker(request: Request) -> Dialect:
+def speaker(request: Request) -> UploadDialect:
     """
     Return the dialect of *request*.
     """

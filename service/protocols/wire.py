@@ -7,9 +7,9 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
-from service.core.commands import Command, Outcome
+from service.core.commands import Command, ObjectCommand, ObjectOutcome, Outcome, SlotCommand, SlotOutcome
 from service.core.errors import UploadError
 from storage.records import Key, Tenant
 
@@ -83,7 +83,11 @@ class Refusal:
     fields: Fields = ()
 
 
-class Dialect(Protocol):
+C = TypeVar("C")
+O_contra = TypeVar("O_contra", contravariant=True)
+
+
+class Dialect(Protocol[C, O_contra]):
     """
     Translates one protocol: requests to commands, outcomes and errors to responses.  It neither waits nor remembers.
     """
@@ -94,7 +98,7 @@ class Dialect(Protocol):
         """
         ...
 
-    def receive(self, request: Request) -> Command | Response:
+    def receive(self, request: Request) -> C | Response:
         """
         Return what *request* asks of the core, or the answer where nothing needs to be asked.
 
@@ -102,7 +106,7 @@ class Dialect(Protocol):
         """
         ...
 
-    def send(self, request: Request, command: Command, outcome: Outcome) -> Response:
+    def send(self, request: Request, command: C, outcome: O_contra) -> Response:
         """
         Return the response that tells *outcome*.
         """
@@ -113,6 +117,11 @@ class Dialect(Protocol):
         Return the response that tells *error* in the dialect's own shape.
         """
         ...
+
+
+UploadDialect = Dialect[Command, Outcome]
+SlotDialect = Dialect[SlotCommand, SlotOutcome]
+ObjectDialect = Dialect[ObjectCommand, ObjectOutcome]
 
 
 def to_json(value: Mapping[str, Any]) -> bytes:

@@ -22,6 +22,7 @@ from service.core.errors import (
     ObjectNotFound,
     SlotChanged,
     SlotUnknown,
+    TooLarge,
     UploadAttached,
     UploadCancelled,
     UploadError,
@@ -239,7 +240,7 @@ async def test_what_cannot_be_attached(desk: Desk) -> None:
     stamp, mirror = (SlotRef(tenant=TENANT, kind="user", id="1", slot=slot) for slot in ("stamp", "mirror"))
     for slot, key, error in (
         (PHOTO, text, NotAccepted),
-        (stamp, photo, NotAccepted),
+        (stamp, photo, TooLarge),
         (PHOTO, opened.key, UploadIncomplete),
         (PHOTO, expired.key, UploadExpired),
         (PHOTO, cancelled.key, UploadCancelled),

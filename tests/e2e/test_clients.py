@@ -239,13 +239,17 @@ def test_readme(server: Server, folder: Path) -> None:
     """
     (folder / "README.md").write_bytes(b"a file\n" * 1000)
     outputs = []
+    # One shell runs them one after the other: later ones use what earlier ones set.
+    before = f"api={server.url}; file=README.md\n"
     for example in _examples():
-        commands = f"api={server.url}; file=README.md\n" + example.replace("http://127.0.0.1:8080", server.url)
+        commands = before + example.replace("http://127.0.0.1:8080", server.url)
+        before = f"{{\n{commands}}} >/dev/null\n"
         done = subprocess.run(["sh", "-eu", "-c", commands], cwd=folder, capture_output=True, text=True, timeout=30, check=False)
         outputs.append((done.returncode, done.stdout, done.stderr))
 
-    assert [(0, "")] * 3 == [(code, errors) for code, _, errors in outputs]
-    tus, ietf, attachments = (output.replace("\r", "") for _, output, _ in outputs)
+    assert [(0, "")] * 4 == [(code, errors) for code, _, errors in outputs]
+    tus, ietf, attachments, association = (output.replace("\r", "") for _, output, _ in outputs)
     assert tus.endswith("equal\n")
     assert "\nupload-complete: ?1\n" in ietf
     assert '"offset":18' in attachments.replace(" ", "")
+    assert '"isProfilePhoto":true' in association

@@ -1,0 +1,88 @@
+"""
+The native JSON API: objects, and what is in their slots.
+"""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.protocols.attachments_requests import COMMUNITY_URL, JSON
+from tests.protocols.service import COMPLETE, Serve, Service
+
+USER = "0f8fad5b-d9cb-469f-a165-70867728950e"
+URL = f"/api/v1/objects/user/{USER}"
+
+
+@pytest.fixture
+async def service(serve: Serve) -> Service:
+    """Return a service."""
+    return await serve()
+
+
+async def test_register(service: Service) -> None:
+    """An object is registered, found, changed, and keeps its etag while nothing changes."""
+    unknown = await service.send("GET", URL)
+    created = await service.send("PUT", URL, JSON, b'{"name": "Kelp", "age": 4}')
+    found = await service.send("GET", URL)
+    again = await service.send("PUT", URL, JSON, b'{"age":4,"name":"Kelp"}')
+    changed = await service.send("PUT", URL, JSON, b"{}")
+
+    assert [404, 200, 200, 200, 200] == [answer.status_code for answer in (unknown, created, found, again, changed)]
+    assert "application/problem+json" == unknown.headers["Content-Type"]
+    assert ({"name": "Kelp", "age": 4}, {}) == (found.json()["attributes"], found.json()["slots"])
+    assert created.headers["ETag"] == found.headers["ETag"] == again.headers["ETag"] != changed.headers["ETag"]
+
+
+async def test_a_guid_is_the_same_however_it_is_written(service: Service) -> None:
+    """GUIDs are compared in lower case."""
+    await service.send("PUT", URL.replace(USER, USER.upper()), JSON, b"{}")
+
+    assert (200, USER) == ((await service.send("GET", URL)).status_code, (await service.send("GET", URL)).json()["id"])
+
+
+async def test_slots(service: Service) -> None:
+    """An object tells what is in its slots."""
+    key = await service.keep(COMPLETE)
+    await service.send("PUT", URL, JSON, b"{}")
+    attached = await service.send("POST", f"{COMMUNITY_URL}/{key}/association/{USER}?type=ProfilePhoto")
+    slot = (await service.send("GET", URL)).json()["slots"]["ProfilePhoto"]
+
+    assert (attached.headers["ETag"], [key]) == (f'"{slot["etag"]}"', [active["key"] for active in slot["attachments"]])
+
+
+@pytest.mark.parametrize(
+    ("path", "fields", "content", "status", "code"),
+    [
+        (URL, {}, b"{}", 415, "unsupported_media_type"),
+        (URL, {"Content-Type": "text/plain"}, b"{}", 415, "unsupported_media_type"),
+        (URL, JSON, b"", 400, "invalid_document"),
+        (URL, JSON, b"[]", 400, "invalid_document"),
+        (URL, JSON, b"null", 400, "invalid_document"),
+        (URL, JSON, b'{"a": NaN}', 400, "invalid_document"),
+        (URL, JSON, b"\xff", 400, "invalid_document"),
+        (URL, JSON, b'{"a":' * 10_000 + b"1" + b"}" * 10_000, 400, "invalid_document"),
+        (URL, JSON, json.dumps({"a": "x" * 70_000}).encode(), 413, "document_too_large"),
+        ("/api/v1/objects/User/1", JSON, b"{}", 400, "kind_invalid"),
+        ("/api/v1/objects/user/", JSON, b"{}", 400, "id_invalid"),
+        ("/api/v1/objects/user/a/b", JSON, b"{}", 400, "id_invalid"),
+        ("/api/v1/objects/user/%00", JSON, b"{}", 400, "id_invalid"),
+        ("/api/v1/objects/user/" + "a" * 256, JSON, b"{}", 400, "id_invalid"),
+    ],
+)
+async def test_refused(service: Service, path: str, fields: dict[str, str], content: bytes, status: int, code: str) -> None:
+    """Bad input is refused as problem details, and registers nothing."""
+    response = await service.send("PUT", path, fields, content)
+
+    assert (status, code) == (response.status_code, response.json()["title"])
+    assert "application/problem+json" == response.headers["Content-Type"]
+    assert 404 == (await service.send("GET", URL)).status_code
+
+
+async def test_methods(service: Service) -> None:
+    """What means nothing is 405 with Allow."""
+    refused, options = await service.send("DELETE", URL), await service.send("OPTIONS", URL)
+
+    assert (405, "GET, HEAD, PUT, OPTIONS") == (refused.status_code, refused.headers["Allow"])
+    assert (204, "GET, HEAD, PUT, OPTIONS") == (options.status_code, options.headers["Allow"])
