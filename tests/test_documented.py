@@ -17,7 +17,7 @@ from service.settings import Settings
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
-CODES = set(re.findall(r"`([a-z][a-z_-]+)`", README))
+CODES = set(re.findall(r"`([a-z][a-z0-9_-]+)`", README))
 
 DIALECTS = {"tus": tus.REFUSALS, "IETF draft": resumable.REFUSALS, "attachments API": content_range.REFUSALS}
 REFUSALS = [(name, refusal.status, refusal.code) for name, table in DIALECTS.items() for refusal in table.values()]

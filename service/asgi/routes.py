@@ -84,11 +84,9 @@ class Objects:
         self._tenant = tenant
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        driver, names = self._driver, scope["path_params"]
-        request = driver.request(scope, tenant=self._tenant, key=None)
-        dialect: ObjectDialect = NativeObject(
-            ObjectRef(tenant=self._tenant, kind=names["kind"], id=names["id"].removesuffix("/"))
-        )
+        driver, names, tenant = self._driver, scope["path_params"], _tenant(scope, self._tenant)
+        request = driver.request(scope, tenant=tenant, key=None)
+        dialect: ObjectDialect = NativeObject(ObjectRef(tenant=tenant, kind=names["kind"], id=names["id"].removesuffix("/")))
         await driver.exchange(dialect, driver.perform_on_object, request, scope, receive, send, keyed=False)
 
 
@@ -103,8 +101,7 @@ class Binaries:
         self._tenant = tenant
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        community = QueryParams(scope["query_string"]).get("communityKey")
-        tenant = self._tenant if community is None else Tenant(community)
+        tenant = _tenant(scope, self._tenant)
         request = self._driver.request(scope, tenant=tenant, key=scope["path_params"]["key"])
         if request.method not in ("GET", "HEAD"):
             error = ProtocolError(405, "method_not_allowed", "binaries are only read", (("Allow", "GET, HEAD"),))
@@ -169,6 +166,12 @@ async def not_found(_request: StarletteRequest, error: Exception) -> StarletteRe
 def _key(scope: Scope) -> str | None:
     key: str | None = scope["path_params"].get("key")
     return None if key is None else key.removesuffix("/")
+
+
+def _tenant(scope: Scope, default: Tenant) -> Tenant:
+    """Return the tenant of a URL that names it in its query, if it does."""
+    community = QueryParams(scope["query_string"]).get("communityKey")
+    return default if community is None else Tenant(community)
 
 
 def _is_community_key(text: str) -> bool:
