@@ -7,23 +7,38 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import secrets
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 
+from service.accounts.keys import KeyFile, KeySource, PublicKeys, Secret
+from service.accounts.links import Links
+from service.accounts.tokens import TokenVerifier
+from service.accounts.webhook import Webhook
+from service.asgi.auth import Accounts, without_accounts
 from service.asgi.cors import cors
 from service.asgi.driver import Driver
 from service.asgi.health import Health
+from service.asgi.inspection import Inspection
+from service.asgi.pictures import Gallery
 from service.asgi.requests import parse_networks
 from service.asgi.routes import not_found, routes
 from service.core.attachments import Attachments
 from service.core.errors import UploadError
+from service.core.filing import Filing
 from service.core.limits import Limits
+from service.core.objects import Objects
+from service.core.pictures import Pictures
 from service.core.policies import Policies
 from service.core.uploads import Uploads
+from service.images.limits import ImageLimits
+from service.images.pool import Images
+from service.images.renditions import Renditions
+from service.images.shelf import Shelf
 from service.settings import Settings, SettingsError
 from storage.local import LocalByteStore
 from storage.memory import MemoryByteStore, MemoryLeases, MemoryMetadataStore
@@ -36,6 +51,7 @@ logger = logging.getLogger("holdfast")
 
 SECONDS = 1.0
 SWEEP_EVERY = 60 * SECONDS
+LINK_SECRET_BYTES = 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,32 +104,98 @@ def create_app(settings: Settings, stores: Stores) -> Starlette:
     """
     Return the application over *stores*, which it closes when it ends.
     """
-    limits = Limits(max_size=settings.max_size, idle_expiry=settings.idle_expiry, final_expiry=settings.final_expiry)
-    uploads = Uploads(stores.content, stores.metadata, stores.leases, limits)
-    attachments = Attachments(stores.content, stores.metadata, Policies())
-    trusted = parse_networks(settings.trusted_proxies)
-    driver = Driver(uploads, attachments, trusted=trusted, idle_timeout=settings.idle_timeout)
+    limits = Limits(
+        max_size=settings.max_size,
+        idle_expiry=settings.idle_expiry,
+        final_expiry=settings.final_expiry,
+        unattached_expiry=settings.unattached_expiry or None,
+        link_life=settings.link_life,
+    )
+    policies = Policies()
+    images = Images(ImageLimits())
+    shelf = Shelf(os.path.join(settings.data_dir, "renditions"))
+    content, metadata, kept = stores.content, stores.metadata, limits.link_life
+    attachments = Attachments(content, metadata, policies, look=Inspection(images), kept_at_least=kept)
+    objects = Objects(metadata, policies, kept_at_least=kept)
+    uploads = Uploads(content, metadata, stores.leases, limits, attachments)
+    links = Links(_link_secret(settings), longest=settings.link_life)
+    accounts = open_accounts(settings, links)
+    driver = Driver(
+        uploads,
+        Filing(uploads, attachments, objects, metadata, links.sign),
+        Pictures(uploads, attachments, objects),
+        policies,
+        without_accounts if accounts is None else accounts,
+        trusted=parse_networks(settings.trusted_proxies),
+        idle_timeout=settings.idle_timeout,
+    )
+    gallery = Gallery(driver, Renditions(images, shelf))
     health = Health({"bytes": stores.content.ping, "metadata": stores.metadata.ping, "leases": stores.leases.ping})
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
-        sweeper = asyncio.create_task(_sweep(uploads))
+        sweeper = asyncio.create_task(_sweep(uploads, shelf))
         try:
             yield
         finally:
             sweeper.cancel()
             await asyncio.wait([sweeper])
+            await images.close()
+            if accounts is not None:
+                await accounts.close()
             for store in stores.all():
                 await store.close()
 
     app = Starlette(
-        routes=routes(driver, health, Tenant(settings.default_tenant)),
+        routes=routes(
+            driver, health, gallery, Tenant(settings.default_tenant), strict_originator=settings.symphony_host == "strict"
+        ),
         middleware=[cors(settings.cors_origins)],
         exception_handlers={HTTPException: not_found, Exception: not_found},
         lifespan=lifespan,
     )
     app.router.redirect_slashes = False
     return app
+
+
+def open_accounts(settings: Settings, links: Links) -> Accounts | None:
+    """
+    Return what says who asks; None where there are no accounts.
+
+    :raises SettingsError: it cannot be opened.
+    """
+    if settings.auth == "none":
+        return None
+    tenant = Tenant(settings.default_tenant)
+    try:
+        if settings.authorize_url:
+            webhook = Webhook(settings.authorize_url, settings.authorize_secret, default_tenant=tenant)
+            return Accounts(links, None, webhook)
+        keys: KeySource = Secret(settings.jwt_secret) if settings.jwt_secret else _public_keys(settings.jwt_keys)
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"HOLDFAST_AUTH=jwt: {error}") from error
+    issuer, audience = settings.jwt_issuer or None, settings.jwt_audience or None
+    return Accounts(links, TokenVerifier(keys, default_tenant=tenant, issuer=issuer, audience=audience), None)
+
+
+def _public_keys(where: str) -> KeySource:
+    return PublicKeys(where) if "://" in where else KeyFile(where)
+
+
+def _link_secret(settings: Settings) -> bytes:
+    """Return what links are signed with: the same in all processes, and after a restart."""
+    if settings.jwt_secret:
+        return settings.jwt_secret.encode()
+    path = os.path.join(settings.data_dir, "link.secret")
+    os.makedirs(settings.data_dir, exist_ok=True)
+    made = f"{path}.{os.getpid()}"
+    with open(os.open(made, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        file.write(secrets.token_bytes(LINK_SECRET_BYTES))
+    with suppress(FileExistsError):
+        os.link(made, path)  # the first process that gets here decides
+    os.unlink(made)
+    with open(path, "rb") as file:
+        return file.read()
 
 
 def application() -> Starlette:
@@ -125,11 +207,12 @@ def application() -> Starlette:
     return create_app(settings, open_stores(settings))
 
 
-async def _sweep(uploads: Uploads) -> None:
+async def _sweep(uploads: Uploads, shelf: Shelf) -> None:
     """Look for what is due, again and again; every process does, and none is in the way of another."""
     while True:
         try:
             await uploads.sweep()
         except UploadError:
             logger.exception("sweeping failed")
+        await shelf.prune()
         await asyncio.sleep(SWEEP_EVERY)

@@ -15,6 +15,7 @@ from storage.local import Durability
 
 TiB = 1024**4
 YEARS = 365 * 86_400  # seconds
+MIN_SECRET = 32  # bytes
 
 
 class SettingsError(Exception):
@@ -42,9 +43,25 @@ class Settings(BaseSettings):
     s3_endpoint_url: str = Field(default="", description="Reserved for the S3 store; has to be empty.")
     workers: int = Field(default=1, ge=1, le=256, description="Processes that serve.")
     auth: Literal["none", "jwt"] = Field(
-        default="none", description="`none`: no accounts, loopback only.  `jwt` is reserved for accounts."
+        default="none", description="`none`: no accounts, loopback only.  `jwt`: every request has a token."
     )
-    jwt_secret: str = Field(default="", description="Reserved for accounts; has to be empty.")
+    jwt_secret: str = Field(default="", description="Secret that tokens are signed with by HS256; at least 32 bytes.", repr=False)
+    jwt_keys: str = Field(
+        default="", description="Instead of a secret: URL of a JWKS, or path of a public key (PEM) or JWKS; RS256 and ES256."
+    )
+    jwt_issuer: str = Field(default="", description="`iss` that tokens have to have; empty: any.")
+    jwt_audience: str = Field(default="", description="`aud` that tokens have to be for; empty: they have none.")
+    authorize_url: str = Field(
+        default="", description="Webhook that says who asks, instead of tokens that Holdfast verifies by itself."
+    )
+    authorize_secret: str = Field(default="", description="Secret (`whsec_…`) that its requests are signed with.", repr=False)
+    link_life: int = Field(
+        default=3600, ge=1, le=604_800, description="Longest life of a signed link; what leaves a slot is kept so long (seconds)."
+    )
+    symphony_host: Literal["strict", "compatible"] = Field(
+        default="compatible",
+        description="Whether `X-Symphony-Host` may be empty, as the official client sends it, or not (`strict`).",
+    )
     default_tenant: str = Field(default="1", description="Tenant of URLs that name none: a community key.")
     durability: Durability = Field(
         default=Durability.ACKNOWLEDGED,
@@ -66,6 +83,12 @@ class Settings(BaseSettings):
         gt=0,
         le=100 * YEARS,
         description="An unfinished upload is given up this long after its creation (seconds).",
+    )
+    unattached_expiry: float = Field(
+        default=0,
+        ge=0,
+        le=100 * YEARS,
+        description="An attachment that was never in a slot is purged this long after it was complete (seconds); 0: never.",
     )
     idle_timeout: float = Field(
         default=60, gt=0, le=1 * YEARS, description="A request whose content does not come on is ended after this (seconds)."
@@ -99,11 +122,18 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _can_be_served(self) -> Self:
         # What is reserved for later is refused by name, so that nobody believes it protects or stores anything today.
-        if self.auth == "jwt" or self.jwt_secret:
-            raise ValueError("accounts (HOLDFAST_AUTH=jwt, HOLDFAST_JWT_SECRET) are not in this version; use HOLDFAST_AUTH=none")
+        sources = [name for name in ("jwt_secret", "jwt_keys", "authorize_url") if getattr(self, name)]
+        if self.auth == "jwt" and len(sources) != 1:
+            raise ValueError("HOLDFAST_AUTH=jwt needs one of HOLDFAST_JWT_SECRET, HOLDFAST_JWT_KEYS and HOLDFAST_AUTHORIZE_URL")
+        if self.auth == "none" and sources:
+            raise ValueError(f"HOLDFAST_{sources[0].upper()} has no effect with HOLDFAST_AUTH=none; set HOLDFAST_AUTH=jwt")
+        if self.jwt_secret and len(self.jwt_secret.encode()) < MIN_SECRET:
+            raise ValueError(f"HOLDFAST_JWT_SECRET needs at least {MIN_SECRET} bytes (RFC 7518, section 3.2)")
+        if self.authorize_url and not self.authorize_secret:
+            raise ValueError("HOLDFAST_AUTHORIZE_URL needs HOLDFAST_AUTHORIZE_SECRET")
         if self.s3_endpoint_url:
             raise ValueError("HOLDFAST_S3_ENDPOINT_URL: the S3 store is not in this version")
-        if not is_loopback(self.host):
+        if self.auth == "none" and not is_loopback(self.host):
             raise ValueError(
                 f"HOLDFAST_AUTH=none serves loopback only, and HOLDFAST_HOST={self.host} is not a loopback address: "
                 "whoever reaches it could read, change and delete every upload"

@@ -80,6 +80,15 @@ class SlotRef:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Intent:
+    """What an upload is for: when it is complete, it is in that slot in the same commit."""
+
+    slot: SlotRef
+    if_match: str | None = None
+    """The etag that the object has to have then."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class UploadRecord:
     """
     Everything known of one upload.
@@ -116,6 +125,8 @@ class UploadRecord:
     """Who made the upload; None where there are no accounts."""
     attached: tuple[SlotRef, ...] = ()
     """The slots that the attachment is in now."""
+    intent: Intent | None = None
+    """What it is going to be attached to."""
 
     @property
     def ref(self) -> Ref:
@@ -131,17 +142,26 @@ class UploadRecord:
         Return the record as plain values, for stores that keep columns or fields.
         """
         values = {field: getattr(self, field) for field in FIELDS}
-        return values | {"attached": json.dumps([[slot.kind, slot.id, slot.slot] for slot in self.attached])}
+        intent = None if self.intent is None else json.dumps([*_names(self.intent.slot), self.intent.if_match])
+        return values | {"attached": json.dumps([_names(slot) for slot in self.attached]), "intent": intent}
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> Self:
         """
         Return the record that `to_mapping` turned into *values*.
         """
+        tenant = values["tenant"]
         slots = json.loads(values["attached"])
-        attached = tuple(SlotRef(tenant=values["tenant"], kind=kind, id=name, slot=slot) for kind, name, slot in slots)
+        attached = tuple(SlotRef(tenant=tenant, kind=kind, id=id_, slot=slot) for kind, id_, slot in slots)
         kinds = {"state": State(values["state"]), "verify_type": bool(values["verify_type"]), "attached": attached}
+        if values["intent"] is not None:
+            kind, id_, slot, if_match = json.loads(values["intent"])
+            kinds["intent"] = Intent(slot=SlotRef(tenant=tenant, kind=kind, id=id_, slot=slot), if_match=if_match)
         return cls(**{**values, **kinds})
+
+
+def _names(slot: SlotRef) -> list[str]:
+    return [slot.kind, slot.id, slot.slot]
 
 
 FIELDS = tuple(field.name for field in dataclasses.fields(UploadRecord))

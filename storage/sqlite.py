@@ -100,6 +100,7 @@ CREATE TABLE events (
 CREATE INDEX events_by_tenant ON events (tenant, position);
 CREATE INDEX events_by_attachment ON events (tenant, attachment, position) WHERE attachment IS NOT NULL;
 """,
+    "ALTER TABLE uploads ADD COLUMN intent TEXT;",
 )
 
 

@@ -12,14 +12,21 @@ from pathlib import Path
 
 import pytest
 
-from service.protocols import content_range, resumable, tus
+from service.protocols import content_range, group_avatar, group_picture, native, resumable, tus
 from service.settings import Settings
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
-CODES = set(re.findall(r"`([a-z][a-z0-9_-]+)`", README))
+CODES = set(re.findall(r"`([A-Za-z][A-Za-z0-9_-]+)`", README))
 
-DIALECTS = {"tus": tus.REFUSALS, "IETF draft": resumable.REFUSALS, "attachments API": content_range.REFUSALS}
+DIALECTS = {
+    "tus": tus.REFUSALS,
+    "IETF draft": resumable.REFUSALS,
+    "attachments API": content_range.REFUSALS,
+    "native": native.REFUSALS,
+    "group avatar": group_avatar.REFUSALS,
+    "group picture": group_picture.REFUSALS,
+}
 REFUSALS = [(name, refusal.status, refusal.code) for name, table in DIALECTS.items() for refusal in table.values()]
 # Not of this repository: what tools leave behind, and packages that scripts install.
 FOREIGN = {"__pycache__", "node_modules"}

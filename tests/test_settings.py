@@ -14,10 +14,15 @@ from service.app import open_stores
 from service.settings import Settings, SettingsError, is_loopback
 from storage.errors import StorageError
 
+SECRET = "32 bytes are what a secret needs"
+
 REFUSED = {
-    "accounts": {"AUTH": "jwt"},
-    "accounts, with a secret": {"AUTH": "jwt", "JWT_SECRET": "s"},
-    "a secret without accounts": {"JWT_SECRET": "s"},
+    "accounts without keys": {"AUTH": "jwt"},
+    "accounts with two kinds of keys": {"AUTH": "jwt", "JWT_SECRET": SECRET, "JWT_KEYS": "https://id.example/jwks"},
+    "a secret that is too short": {"AUTH": "jwt", "JWT_SECRET": SECRET[1:]},
+    "a webhook without a secret": {"AUTH": "jwt", "AUTHORIZE_URL": "https://id.example/authorize"},
+    "a webhook without accounts": {"AUTHORIZE_URL": "https://id.example/authorize", "AUTHORIZE_SECRET": "whsec_AAAA"},
+    "a secret without accounts": {"JWT_SECRET": SECRET},
     "another kind of accounts": {"AUTH": "basic"},
     "all addresses": {"HOST": "0.0.0.0"},
     "all IPv6 addresses": {"HOST": "::"},
@@ -54,6 +59,8 @@ REFUSED = {
 }
 ACCEPTED = {
     "nothing": {},
+    "accounts": {"AUTH": "jwt", "JWT_SECRET": SECRET},
+    "accounts for everybody": {"AUTH": "jwt", "JWT_SECRET": SECRET, "HOST": "0.0.0.0"},
     "another loopback address": {"HOST": "127.8.9.10"},
     "loopback in IPv6": {"HOST": "::1"},
     "localhost": {"HOST": "localhost"},

@@ -5,14 +5,13 @@ The content of a complete upload, whole or in part.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 
 from starlette.types import Message, Receive, Scope, Send
 
 from service.asgi.content import Door, door_of
 from service.asgi.driver import Driver, encode_fields
-from service.asgi.requests import refuse_head
 from service.core.commands import Completes, GetOffset
 from service.core.errors import UploadError, UploadNotFound
 from service.core.uploads import Uploads
@@ -20,16 +19,30 @@ from service.protocols.representation import select
 from service.protocols.wire import Fields, ProtocolError, Request, Response, UploadDialect
 from storage.records import Ref, State, UploadRecord
 
+Sanitised = Callable[[Request, UploadRecord], Awaitable[Response | None]]
+"""Returns what is shown of an attachment instead of its content, if something is."""
+
 
 async def download(
-    driver: Driver, dialect: UploadDialect, request: Request, scope: Scope, receive: Receive, send: Send, *, fields: Fields = ()
+    driver: Driver,
+    dialect: UploadDialect,
+    sanitised: Sanitised,
+    request: Request,
+    scope: Scope,
+    receive: Receive,
+    send: Send,
+    *,
+    fields: Fields = (),
 ) -> Response | None:
     """
-    Send the content that *request* asks for, with *fields* besides its own; return the refusal where there is none.
+    Send the content that *request* asks for, with *fields* besides its own; return the answer where that is something else.
     """
     try:
-        refuse_head(scope)
-        record = await _complete(driver.uploads, request)
+        request = await driver.admit(request, scope)
+        record = await complete(driver.uploads, request)
+        other = await sanitised(request, record)
+        if other is not None:
+            return other
         selection = select(record, request.method, request.fields)
         start, stop = (selection.start, selection.stop) if request.method == "GET" else (0, 0)
         blocks = _content(driver.uploads, record, start, stop)
@@ -45,13 +58,18 @@ async def download(
     return None
 
 
-async def _complete(uploads: Uploads, request: Request) -> UploadRecord:
+async def complete(uploads: Uploads, request: Request) -> UploadRecord:
+    """
+    Return the attachment that *request* asks for, finished if that is all it needs.
+
+    :raises UploadError, ProtocolError: there is none, or not for whoever asks.
+    """
     if request.key is None:
         raise UploadNotFound("there is no such upload")
     ref = Ref(tenant=request.tenant, key=request.key)
-    record = await uploads.get(ref)
+    record = await uploads.get(ref, request.principal)
     if record.state is State.RECEIVED:
-        record = (await uploads.offset(GetOffset(ref=ref, completes=Completes.LATER))).record
+        record = (await uploads.offset(GetOffset(ref=ref, completes=Completes.LATER, principal=request.principal))).record
     if record.state is not State.COMPLETE:
         raise ProtocolError(404, "upload_incomplete", "the upload is not complete yet")
     return record

@@ -13,25 +13,26 @@ from typing import TypeVar
 from starlette.types import Receive, Scope, Send
 
 from service.asgi.content import RequestContent
+from service.asgi.decoding import DecodedContent
 from service.asgi.requests import Network, read_request, refuse_head
-from service.core.attachments import Attachments
 from service.core.commands import (
     Append,
-    Attach,
     Cancel,
     Command,
     Create,
-    Detach,
+    FiledCommand,
+    FiledOutcome,
     GetObject,
     GetOffset,
-    ObjectCommand,
     ObjectOutcome,
     Outcome,
-    Register,
-    SlotCommand,
-    SlotOutcome,
+    PictureCommand,
 )
-from service.core.errors import UploadError, UploadNotFound
+from service.core.errors import ContentCut, UploadError, UploadNotFound
+from service.core.filing import Filing
+from service.core.pictures import Pictures
+from service.core.policies import Policies
+from service.core.principals import Principal
 from service.core.uploads import Uploads
 from service.protocols.wire import Dialect, Fields, ProtocolError, Request, Response
 from storage.keys import parse_key
@@ -42,6 +43,8 @@ logger = logging.getLogger("holdfast")
 C = TypeVar("C")
 Out = TypeVar("Out")
 Perform = Callable[[C, RequestContent], Awaitable[Out]]
+Authenticate = Callable[[Request], Awaitable[Principal]]
+"""Says who asks; raises ProtocolError where that is nobody who is known."""
 
 KiB = 1024
 SECONDS = 1.0
@@ -59,24 +62,56 @@ class Driver:
     Leads requests of any dialect through the core.
     """
 
-    def __init__(self, uploads: Uploads, attachments: Attachments, *, trusted: tuple[Network, ...], idle_timeout: float) -> None:
+    def __init__(
+        self,
+        uploads: Uploads,
+        filing: Filing,
+        pictures: Pictures,
+        policies: Policies,
+        authenticate: Authenticate,
+        *,
+        trusted: tuple[Network, ...],
+        idle_timeout: float,
+    ) -> None:
         self.uploads = uploads
-        self._attachments = attachments
+        self.filing = filing
+        self._pictures = pictures
+        self._policies = policies
+        self._authenticate = authenticate
         self._trusted = trusted
         self.idle_timeout = idle_timeout
 
-    def request(self, scope: Scope, *, tenant: Tenant, key: str | None) -> Request:
+    def request(self, scope: Scope, *, tenant: Tenant, key: str | None, tenant_named: bool = True) -> Request:
         """
         Return the head of a request; a *key* that cannot be one names nothing.
         """
         limits = self.uploads.limits
-        return read_request(
+        request = read_request(
             scope,
             tenant=tenant,
             key=None if key is None else parse_key(key),
             trusted=self._trusted,
             limits=(limits.max_size, limits.final_expiry),
         )
+        return request if tenant_named else dataclasses.replace(request, tenant_named=False)
+
+    async def admit(self, request: Request, scope: Scope) -> Request:
+        """
+        Return *request* with who asks, whose tenant it is, where the URL names none.
+
+        :raises ProtocolError: the head is refused, or nobody who is known asks.
+        :raises UploadNotFound: the tenant is another's, so there is nothing to be seen of it.
+        """
+        if request.answered:
+            return request
+        refuse_head(scope)
+        if request.method == "OPTIONS":  # asked by browsers on their own, and answered without looking at anything
+            return request
+        principal = await self._authenticate(request)
+        tenant = request.tenant if request.tenant_named or principal.tenant is None else principal.tenant
+        if principal.tenant not in (None, tenant):
+            raise UploadNotFound("there is nothing here")
+        return dataclasses.replace(request, principal=principal, tenant=tenant)
 
     async def exchange(
         self,
@@ -111,7 +146,7 @@ class Driver:
         keyed: bool,
     ) -> Response:
         try:
-            refuse_head(scope)
+            request = await self.admit(request, scope)
             if keyed and request.key is None:
                 raise UploadNotFound("there is no such upload")
             limit = dialect.document_limit(request)
@@ -142,27 +177,27 @@ class Driver:
             case Cancel():
                 return await self.uploads.cancel(command)
 
-    async def perform_on_slot(self, command: SlotCommand, _content: RequestContent) -> SlotOutcome:
+    async def perform_filed(self, command: FiledCommand, _content: RequestContent) -> FiledOutcome:
         """
-        Do what is asked of a slot.
+        Do what is asked of attachments, objects and slots.
         """
-        match command:
-            case Attach():
-                slot = await self._attachments.attach(command.slot, command.ref.key, if_match=command.if_match)
-            case Detach():
-                slot = await self._attachments.detach(command.slot, command.ref.key, if_match=command.if_match)
-        return SlotOutcome(slot=slot, record=await self.uploads.get(command.ref))
+        return await self.filing.perform(command)
 
-    async def perform_on_object(self, command: ObjectCommand, _content: RequestContent) -> ObjectOutcome:
+    async def perform_picture(self, command: PictureCommand, content: RequestContent, member: str) -> ObjectOutcome:
         """
-        Do what is asked of an object.
+        Do what is asked of the picture of an object, which comes as base64 in *member* of a JSON object.
         """
-        match command:
-            case Register():
-                record = await self._attachments.register(command.ref, command.attributes)
-            case GetObject():
-                record = await self._attachments.get_object(command.ref)
-        return ObjectOutcome(record=record, slots=tuple(await self._attachments.get_slots(command.ref)))
+        if isinstance(command, GetObject):
+            outcome = await self.filing.perform(command)
+            assert isinstance(outcome, ObjectOutcome)  # noqa: S101 - what this command comes to
+            return outcome
+        decoded = DecodedContent(content, member, self._policies.of(command.slot).max_bytes)
+        try:
+            return await self._pictures.set(command, decoded)
+        except ContentCut:
+            if decoded.error is not None:
+                raise decoded.error from None
+            raise
 
     async def _respond(self, request: Request, response: Response, content: RequestContent, send: Send) -> None:
         headers = encode_fields(response.fields)

@@ -4,6 +4,10 @@ Which URL speaks which dialect: one table.
 
 from __future__ import annotations
 
+import dataclasses
+import functools
+from collections.abc import Callable
+
 from starlette.datastructures import QueryParams
 from starlette.exceptions import HTTPException
 from starlette.requests import Request as StarletteRequest
@@ -15,12 +19,18 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from service.asgi.download import download
 from service.asgi.driver import Driver
 from service.asgi.health import Health
-from service.protocols import files
-from service.protocols.association import Association
+from service.asgi.pictures import Gallery, Shown
+from service.core.policies import PROFILE_PHOTO
+from service.protocols import files, openapi
+from service.protocols.association import Association, AttachmentsOfObject
 from service.protocols.content_range import ContentRange
-from service.protocols.native import NativeObject
-from service.protocols.wire import ObjectDialect, ProtocolError, Request, Response, SlotDialect, UploadDialect
-from storage.records import ObjectRef, Tenant
+from service.protocols.group_avatar import GroupAvatar
+from service.protocols.group_picture import GroupPicture
+from service.protocols.native import Resource, object_id
+from service.protocols.native_attachments import Attachment, Events, Links, Timeline
+from service.protocols.native_objects import Object, ObjectList, Slot, SlotEntry, SlotUndo
+from service.protocols.wire import FiledDialect, PictureDialect, ProtocolError, Request, Response, UploadDialect
+from storage.records import SlotRef, Tenant
 
 MAX_COMMUNITY_DIGITS = 18
 
@@ -30,22 +40,23 @@ class Files:
     ``/files`` and ``/files/{key}``: tus, the IETF draft and downloads, told apart by their fields.
     """
 
-    def __init__(self, driver: Driver, tenant: Tenant) -> None:
+    def __init__(self, driver: Driver, gallery: Gallery, tenant: Tenant) -> None:
         self._driver = driver
+        self._sanitised = gallery.sanitised
         self._tenant = tenant
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         key = _key(scope)
-        request = files.overridden(self._driver.request(scope, tenant=self._tenant, key=key))
+        request = files.overridden(self._driver.request(scope, tenant=self._tenant, key=key, tenant_named=False))
         dialect: UploadDialect = files.speaker(request)
         if request.method == "OPTIONS":
             dialect = Answered(files.options(request), dialect)
         elif files.is_download(request):
             fields = files.download_fields(request)
-            refusal = await download(self._driver, dialect, request, scope, receive, send, fields=fields)
+            refusal = await download(self._driver, dialect, self._sanitised, request, scope, receive, send, fields=fields)
             if refusal is None:
                 return
-            dialect = Answered(refusal, dialect)
+            dialect, request = Answered(refusal, dialect), _unasked(request)
         keyed = key is not None and request.method != "OPTIONS"
         await self._driver.exchange(dialect, self._driver.perform, request, scope, receive, send, keyed=keyed)
 
@@ -67,27 +78,104 @@ class Attachments:
             answered: UploadDialect = Answered(self._dialect.reject(request, error), self._dialect)
             await driver.exchange(answered, driver.perform, request, scope, receive, send, keyed=False)
         elif "object" in scope["path_params"]:
-            association: SlotDialect = Association(self._dialect, scope["path_params"]["object"].removesuffix("/"))
-            await driver.exchange(association, driver.perform_on_slot, request, scope, receive, send, keyed=True)
+            object_id = scope["path_params"]["object"].removesuffix("/")
+            which = Association if key is not None else AttachmentsOfObject
+            association: FiledDialect = which(self._dialect, object_id)
+            await driver.exchange(association, driver.perform_filed, request, scope, receive, send, keyed=key is not None)
         else:
             dialect: UploadDialect = self._dialect
             await driver.exchange(dialect, driver.perform, request, scope, receive, send, keyed=key is not None)
 
 
-class Objects:
+class Native:
     """
-    The objects of other systems, in JSON.
+    One kind of URLs of the native JSON API.
     """
 
-    def __init__(self, driver: Driver, tenant: Tenant) -> None:
+    def __init__(self, driver: Driver, tenant: Tenant, resource: type[Resource]) -> None:
         self._driver = driver
         self._tenant = tenant
+        self._resource = resource
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        driver, names, tenant = self._driver, scope["path_params"], _tenant(scope, self._tenant)
-        request = driver.request(scope, tenant=tenant, key=None)
-        dialect: ObjectDialect = NativeObject(ObjectRef(tenant=tenant, kind=names["kind"], id=names["id"].removesuffix("/")))
-        await driver.exchange(dialect, driver.perform_on_object, request, scope, receive, send, keyed=False)
+        driver = self._driver
+        request = _request(driver, scope, self._tenant)
+        dialect: FiledDialect = self._resource(scope["path_params"])
+        await driver.exchange(dialect, driver.perform_filed, request, scope, receive, send, keyed=False)
+
+
+class GroupPictures:
+    """
+    Pictures that come in one request: avatars of groups (Symphony) and pictures of organizations' groups (Ellipsis).
+    """
+
+    def __init__(self, driver: Driver, tenant: Tenant, dialect: Callable[[str], PictureDialect], member: str) -> None:
+        self._driver = driver
+        self._tenant = tenant
+        self._dialect = dialect
+        self._perform = functools.partial(driver.perform_picture, member=member)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = self._driver.request(scope, tenant=self._tenant, key=None, tenant_named=False)
+        dialect = self._dialect(scope["path_params"]["group"])
+        await self._driver.exchange(dialect, self._perform, request, scope, receive, send, keyed=False)
+
+
+class Pictures:
+    """
+    Images to be shown, under URLs that never change and under some that lead there.
+    """
+
+    def __init__(self, driver: Driver, gallery: Gallery, dialect: ContentRange, tenant: Tenant) -> None:
+        self._driver = driver
+        self._gallery = gallery
+        self._dialect = dialect
+        self._tenant = tenant
+        self._shown = Shown(driver, dialect.reject)
+
+    async def thumbnail(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer for an attachment of any size."""
+        request = _request(self._driver, scope, self._tenant, scope["path_params"]["key"])
+        response = await self._shown.answer(request, scope, self._gallery.thumbnail)
+        await self._send(response, request, scope, receive, send)
+
+    async def avatar(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer for a picture that never changes."""
+        names = scope["path_params"]
+        request = self._driver.request(scope, tenant=Tenant(names["tenant"]), key=names["key"])
+        show = functools.partial(self._gallery.avatar, size=names["size"], name=names["name"])
+        await self._send(await self._shown.answer(request, scope, show), request, scope, receive, send)
+
+    async def default(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer for those who have no picture."""
+        request = self._driver.request(scope, tenant=self._tenant, key=None)
+        show = functools.partial(self._gallery.default, size=scope["path_params"]["size"])
+        await self._send(await self._shown.answer(request, scope, show, is_public=True), request, scope, receive, send)
+
+    async def preview(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer for the photo of a user, whichever that is now."""
+        names = scope["path_params"]
+        request = self._driver.request(scope, tenant=Tenant(names["community"]), key=None)
+        await self._current(request, PROFILE_PHOTO.kind, names["object"], PROFILE_PHOTO.slot, scope, receive, send)
+
+    async def current(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer for the picture in any slot, whichever that is now."""
+        names = scope["path_params"]
+        request = _request(self._driver, scope, self._tenant)
+        await self._current(request, names["kind"], names["id"], names["slot"], scope, receive, send)
+
+    async def _current(
+        self, request: Request, kind: str, name: str, slot: str, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        async def show(admitted: Request) -> Response:
+            ref = SlotRef(tenant=admitted.tenant, kind=kind, id=object_id(name), slot=slot)
+            return await self._gallery.current(admitted, ref)
+
+        await self._send(await self._shown.answer(request, scope, show), request, scope, receive, send)
+
+    async def _send(self, response: Response, request: Request, scope: Scope, receive: Receive, send: Send) -> None:
+        answered = Answered(response, self._dialect)
+        await self._driver.exchange(answered, self._driver.perform, _unasked(request), scope, receive, send, keyed=False)
 
 
 class Binaries:
@@ -95,19 +183,20 @@ class Binaries:
     Downloads under the URLs that the attachments API tells; the file name at the end is for show.
     """
 
-    def __init__(self, driver: Driver, dialect: UploadDialect, tenant: Tenant) -> None:
+    def __init__(self, driver: Driver, gallery: Gallery, dialect: UploadDialect, tenant: Tenant) -> None:
         self._driver = driver
+        self._sanitised = gallery.sanitised
         self._dialect = dialect
         self._tenant = tenant
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        tenant = _tenant(scope, self._tenant)
-        request = self._driver.request(scope, tenant=tenant, key=scope["path_params"]["key"])
+        request = _request(self._driver, scope, self._tenant, scope["path_params"]["key"])
         if request.method not in ("GET", "HEAD"):
             error = ProtocolError(405, "method_not_allowed", "binaries are only read", (("Allow", "GET, HEAD"),))
             refusal: Response | None = self._dialect.reject(request, error)
         else:
-            refusal = await download(self._driver, self._dialect, request, scope, receive, send)
+            refusal = await download(self._driver, self._dialect, self._sanitised, request, scope, receive, send)
+            request = _unasked(request)
         if refusal is not None:
             answered = Answered(refusal, self._dialect)
             await self._driver.exchange(answered, self._driver.perform, request, scope, receive, send, keyed=False)
@@ -128,28 +217,76 @@ class Answered:
         return self._response
 
 
-def routes(driver: Driver, health: Health, tenant: Tenant) -> list[Route]:
+NATIVE: dict[str, type[Resource]] = {
+    "/api/v1/attachments/{key}": Attachment,
+    "/api/v1/attachments/{key}/events": Timeline,
+    "/api/v1/attachments/{key}/links": Links,
+    "/api/v1/events": Events,
+    "/api/v1/objects/{kind}": ObjectList,
+    "/api/v1/objects/{kind}/{id}": Object,
+    "/api/v1/objects/{kind}/{id}/slots/{slot}": Slot,
+    "/api/v1/objects/{kind}/{id}/slots/{slot}/attachments/{key}": SlotEntry,
+    "/api/v1/objects/{kind}/{id}/slots/{slot}/undo": SlotUndo,
+}
+COMMUNITY = "/.api2/api/v1/communities/{community}"
+
+
+def routes(driver: Driver, health: Health, gallery: Gallery, tenant: Tenant, *, strict_originator: bool) -> list[Route]:
     """
     Return the table; a slash at the end makes no difference.
     """
-    uploads = Files(driver, tenant)
+    uploads = Files(driver, gallery, tenant)
     dialect = ContentRange(tenant)
-    attachments, binaries = Attachments(driver, dialect), Binaries(driver, dialect, tenant)
-    community = "/.api2/api/v1/communities/{community}/attachments"
+    attachments, binaries = Attachments(driver, dialect), Binaries(driver, gallery, dialect, tenant)
+    pictures = Pictures(driver, gallery, dialect, tenant)
+
+    def symphony(*, is_avatar: bool) -> GroupPictures:
+        avatar = functools.partial(GroupAvatar, is_avatar=is_avatar, strict=strict_originator)
+        return GroupPictures(driver, tenant, avatar, "image")
+
+    ellipsis = GroupPictures(driver, tenant, GroupPicture, "picture")
     # A key is whatever stands there: what cannot be one is refused in the words of the dialect, not by the router.
     table: dict[str, ASGIApp] = {
         "/files": uploads,
         "/files/": uploads,
         "/files/{key:path}": uploads,
-        community: attachments,
-        community + "/": attachments,
-        community + "/uploads/{key:path}": attachments,
-        community + "/{key}/association/{object:path}": attachments,
+        f"{COMMUNITY}/attachments": attachments,
+        f"{COMMUNITY}/attachments/": attachments,
+        f"{COMMUNITY}/attachments/uploads/{{key:path}}": attachments,
+        f"{COMMUNITY}/attachments/{{key}}/association/{{object:path}}": attachments,
+        f"{COMMUNITY}/objects/{{object}}/attachments": attachments,
+        f"{COMMUNITY}/previews/thumbnails/{{object}}": Endpoint(pictures.preview),
         "/.api2/binaries/{key}/download/{name:path}": binaries,
-        "/api/v1/objects/{kind}/{id:path}": Objects(driver, tenant),
+        "/.api2/binaries/{key}/thumbnails/{name:path}": Endpoint(pictures.thumbnail),
+        "/avatars/static/{size}/default.png": Endpoint(pictures.default),
+        "/avatars/{tenant}/{size}/{key}/{name}": Endpoint(pictures.avatar),
+        "/profile-manager/v1/groups/{group}": symphony(is_avatar=False),
+        "/profile-manager/v1/groups/{group}/avatar": symphony(is_avatar=True),
+        "/organization/group/{group}/profile": ellipsis,
+        "/v3/organization/group/{group}/profile": ellipsis,
+        "/api/v1/objects/{kind}/{id}/slots/{slot}/picture": Endpoint(pictures.current),
+        **{path: Native(driver, tenant, resource) for path, resource in NATIVE.items()},
     }
     all_methods = [Route(path, endpoint) for path, endpoint in table.items()]
-    return [*all_methods, Route("/healthz", health.alive), Route("/readyz", health.ready)]
+    described = Route("/openapi.json", openapi_document)
+    return [*all_methods, described, Route("/healthz", health.alive), Route("/readyz", health.ready)]
+
+
+class Endpoint:
+    """A method of an object as an ASGI application, which Starlette would take for a view of another signature."""
+
+    def __init__(self, application: ASGIApp) -> None:
+        self._application = application
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._application(scope, receive, send)
+
+
+async def openapi_document(_request: StarletteRequest) -> StarletteResponse:
+    """
+    Answer with the description of every route in JSON.
+    """
+    return JSONResponse(openapi.DOCUMENT, headers={"Cache-Control": "no-cache"})
 
 
 async def not_found(_request: StarletteRequest, error: Exception) -> StarletteResponse:
@@ -168,10 +305,16 @@ def _key(scope: Scope) -> str | None:
     return None if key is None else key.removesuffix("/")
 
 
-def _tenant(scope: Scope, default: Tenant) -> Tenant:
-    """Return the tenant of a URL that names it in its query, if it does."""
+def _request(driver: Driver, scope: Scope, default: Tenant, key: str | None = None) -> Request:
+    """Return the head of a request whose URL names the tenant in its query, if it does."""
     community = QueryParams(scope["query_string"]).get("communityKey")
-    return default if community is None else Tenant(community)
+    tenant = default if community is None else Tenant(community)
+    return driver.request(scope, tenant=tenant, key=key, tenant_named=community is not None)
+
+
+def _unasked(request: Request) -> Request:
+    """Return a request that was answered already, so that nobody is asked again who it is from."""
+    return dataclasses.replace(request, answered=True)
 
 
 def _is_community_key(text: str) -> bool:

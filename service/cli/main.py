@@ -12,17 +12,13 @@ from typing import Annotated
 import typer
 from pydantic import ValidationError
 
+from service.accounts.making import make_token
 from service.app import Stores, open_stores
 from service.server.run import bind, run
 from service.settings import Settings, SettingsError
 from storage.errors import StorageError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Holdfast, a resumable upload service.")
-
-
-@app.callback()
-def _commands() -> None:
-    """Keep ``serve`` a command of its own while it is the only one."""
 
 
 @app.command()
@@ -48,6 +44,36 @@ def serve(
         raise typer.Exit(2) from error
     typer.echo(_welcome(settings, listening.getsockname()[1]))
     run(settings, listening)
+
+
+@app.command()
+def token(
+    subject: Annotated[str, typer.Argument(help="Who it is for (sub).")],
+    tenant: Annotated[str | None, typer.Option(help="Where they belong to; HOLDFAST_DEFAULT_TENANT if not given.")] = None,
+    role: Annotated[list[str] | None, typer.Option(help="admin or account_holder; may be given again.")] = None,
+    entitlement: Annotated[list[str] | None, typer.Option(help="May be given again.")] = None,
+    capability: Annotated[list[str] | None, typer.Option(help="upload, view or attach; all, if none is given.")] = None,
+    seconds: Annotated[int, typer.Option(min=1, help="How long it is good for.")] = 3600,
+) -> None:
+    """
+    Make a token for development, signed with HOLDFAST_JWT_SECRET.
+    """
+    settings = _settings(None, None)
+    if not settings.jwt_secret:
+        typer.echo("holdfast: set HOLDFAST_AUTH=jwt and HOLDFAST_JWT_SECRET, the same as for serve", err=True)
+        raise typer.Exit(2)
+    made = make_token(
+        secret=settings.jwt_secret,
+        tenant=tenant or settings.default_tenant,
+        subject=subject,
+        roles=role or (),
+        entitlements=entitlement or (),
+        capabilities=capability or None,
+        seconds=seconds,
+        issuer=settings.jwt_issuer or None,
+        audience=settings.jwt_audience or None,
+    )
+    typer.echo(made)
 
 
 def _settings(host: str | None, port: int | None) -> Settings:

@@ -7,11 +7,13 @@ To the core, protocols differ only in how the offset is written and in what comp
 from __future__ import annotations
 
 import enum
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from service.core.content import Stop
-from storage.objects import ObjectRecord, SlotRecord
-from storage.records import ObjectRef, Ref, SlotRef, Tenant, UploadRecord
+from service.core.principals import ANYBODY, Capability, Principal
+from storage.objects import LoggedEvent, ObjectRecord, SlotRecord
+from storage.records import Intent, Key, ObjectRef, Ref, SlotRef, Tenant, UploadRecord
 
 
 class Completes(enum.Enum):
@@ -36,6 +38,9 @@ class Create:
     verify_type: bool = False
     metadata: str | None = None
     idempotency_key: str | None = None
+    intent: Intent | None = None
+    """What the upload is to be attached to as soon as it is complete."""
+    principal: Principal = ANYBODY
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +57,7 @@ class Append:
     """Given where it has to agree with the type declared at creation."""
     compares: bool = False
     """Whether content before the recorded offset is compared with what is stored, instead of refused."""
+    principal: Principal = ANYBODY
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +68,7 @@ class GetOffset:
     completes: Completes
     length: int | None = None
     """Given where it has to agree with the length of the upload."""
+    principal: Principal = ANYBODY
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,46 +76,10 @@ class Cancel:
     """Give the upload up, and its attachment if there is one already."""
 
     ref: Ref
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Attach:
-    """Fasten the attachment to a slot."""
-
-    ref: Ref
-    slot: SlotRef
-    if_match: str | None = None
-    """The etag that the slot has to have; an empty one: nothing was ever in it."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Detach:
-    """Take the attachment out of a slot."""
-
-    ref: Ref
-    slot: SlotRef
-    if_match: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Register:
-    """Make an object known, or change what is known of it."""
-
-    ref: ObjectRef
-    attributes: str
-    """A JSON object."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GetObject:
-    """Ask what is known of an object."""
-
-    ref: ObjectRef
+    principal: Principal = ANYBODY
 
 
 Command = Create | Append | GetOffset | Cancel
-SlotCommand = Attach | Detach
-ObjectCommand = Register | GetObject
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,12 +94,167 @@ class Outcome:
     stopped: Stop | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SlotOutcome:
-    """The slot as it is now, and the attachment that was spoken of."""
+# What is asked of attachments, objects and slots.
 
-    slot: SlotRecord
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GetAttachment:
+    """Ask what is known of an upload or an attachment."""
+
+    ref: Ref
+    principal: Principal = ANYBODY
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeleteAttachment:
+    """Delete an attachment that is in no slot, or give an upload up."""
+
+    ref: Ref
+    principal: Principal = ANYBODY
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MakeLink:
+    """Sign a URL that opens one upload to whoever has it, for one purpose and *seconds*."""
+
+    ref: Ref
+    purpose: Capability
+    seconds: int
+    principal: Principal = ANYBODY
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GetEvents:
+    """Ask what happened in a tenant, or to one attachment of it."""
+
+    tenant: Tenant
+    attachment: Key | None
+    after: str
+    limit: int
+    principal: Principal = ANYBODY
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Register:
+    """Make an object known, or change what is known of it."""
+
+    ref: ObjectRef
+    attributes: str
+    """A JSON object."""
+    if_match: str | None = None
+    """The etag that the object has to have; an empty one: there is none yet."""
+    principal: Principal = ANYBODY
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GetObject:
+    """Ask what is known of an object."""
+
+    ref: ObjectRef
+    principal: Principal = ANYBODY
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeleteObject:
+    """Forget an object; what is in its slots leaves them."""
+
+    ref: ObjectRef
+    if_match: str | None = None
+    principal: Principal = ANYBODY
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListObjects:
+    """Ask which objects of one kind are known, ordered by id, behind the id *after*."""
+
+    tenant: Tenant
+    kind: str
+    after: str
+    limit: int
+    principal: Principal = ANYBODY
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GetSlot:
+    """Ask what is, and was, in a slot."""
+
+    slot: SlotRef
+    principal: Principal = ANYBODY
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attach:
+    """Fasten the attachment to a slot."""
+
+    ref: Ref
+    slot: SlotRef
+    place: int | None = None
+    if_match: str | None = None
+    """The etag that the slot has to have; an empty one: nothing was ever in it."""
+    principal: Principal = ANYBODY
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Detach:
+    """Take the attachment out of a slot; without a *key*, all of them."""
+
+    slot: SlotRef
+    key: Key | None
+    if_match: str | None = None
+    principal: Principal = ANYBODY
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reorder:
+    """Change the order of a slot; *order* names everything that is in it."""
+
+    slot: SlotRef
+    order: tuple[Key, ...]
+    if_match: str | None = None
+    principal: Principal = ANYBODY
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Undo:
+    """Put back what left the slot last."""
+
+    slot: SlotRef
+    if_match: str | None = None
+    principal: Principal = ANYBODY
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetPicture:
+    """Make the image that is the content of this request the picture of an object."""
+
+    slot: SlotRef
+    if_match: str | None = None
+    """The etag that the object has to have."""
+    admits: Callable[[ObjectRecord], None] | None = None
+    """A rule of the dialect about the object, asked before any content is read; it raises what it refuses with."""
+    principal: Principal = ANYBODY
+
+
+AttachmentCommand = GetAttachment | DeleteAttachment | MakeLink
+ObjectCommand = Register | GetObject | DeleteObject
+PictureCommand = SetPicture | GetObject
+SlotCommand = GetSlot | Attach | Detach | Reorder | Undo
+FiledCommand = AttachmentCommand | GetEvents | ObjectCommand | ListObjects | SlotCommand
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttachmentOutcome:
+    """The upload or attachment as it is now."""
+
     record: UploadRecord
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventsOutcome:
+    """Events in their order; *more*: there are others behind them."""
+
+    events: tuple[LoggedEvent, ...]
+    more: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,3 +263,33 @@ class ObjectOutcome:
 
     record: ObjectRecord
     slots: tuple[SlotRecord, ...]
+    changed: bool = False
+    """Whether the slot that was spoken of is another now."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObjectsOutcome:
+    """Objects in their order; *more*: there are others behind them."""
+
+    records: tuple[ObjectRecord, ...]
+    more: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlotOutcome:
+    """The slot as it is now, and the attachment that was spoken of, if one was."""
+
+    slot: SlotRecord
+    record: UploadRecord | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkOutcome:
+    """The signature, to be added to a URL of the upload, and when it lapses (seconds since the epoch)."""
+
+    record: UploadRecord
+    link: str
+    expires_at: int
+
+
+FiledOutcome = LinkOutcome | AttachmentOutcome | EventsOutcome | ObjectOutcome | ObjectsOutcome | SlotOutcome

@@ -15,6 +15,7 @@ class Stop(enum.Enum):
     IDLE = "nothing came for too long"
     EVICTED = "a newer request took the upload"
     SHUTDOWN = "this process is going to end"
+    REFUSED = "what carries it breaks its own grammar"
 
 
 class Content(Protocol):

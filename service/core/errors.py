@@ -23,6 +23,8 @@ UploadError
 ├── StoreFailed           a store does not answer, or lost what it promised
 ├── UploadAttached        it is in a slot: detach it first
 ├── UploadIncomplete      only what is complete can be attached
+├── ContentCut            what has to come in one request did not come whole
+├── Forbidden             the principal may not
 └── SlotError
     ├── ObjectNotFound    no such object, or somebody else's
     ├── SlotUnknown       objects of this kind have no such slot
@@ -32,7 +34,9 @@ UploadError
     ├── NotAttached       the attachment is not in the slot
     ├── NothingToUndo     nothing happened, or too long ago
     ├── ManagedElsewhere  another system fills this slot
-    └── NotAccepted       the slot takes no such content
+    ├── NotAccepted       the slot takes no such content
+    ├── ImageInvalid      it is damaged, or not only an image
+    └── ImageTooLarge     it has more pixels or frames than the slot takes
 """
 
 from __future__ import annotations
@@ -113,7 +117,11 @@ class AlreadyComplete(UploadError):
 
 
 class ContentRejected(UploadError):
-    """Every byte came, and the finish refused them."""
+    """Every byte came, and the finish refused them; *why* is what the slot says that they were for."""
+
+    def __init__(self, message: str, record: UploadRecord | None = None, why: UploadError | None = None) -> None:
+        super().__init__(message, record)
+        self.why = why
 
 
 class IdempotencyConflict(UploadError):
@@ -142,6 +150,18 @@ class UploadAttached(UploadError):
 
 class UploadIncomplete(UploadError):
     """Only a complete upload can be attached."""
+
+
+class ContentCut(UploadError):
+    """Content that has to come in one request did not come whole."""
+
+
+class Forbidden(UploadError):
+    """Whoever asks may not do that; *entitlement* is what they would need, where there is one such thing."""
+
+    def __init__(self, message: str, *, entitlement: str | None = None) -> None:
+        super().__init__(message)
+        self.entitlement = entitlement
 
 
 class SlotError(UploadError):
@@ -182,3 +202,11 @@ class ManagedElsewhere(SlotError):
 
 class NotAccepted(SlotError):
     """The slot takes no content of this type or size."""
+
+
+class ImageInvalid(SlotError):
+    """The image is damaged, or is something else besides."""
+
+
+class ImageTooLarge(SlotError):
+    """The image has more pixels or frames than the slot takes."""

@@ -22,6 +22,10 @@ class Limits:
     """An unfinished upload is given up this long after its last progress."""
     final_expiry: float = 7 * DAYS
     """… and this long after its creation in any case."""
+    unattached_expiry: float | None = None
+    """An attachment that was never in a slot is purged this long after it was complete.  None: never."""
+    link_life: float = 1 * HOURS
+    """The longest that a signed URL may hold; what leaves its last slot is kept for that at least."""
     eviction_wait: float = 3 * SECONDS
     """How long a newcomer waits for the holder of an upload to keep its bytes and let go."""
     finish_retry: float = 60 * SECONDS

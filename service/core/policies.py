@@ -5,7 +5,7 @@ What slots take, and for how long what leaves them is kept.
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from service.core.errors import SlotUnknown
@@ -89,6 +89,15 @@ class Policies:
 
     def __init__(self, policies: Iterable[Policy] = BUILT_IN) -> None:
         self._policies: Mapping[tuple[str, str], Policy] = {(policy.kind, policy.slot): policy for policy in policies}
+
+    def __iter__(self) -> Iterator[Policy]:
+        return iter(self._policies.values())
+
+    def find(self, ref: SlotRef) -> Policy | None:
+        """
+        Return the policy of a slot, if there is such a slot.
+        """
+        return self._policies.get((ref.kind, ref.slot))
 
     def of(self, ref: SlotRef) -> Policy:
         """

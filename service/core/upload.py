@@ -34,19 +34,11 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-from dataclasses import dataclass
-from typing import NoReturn
 
-from service.core.commands import Append, Completes, Create, GetOffset
+from service.core.commands import Completes, GetOffset
 from service.core.errors import (
-    AlreadyComplete,
     ContentRejected,
-    IdempotencyConflict,
-    LengthExceeded,
     LengthMismatch,
-    OffsetMismatch,
-    TooLarge,
-    TypeMismatch,
     UploadAttached,
     UploadCancelled,
     UploadError,
@@ -55,9 +47,8 @@ from service.core.errors import (
     UploadPurged,
 )
 from service.core.limits import Limits
-from service.core.sniffing import canonical
 from storage.ports import Receipt
-from storage.records import Key, State, UploadRecord
+from storage.records import State, UploadRecord
 
 
 class Step(enum.Enum):
@@ -84,6 +75,7 @@ TRANSITIONS: dict[tuple[State, Step], State] = {
     (State.RECEIVED, Step.PUBLISH): State.COMPLETE,
     (State.RECEIVED, Step.REJECT): State.REJECTED,
     (State.RECEIVED, Step.CANCEL): State.CANCELLED,
+    (State.RECEIVED, Step.EXPIRE): State.EXPIRED,
     (State.COMPLETE, Step.CANCEL): State.CANCELLED,
     (State.COMPLETE, Step.PURGE): State.PURGED,
     # A claim changes nothing but the revision and the generation.
@@ -96,82 +88,6 @@ GONE: dict[State, type[UploadError]] = {
     State.INVALID: UploadInvalid,
     State.PURGED: UploadPurged,
 }
-
-
-# What a repeated creation has to agree in.
-CREATED_WITH = ("name", "content_type", "metadata")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Admitted:
-    """
-    An append that may begin.
-
-    *record* is *stored* with what the request told about the length.  The content is first compared over *overlap* bytes, then
-    *room* bytes may be stored.
-    """
-
-    stored: UploadRecord
-    record: UploadRecord
-    overlap: int
-    room: int
-
-
-def begin(command: Create, key: Key, limits: Limits, now: float) -> UploadRecord:
-    """
-    Return the record of a new upload.
-
-    :raises TooLarge: it is going to be larger than *limits* say.
-    :raises LengthExceeded, LengthMismatch: the content that comes along contradicts the length.
-    """
-    record = UploadRecord(
-        tenant=command.tenant,
-        key=key,
-        created_at=now,
-        length=command.length,
-        name=command.name,
-        content_type=command.content_type,
-        verify_type=command.verify_type,
-        metadata=command.metadata,
-        idempotency_key=command.idempotency_key,
-    )
-    if command.length is not None and command.length > limits.max_size:
-        raise TooLarge(limits.max_size)
-    record = dataclasses.replace(record, expires_at=_expiry(record, limits, now))
-    try:
-        return admit(record, first_append(command, record), limits, now).record
-    except UploadError as error:
-        error.record = None  # nothing was created that the client could ask for
-        raise
-
-
-def first_append(command: Create, record: UploadRecord) -> Append:
-    """
-    Return the append of the content that comes along with a creation.
-    """
-    return Append(ref=record.ref, offset=0, completes=command.completes, content_length=command.content_length)
-
-
-def admit(record: UploadRecord, command: Append, limits: Limits, now: float) -> Admitted:
-    """
-    Return how *command* may go on, or refuse it by what its head says.
-
-    :raises UploadError: see `service.core.errors`; the upload is as it was, but for the one case of `invalidates`.
-    """
-    refuse_gone(record, now)
-    if command.content_type is not None and record.content_type is not None:
-        _refuse_other_type(record, command.content_type)
-    _refuse_offset(record, command)
-    length = _agreed_length(record, command, limits)
-    overlap = record.offset - command.offset
-    room = (limits.max_size if length is None else length) - record.offset
-    if command.content_length is not None and command.content_length - overlap > room:
-        if record.state is State.COMPLETE:
-            raise AlreadyComplete("the upload is complete", record)
-        if length is None:
-            raise TooLarge(limits.max_size, record)
-        raise LengthExceeded(f"{room} bytes may still come, not {command.content_length - overlap}", record)
-    return Admitted(stored=record, record=dataclasses.replace(record, length=length), overlap=overlap, room=room)
 
 
 def refuse_gone(record: UploadRecord, now: float) -> None:
@@ -195,6 +111,13 @@ def expired(record: UploadRecord, now: float) -> bool:
     return record.state is State.OPEN and record.expires_at is not None and record.expires_at <= now
 
 
+def is_stuck(record: UploadRecord, limits: Limits, now: float) -> bool:
+    """
+    Say whether an upload has all its bytes, and could not be attached to what it is for in all its time.
+    """
+    return record.state is State.RECEIVED and record.intent is not None and record.created_at + limits.final_expiry <= now
+
+
 def is_unused(record: UploadRecord, now: float) -> bool:
     """
     Say whether an attachment was in no slot for as long as it is kept for.
@@ -212,29 +135,6 @@ def refuse_attached(record: UploadRecord) -> None:
         raise UploadAttached("the attachment is in a slot; detach it first", record)
 
 
-def invalidates(record: UploadRecord, command: Append) -> bool:
-    """
-    Say whether an overrun ends the upload.
-
-    draft-ietf-httpbis-resumable-upload, "Upload Length": "If the length is exceeded, the server MUST … reject all further
-    interaction."  tus and Content-Range only refuse the request.
-    """
-    return record.state is State.OPEN and command.completes is not Completes.AT_LENGTH
-
-
-def refuse_overrun(stored: UploadRecord, received: UploadRecord, limits: Limits) -> NoReturn:
-    """
-    Refuse content that goes on after the room was used up; *stored* is the upload without it.
-
-    :raises AlreadyComplete, LengthExceeded, TooLarge: by what set the bound.
-    """
-    if stored.state is State.COMPLETE:
-        raise AlreadyComplete("the upload is complete", stored)
-    if received.length is None:
-        raise TooLarge(limits.max_size, stored)
-    raise LengthExceeded(f"the content goes on after {received.length} bytes", stored)
-
-
 def is_pending(record: UploadRecord, command: GetOffset) -> bool:
     """
     Say whether the upload has to be finished before its offset is told.
@@ -248,28 +148,6 @@ def is_pending(record: UploadRecord, command: GetOffset) -> bool:
     return command.completes is Completes.AT_LENGTH and record.offset == length
 
 
-def refuse_other_length(record: UploadRecord, command: GetOffset) -> None:
-    """
-    Refuse a question about an upload of another length.
-
-    :raises LengthMismatch: it is.
-    """
-    if command.length is not None and record.length is not None and command.length != record.length:
-        raise LengthMismatch(f"the length is {record.length}, not {command.length}", record, command.length)
-
-
-def refuse_other_request(existing: UploadRecord, wanted: UploadRecord) -> None:
-    """
-    Refuse an idempotency key that was used for something else.
-
-    :raises IdempotencyConflict: it was.
-    """
-    same = all(getattr(existing, field) == getattr(wanted, field) for field in CREATED_WITH)
-    # A length that the first request left open may have become known since.
-    if not same or wanted.length not in (None, existing.length):
-        raise IdempotencyConflict("this idempotency key belongs to another request")
-
-
 def advance(record: UploadRecord, receipt: Receipt, limits: Limits, now: float) -> UploadRecord:
     """
     Return *record* with what *receipt* says durable.
@@ -277,7 +155,7 @@ def advance(record: UploadRecord, receipt: Receipt, limits: Limits, now: float) 
     if not receipt.received:
         return record
     after = dataclasses.replace(step(record, Step.APPEND), offset=record.offset + receipt.received, parts=receipt.parts)
-    return dataclasses.replace(after, expires_at=_expiry(after, limits, now))
+    return dataclasses.replace(after, expires_at=expiry(after, limits, now))
 
 
 def is_filled(record: UploadRecord, completes: Completes, *, ended: bool) -> bool:
@@ -308,15 +186,23 @@ def fill(record: UploadRecord, limits: Limits, now: float) -> UploadRecord:
     return dataclasses.replace(filled, length=record.offset, expires_at=now + limits.finish_retry)
 
 
+def publish(record: UploadRecord, limits: Limits, now: float) -> UploadRecord:
+    """
+    Return *record* as an attachment; one that never gets into a slot is kept for as long as *limits* say.
+    """
+    kept_for = limits.unattached_expiry
+    return dataclasses.replace(step(record, Step.PUBLISH), expires_at=None if kept_for is None else now + kept_for)
+
+
 def end(record: UploadRecord, last: Step, now: float) -> UploadRecord:
     """
-    Return *record* after its last step.
+    Return *record* after a last step that leaves no content.
 
-    What is over, and not complete, is due at once: its content is to be deleted.  A tombstone's idempotency key is free again.
+    It is due at once: its content is to be deleted.  A tombstone's idempotency key is free again.
     """
     ended = step(record, last)
-    kept = record.idempotency_key if ended.state in (State.COMPLETE, State.REJECTED) else None
-    return dataclasses.replace(ended, expires_at=None if ended.state is State.COMPLETE else now, idempotency_key=kept)
+    kept = record.idempotency_key if ended.state is State.REJECTED else None
+    return dataclasses.replace(ended, expires_at=now, idempotency_key=kept)
 
 
 def is_over(record: UploadRecord) -> bool:
@@ -340,48 +226,6 @@ def step(record: UploadRecord, happened: Step) -> UploadRecord:
     return dataclasses.replace(record, state=TRANSITIONS[record.state, happened])
 
 
-def _refuse_offset(record: UploadRecord, command: Append) -> None:
-    if command.offset == record.offset:
-        # A request that lost its answer is sent again, and gets it again; all else comes too late.
-        if record.state is State.COMPLETE and command.completes is Completes.LATER:
-            raise AlreadyComplete("the upload is complete", record)
-        return
-    if command.compares and command.offset < record.offset:
-        return
-    if record.state is State.COMPLETE and command.completes is not Completes.AT_LENGTH:
-        raise AlreadyComplete("the upload is complete", record)
-    raise OffsetMismatch(record, command.offset)
-
-
-def _refuse_other_type(record: UploadRecord, provided: str) -> None:
-    if record.content_type is not None and canonical(provided) != canonical(record.content_type):
-        raise TypeMismatch(f"the upload was announced as {record.content_type}, not as {provided}", record)
-
-
-def _agreed_length(record: UploadRecord, command: Append, limits: Limits) -> int | None:
-    """Return the length after this request, if it agrees with all that is known of it."""
-    known = record.length
-    if command.length is not None:
-        if known not in (None, command.length):
-            raise LengthMismatch(f"the length is {known}, not {command.length}", record, command.length)
-        known = _possible_length(record, command.length, limits)
-    if command.completes is Completes.AT_END and command.content_length is not None:
-        # Section "Upload Length" of the draft: offset and content length of a completing request tell the length.
-        told = command.offset + command.content_length
-        if known is not None and told < known and record.state is State.OPEN:
-            raise LengthMismatch(f"the length is {known}, not {told}", record, told)
-        known = _possible_length(record, told, limits) if known is None else known
-    return known
-
-
-def _possible_length(record: UploadRecord, told: int, limits: Limits) -> int:
-    if told < record.offset:
-        raise LengthMismatch(f"{record.offset} bytes are there already, the length cannot be {told}", record, told)
-    if told > limits.max_size:
-        raise TooLarge(limits.max_size, record)
-    return told
-
-
-def _expiry(record: UploadRecord, limits: Limits, now: float) -> float:
+def expiry(record: UploadRecord, limits: Limits, now: float) -> float:
     """Slides with progress, up to a fixed end."""
     return min(now + limits.idle_expiry, record.created_at + limits.final_expiry)

@@ -4,31 +4,34 @@ What is done with uploads: ask the rules, move the bytes, then record the fact.
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 
+from service.core import admission, rights
 from service.core import upload as rules
+from service.core.admission import Admitted
+from service.core.attachments import Attachments
 from service.core.commands import Append, Cancel, Completes, Create, GetOffset, Outcome
 from service.core.content import Content, Stop
 from service.core.errors import (
     AlreadyComplete,
     ContentConflict,
-    ContentRejected,
     Evicted,
-    FinishFailed,
     LengthExceeded,
     LengthMismatch,
     OutOfSpace,
     StoreFailed,
     UploadError,
-    UploadNotFound,
 )
+from service.core.finish import Finish
+from service.core.ledger import Ledger
 from service.core.limits import Limits
-from service.core.sniffing import SNIFFED_BYTES, canonical, sniff
-from service.core.upload import Admitted, Step
+from service.core.policies import Policies
+from service.core.principals import ANYBODY, Principal
+from service.core.store_errors import translated
+from service.core.upload import Step
 from storage import errors as storage_errors
 from storage.keys import new_key
 from storage.ports import ByteStore, Leases, MetadataStore
@@ -39,31 +42,6 @@ logger = logging.getLogger("holdfast")
 KEY_TRIES = 5
 OFFSET_TRIES = 3
 BLOCK = 1024 * 1024
-
-# What a store says of its inside is for the log; clients get these sentences.  A newcomer changed the record, or waits for its
-# lease: both mean that this request has lost its place.
-STORAGE_ERRORS: dict[type[storage_errors.StorageError], tuple[type[UploadError], str]] = {
-    storage_errors.NotFound: (UploadNotFound, "there is no such upload"),
-    storage_errors.PreconditionFailed: (Evicted, "a newer request has the upload now"),
-    storage_errors.LeaseLost: (Evicted, "a newer request has the upload now"),
-    storage_errors.NoSpace: (OutOfSpace, "there is no room left"),
-    storage_errors.Unavailable: (StoreFailed, "a store does not answer"),
-    storage_errors.Corrupted: (StoreFailed, "a store has lost something"),
-}
-
-
-@contextmanager
-def translated() -> Iterator[None]:
-    """
-    Raise storage errors in the words of uploads.
-    """
-    try:
-        yield
-    except storage_errors.StorageError as error:
-        kind, message = STORAGE_ERRORS[type(error)]
-        if kind is StoreFailed:
-            logger.exception("store failed")
-        raise kind(message) from error
 
 
 class Uploads:
@@ -77,6 +55,7 @@ class Uploads:
         metadata: MetadataStore,
         leases: Leases,
         limits: Limits,
+        attachments: Attachments | None = None,
         *,
         clock: Callable[[], float] = time.time,
         keys: Callable[[], Key] = new_key,
@@ -84,21 +63,27 @@ class Uploads:
         self._bytes = content
         self._metadata = metadata
         self._leases = leases
+        self._attachments = attachments or Attachments(content, metadata, Policies(), clock=clock)
         self._clock = clock
         self._keys = keys
+        self._ledger = Ledger(metadata, clock)
+        self._end = Finish(content, self._ledger, self._attachments, limits, clock)
         self.limits = limits
 
     async def create(self, command: Create, content: Content) -> Outcome:
         """
         Begin an upload, and append the content that comes along.
         """
+        rights.refuse_creation(command.principal)
+        if command.intent is not None:
+            await self._attachments.expect(command.intent, command.length, command.content_type, command.principal)
         with translated():
             record, is_new = await self._create(command)
         if not is_new:
-            return await self.offset(GetOffset(ref=record.ref, completes=Completes.LATER))
+            return await self.offset(GetOffset(ref=record.ref, completes=Completes.LATER, principal=command.principal))
         if command.content_length == 0 and not rules.is_filled(record, command.completes, ended=True):
             return Outcome(record=record)
-        return await self.append(rules.first_append(command, record), content)
+        return await self.append(admission.first_append(command, record), content)
 
     async def append(self, command: Append, content: Content) -> Outcome:
         """
@@ -110,17 +95,17 @@ class Uploads:
             return True  # as soon as the disk has what came before
 
         with translated():
-            await self._metadata.get(command.ref)  # nobody may evict what is not theirs
+            self._refuse_others(await self._metadata.get(command.ref), command.principal)
             async with self._hold(command.ref, evicted) as record:
-                record = await self._finish(record)
+                record = await self._end.finish(record, command.principal)
                 try:
-                    admitted = rules.admit(record, command, self.limits, self._clock())
+                    admitted = admission.admit(record, command, self.limits, self._clock())
                     record = await self._receive(admitted, command, content)
                 except LengthExceeded as error:
-                    if error.record is not None and rules.invalidates(error.record, command):
-                        await self._bury(error.record, Step.OVERRUN)
+                    if error.record is not None and admission.invalidates(error.record, command):
+                        await self._end.bury(error.record, Step.OVERRUN, command.principal)
                     raise
-                record = await self._finish(record)
+                record = await self._end.finish(record, command.principal)
         if content.stopped is Stop.EVICTED and record.state is State.OPEN:
             raise Evicted("a newer request has the upload now", record)
         return Outcome(record=record, stopped=content.stopped)
@@ -131,6 +116,7 @@ class Uploads:
         """
         with translated():
             record = await self._metadata.get(command.ref)
+            rights.refuse_question(command.principal, record)
             rules.refuse_gone(record, self._clock())
             if await self._leases.held(command.ref.key) or rules.is_pending(record, command):
                 try:
@@ -140,7 +126,7 @@ class Uploads:
                     if rules.is_pending(record, command):
                         raise
         rules.refuse_gone(record, self._clock())
-        rules.refuse_other_length(record, command)
+        admission.refuse_other_length(record, command)
         return Outcome(record=record)
 
     async def cancel(self, command: Cancel) -> Outcome:
@@ -148,22 +134,31 @@ class Uploads:
         Give an upload up, or delete its attachment.
         """
         with translated():
-            await self._metadata.get(command.ref)
+            rights.refuse_upload(command.principal, await self._metadata.get(command.ref))
             async with self._hold(command.ref) as record:
                 rules.refuse_gone(record, self._clock())
                 rules.refuse_attached(record)
-                return Outcome(record=await self._bury(record, Step.CANCEL))
+                return Outcome(record=await self._end.bury(record, Step.CANCEL, command.principal))
 
-    async def get(self, ref: Ref) -> UploadRecord:
+    async def get(self, ref: Ref, principal: Principal = ANYBODY) -> UploadRecord:
         """
-        Return an upload without disturbing whoever appends to it.
+        Return an upload without disturbing whoever appends to it, to somebody who may see its content.
 
-        :raises UploadNotFound, UploadGone, ContentRejected: there is none to be had.
+        :raises UploadNotFound, Forbidden, UploadGone, ContentRejected: there is none to be had.
         """
-        with translated():
-            record = await self._metadata.get(ref)
+        record = await self.find(ref)
+        rights.refuse_view(principal, record)
         rules.refuse_gone(record, self._clock())
         return record
+
+    async def find(self, ref: Ref) -> UploadRecord:
+        """
+        Return the newest facts of an upload, whatever they are and whoever asks.
+
+        :raises UploadNotFound: there is none.
+        """
+        with translated():
+            return await self._metadata.get(ref)
 
     async def read(self, record: UploadRecord, start: int, stop: int) -> AsyncGenerator[memoryview, None]:
         """
@@ -174,7 +169,7 @@ class Uploads:
                 async for block in self._bytes.read(record, start, stop):
                     yield block
             except storage_errors.NotFound as error:
-                await self.get(record.ref)  # which may be gone meanwhile
+                rules.refuse_gone(await self.find(record.ref), self._clock())  # it may be, meanwhile
                 raise storage_errors.Corrupted(f"the content of {record.key} is missing") from error
 
     async def sweep(self, page: int = 100) -> int:
@@ -202,9 +197,9 @@ class Uploads:
     async def _create(self, command: Create) -> tuple[UploadRecord, bool]:
         """Return the record, and whether it is a new one."""
         for _ in range(KEY_TRIES):
-            record = rules.begin(command, self._keys(), self.limits, self._clock())
+            record = admission.begin(command, self._keys(), self.limits, self._clock())
             try:
-                await self._metadata.create(record)
+                await self._ledger.create(record, command.principal)
             except storage_errors.AlreadyExists as error:
                 if error.existing is None:
                     continue
@@ -213,7 +208,7 @@ class Uploads:
                     with suppress(storage_errors.LeaseLost, storage_errors.PreconditionFailed):
                         await self._sweep_one(error.existing.ref)
                     continue
-                rules.refuse_other_request(error.existing, record)
+                admission.refuse_other_request(error.existing, record)
                 return error.existing, False
             else:
                 return record, True
@@ -236,10 +231,10 @@ class Uploads:
     async def _claim(self, record: UploadRecord) -> UploadRecord:
         """Fence the upload against whoever was passed over, who may be recording a last offset just now."""
         try:
-            return await self._replace(record, rules.claim(record))
+            return await self._ledger.replace(record, rules.claim(record))
         except storage_errors.PreconditionFailed:
             record = await self._metadata.get(record.ref)
-            return await self._replace(record, rules.claim(record))
+            return await self._ledger.replace(record, rules.claim(record))
 
     async def _receive(self, admitted: Admitted, command: Append, content: Content) -> UploadRecord:
         """Store what comes, up to the room that there is, and record how far it is now and then and at the end."""
@@ -248,14 +243,14 @@ class Uploads:
             return stored
         while room and not content.ended:
             if record.offset != stored.offset:
-                stored = record = await self._replace(stored, record)
+                stored = record = await self._ledger.replace(stored, record)
             batch = _batch(content, min(room, self.limits.checkpoint_bytes), self.limits.checkpoint_seconds)
             try:
                 receipt = await self._bytes.append(record, batch)
             except storage_errors.NoSpace as error:
                 if error.receipt is not None:
                     record = rules.advance(record, error.receipt, self.limits, self._clock())
-                    stored = await self._replace(stored, record)
+                    stored = await self._ledger.replace(stored, record)
                 raise OutOfSpace("there is no room for more", stored) from error
             if not receipt.received and content.stopped is not None:
                 break
@@ -263,10 +258,10 @@ class Uploads:
             record = rules.advance(record, receipt, self.limits, self._clock())
         while not room and not content.ended and content.stopped is None:
             if await content.read(1):
-                rules.refuse_overrun(stored, record, self.limits)
+                admission.refuse_overrun(stored, record, self.limits)
             if record != stored and not content.ended:
                 # Only the end of the coding is missing, and it is late.
-                stored = record = await self._replace(stored, record)
+                stored = record = await self._ledger.replace(stored, record)
         return await self._record_end(stored, record, command, content)
 
     async def _record_end(self, stored: UploadRecord, record: UploadRecord, command: Append, content: Content) -> UploadRecord:
@@ -275,9 +270,9 @@ class Uploads:
             if rules.is_filled(record, command.completes, ended=content.ended):
                 record = rules.fill(record, self.limits, self._clock())
         except LengthMismatch as error:
-            error.record = await self._replace(stored, record)
+            error.record = await self._ledger.replace(stored, record)
             raise
-        return record if record == stored else await self._replace(stored, record)
+        return record if record == stored else await self._ledger.replace(stored, record, command.principal)
 
     async def _repeats(self, record: UploadRecord, command: Append, overlap: int, content: Content) -> bool:
         """Compare content with the stored bytes it repeats; return whether it goes on after them."""
@@ -303,8 +298,9 @@ class Uploads:
             try:
                 async with self._hold(command.ref) as record:
                     if rules.is_pending(record, command) and record.state is State.OPEN:
-                        record = await self._replace(record, rules.fill(record, self.limits, self._clock()))
-                    return await self._finish(record)
+                        filled = rules.fill(record, self.limits, self._clock())
+                        record = await self._ledger.replace(record, filled, command.principal)
+                    return await self._end.finish(record, command.principal)
             except storage_errors.LeaseLost:
                 # A newer request has the upload.  What is recorded is durable all the same, and so a true answer.
                 record = await self._metadata.get(command.ref)
@@ -312,62 +308,15 @@ class Uploads:
                     return record
         raise Evicted("newer requests have the upload now")
 
-    async def _finish(self, record: UploadRecord) -> UploadRecord:
-        """Verify and publish what was received; whoever comes next does it again if this does not get through."""
-        if record.state is not State.RECEIVED:
-            return record
-        try:
-            if record.verify_type and not await self._is_what_it_promises(record):
-                rejected = await self._bury(record, Step.REJECT)
-                raise ContentRejected(f"the content is not {record.content_type}", rejected)
-            await self._bytes.complete(record)
-            return await self._replace(record, rules.end(record, Step.PUBLISH, self._clock()))
-        except storage_errors.StorageError as error:
-            logger.exception("the finish of %s failed and will be tried again", record.key)
-            raise FinishFailed("every byte is safe, but the upload could not be finished yet", record) from error
-
-    async def _is_what_it_promises(self, record: UploadRecord) -> bool:
-        start = b""
-        if record.offset:
-            async for block in self._bytes.read(record, 0, min(SNIFFED_BYTES, record.offset)):
-                start += block
-        return sniff(start) == canonical(record.content_type or "")
-
-    async def _replace(self, old: UploadRecord, new: UploadRecord) -> UploadRecord:
-        replacement = dataclasses.replace(new, revision=old.revision + 1)
-        await self._metadata.replace(old, replacement)
-        return replacement
-
-    async def _bury(self, record: UploadRecord, last: Step) -> UploadRecord:
-        """End an upload, then delete its content; if that does not work now, the sweeper will."""
-        return await self._delete_content(await self._replace(record, rules.end(record, last, self._clock())))
-
-    async def _delete_content(self, record: UploadRecord) -> UploadRecord:
-        try:
-            await self._bytes.delete(record)
-        except storage_errors.StorageError:
-            logger.exception("the content of %s could not be deleted and will be tried again", record.key)
-            return await self._postpone(record)
-        return await self._replace(record, dataclasses.replace(record, expires_at=None))
-
-    async def _postpone(self, record: UploadRecord) -> UploadRecord:
-        """Have the sweeper come back to *record* after it has been to all others."""
-        later = self._clock() + self.limits.finish_retry
-        return await self._replace(record, dataclasses.replace(record, expires_at=later))
+    def _refuse_others(self, record: UploadRecord, principal: Principal) -> None:
+        """Refuse to go on with an upload: nobody may evict what is not theirs, nor fill what they may not attach."""
+        rights.refuse_upload(principal, record)
+        if record.intent is not None and principal.key is None:
+            self._attachments.refuse_change(record.intent.slot, principal)
 
     async def _sweep_one(self, ref: Ref) -> None:
         async with self._hold(ref) as record:
-            if record.state is State.RECEIVED:
-                try:
-                    await self._finish(record)
-                except FinishFailed:
-                    await self._postpone(record)
-            elif rules.is_over(record):
-                await self._delete_content(record)
-            elif rules.expired(record, self._clock()):
-                await self._bury(record, Step.EXPIRE)
-            elif rules.is_unused(record, self._clock()):
-                await self._bury(record, Step.PURGE)
+            await self._end.sweep(record)
 
 
 async def _batch(content: Content, limit: int, seconds: float) -> AsyncIterator[memoryview]:

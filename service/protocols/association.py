@@ -6,24 +6,18 @@ The dialect of the Igloo digital workplace; the content and its upload are those
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from urllib.parse import parse_qsl
 
-from service.core.commands import Attach, Detach, SlotCommand, SlotOutcome
+from service.core.commands import Attach, Detach, FiledCommand, FiledOutcome, GetSlot, SlotOutcome
 from service.core.errors import UploadError
-from service.core.policies import BUILT_IN
-from service.protocols.content_range import ContentRange, to_response
+from service.protocols.content_range import KINDS, ContentRange, to_response
 from service.protocols.fields import canonical_guid
-from service.protocols.wire import ProtocolError, Request, Response
+from service.protocols.wire import ProtocolError, Request, Response, entity_tag
 from storage.records import Ref, SlotRef
 
 METHODS = "POST, DELETE, OPTIONS"
 MAX_PARAMETERS = 32
-
-_ENTITY_TAG = re.compile(r'"([!#-~]*)"')
-
-KINDS = {policy.slot: policy.kind for policy in BUILT_IN}
 
 
 class Association:
@@ -32,31 +26,37 @@ class Association:
     """
 
     def __init__(self, content_range: ContentRange, object_id: str) -> None:
-        self._content_range = content_range
+        self.content_range = content_range
         self._object_id = object_id
 
     def document_limit(self, _request: Request) -> int:
         return 0
 
-    def receive(self, request: Request) -> SlotCommand | Response:
+    def receive(self, request: Request) -> FiledCommand | Response:
         if request.method == "OPTIONS":
             return Response(status=204, fields=(("Allow", METHODS),))
         if request.method not in ("POST", "DELETE") or request.key is None:
             raise ProtocolError(405, "method_not_allowed", f"{request.method} means nothing here", (("Allow", METHODS),))
         ref = Ref(tenant=request.tenant, key=request.key)
-        verb = Attach if request.method == "POST" else Detach
-        return verb(ref=ref, slot=self._slot(request), if_match=_if_match(request))
+        slot, if_match, by = self.slot(request), entity_tag(request.fields), request.principal
+        if request.method == "DELETE":
+            return Detach(key=request.key, slot=slot, if_match=if_match, principal=by)
+        return Attach(ref=ref, slot=slot, if_match=if_match, principal=by)
 
-    def send(self, _request: Request, command: SlotCommand, outcome: SlotOutcome) -> Response:
+    def send(self, _request: Request, _command: FiledCommand, outcome: FiledOutcome) -> Response:
+        assert isinstance(outcome, SlotOutcome)  # noqa: S101 - what the commands above come to
         etag = ("ETag", f'"{outcome.slot.etag}"')
-        if isinstance(command, Detach):
+        if outcome.record is None:
             return Response(status=204, fields=(etag,))
-        return to_response(200, self._content_range.document(outcome.record), (etag,))
+        return to_response(200, self.content_range.document(outcome.record), (etag,))
 
     def reject(self, request: Request, error: ProtocolError | UploadError) -> Response:
-        return self._content_range.reject(request, error)
+        return self.content_range.reject(request, error)
 
-    def _slot(self, request: Request) -> SlotRef:
+    def slot(self, request: Request) -> SlotRef:
+        """
+        Return the slot that the path and the query name.
+        """
         slot = _type(request.query)
         # "objectId: GUID, the ID of the object to associate"
         identifier = canonical_guid(self._object_id)
@@ -65,6 +65,28 @@ class Association:
         if slot not in KINDS:
             raise ProtocolError(400, "type_unknown", f"type has to be one of {', '.join(sorted(KINDS))}")
         return SlotRef(tenant=request.tenant, kind=KINDS[slot], id=identifier, slot=slot)
+
+
+class AttachmentsOfObject(Association):
+    """
+    The dialect of ``…/objects/{objectId}/attachments?type=SLOT``: what is in a slot.
+    """
+
+    def receive(self, request: Request) -> FiledCommand | Response:
+        allow = ("Allow", "GET, HEAD, OPTIONS")
+        if request.method == "OPTIONS":
+            return Response(status=204, fields=(allow,))
+        if request.method not in ("GET", "HEAD"):
+            raise ProtocolError(405, "method_not_allowed", f"{request.method} means nothing here", (allow,))
+        return GetSlot(slot=self.slot(request), principal=request.principal)
+
+    def send(self, request: Request, _command: FiledCommand, outcome: FiledOutcome) -> Response:
+        assert isinstance(outcome, SlotOutcome)  # noqa: S101 - what the command above comes to
+        keys = [active.attachment for active in outcome.slot.active]
+        location = self.content_range.location
+        items = [{"key": key, "binaryLocation": location(request.tenant, key, None, "download")} for key in keys]
+        etag = (("ETag", f'"{outcome.slot.etag}"'),) if outcome.slot.etag else ()
+        return to_response(200, {"items": items}, etag)
 
 
 def _type(query: str) -> str:
@@ -79,16 +101,3 @@ def _type(query: str) -> str:
     if not values or not values[0]:
         raise ProtocolError(400, "type_required", "type is missing")
     return values[0]
-
-
-def _if_match(request: Request) -> str | None:
-    """Return the etag that the slot has to have (RFC 9110, section 13.1)."""
-    if request.fields.get("if-none-match") == "*":
-        return ""
-    value = request.fields.get("if-match")
-    if value is None or value == "*":
-        return None
-    tag = _ENTITY_TAG.fullmatch(value)
-    if tag is None:
-        raise ProtocolError(400, "if_match_invalid", "If-Match has to be one entity tag")
-    return tag[1]

@@ -15,8 +15,10 @@ from service.core import errors, names
 from service.core.commands import Append, Cancel, Command, Completes, Create, GetOffset, Outcome
 from service.core.content import Stop
 from service.core.errors import UploadError
+from service.core.policies import BUILT_IN
 from service.core.sniffing import canonical
 from service.protocols.fields import HUGE, imf_fixdate, media_type_is, parse_content_range, parse_integer, parse_media_type
+from service.protocols.intents import intent_of
 from service.protocols.wire import (
     RETRY_AFTER,
     Fields,
@@ -28,12 +30,13 @@ from service.protocols.wire import (
     refusal_of,
     to_json,
 )
-from storage.records import Ref, State, Tenant, UploadRecord
+from storage.records import Key, Ref, State, Tenant, UploadRecord
 
 MAX_DOCUMENT = 16 * 1024  # bytes; three short values
 MAX_IDEMPOTENCY_KEY = 255  # bytes
 
 PROFILE_PHOTO = "ProfilePhoto"
+KINDS = {policy.slot: policy.kind for policy in BUILT_IN}
 
 COLLECTION = "POST, OPTIONS"
 ENTRY = "PATCH, HEAD, GET, DELETE, OPTIONS"
@@ -68,6 +71,10 @@ REFUSALS: dict[type[UploadError], Refusal] = {
     errors.NotAttached: Refusal(404, "not_attached"),
     errors.ManagedElsewhere: Refusal(409, "managed_externally"),
     errors.NotAccepted: Refusal(415, "content_type_not_accepted"),
+    errors.ImageInvalid: Refusal(422, "image_invalid"),
+    errors.ImageTooLarge: Refusal(413, "image_too_large"),
+    errors.Forbidden: Refusal(403, "forbidden"),
+    errors.NothingToUndo: Refusal(409, "nothing_to_undo"),
     errors.UploadError: Refusal(400, "refused"),
 }
 
@@ -90,9 +97,10 @@ class ContentRange:
             case "PATCH", key if key is not None:
                 return self._append(request, Ref(tenant=request.tenant, key=key))
             case (("HEAD" | "GET"), key) if key is not None:
-                return GetOffset(ref=Ref(tenant=request.tenant, key=key), completes=Completes.AT_LENGTH)
+                ref = Ref(tenant=request.tenant, key=key)
+                return GetOffset(ref=ref, completes=Completes.AT_LENGTH, principal=request.principal)
             case "DELETE", key if key is not None:
-                return Cancel(ref=Ref(tenant=request.tenant, key=key))
+                return Cancel(ref=Ref(tenant=request.tenant, key=key), principal=request.principal)
             case "OPTIONS", _:
                 return Response(status=204, fields=(("Allow", COLLECTION if request.key is None else ENTRY),))
         raise method_not_allowed(request, collection=COLLECTION, entry=ENTRY)
@@ -144,6 +152,8 @@ class ContentRange:
             content_type=kind,
             verify_type=True,
             idempotency_key=idempotency_key,
+            intent=intent_of(request, _attach_to(values)),
+            principal=request.principal,
         )
 
     def _append(self, request: Request, ref: Ref) -> Append | GetOffset:
@@ -157,7 +167,8 @@ class ContentRange:
             # "query the status of an upload": bytes */LENGTH, and no content.
             if request.content_length != 0:
                 raise ProtocolError(400, "content_length_mismatch", "a question about the status has no content")
-            return GetOffset(ref=ref, completes=Completes.AT_LENGTH, length=content_range.length)
+            length = content_range.length
+            return GetOffset(ref=ref, completes=Completes.AT_LENGTH, length=length, principal=request.principal)
         if request.content_length is None or "content-length" not in request.fields:
             raise ProtocolError(411, "content_length_required", "Content-Length is missing")
         if request.content_length != content_range.last - content_range.first + 1:
@@ -174,6 +185,7 @@ class ContentRange:
             length=content_range.length,
             content_type=kind,
             compares=True,
+            principal=request.principal,
         )
 
     def document(self, record: UploadRecord) -> Mapping[str, Any]:
@@ -185,8 +197,8 @@ class ContentRange:
             "name": record.name,
             "contentType": record.content_type,
             "contentLength": record.length,
-            "binaryLocation": self._location(record) if record.state is State.COMPLETE else None,
-            "thumbnailLocation": None,
+            "binaryLocation": self._location(record, "download"),
+            "thumbnailLocation": self._location(record, "thumbnails"),
             "isProfilePhoto": any(slot.slot == PROFILE_PHOTO for slot in record.attached),
             "offset": record.offset,
         }
@@ -195,10 +207,16 @@ class ContentRange:
             document["expiresAt"] = None if record.expires_at is None else imf_fixdate(record.expires_at)
         return document
 
-    def _location(self, record: UploadRecord) -> str:
-        path = f"/.api2/binaries/{record.key}/download/{quote(record.name or record.key, safe='')}"
+    def location(self, tenant: Tenant, key: Key, name: str | None, what: str) -> str:
+        """
+        Return the URL, path-absolute, of the content of an attachment, or *what* else there is of it.
+        """
+        path = f"/.api2/binaries/{key}/{what}/{quote(name or key, safe='')}"
         # Their URLs name no community; ours have to, where it is not the one that is meant anyway.
-        return path if record.tenant == self._default_tenant else f"{path}?communityKey={record.tenant}"
+        return path if tenant == self._default_tenant else f"{path}?communityKey={tenant}"
+
+    def _location(self, record: UploadRecord, what: str) -> str | None:
+        return self.location(record.tenant, record.key, record.name, what) if record.state is State.COMPLETE else None
 
 
 def _parse_document(request: Request) -> Mapping[str, object]:
@@ -257,6 +275,16 @@ def _length(values: Mapping[str, object]) -> int:
     if length is None or length <= 0:
         raise ProtocolError(400, "contentlength_invalid", "contentlength has to be a positive integer")
     return length
+
+
+def _attach_to(values: Mapping[str, object]) -> str | None:
+    """Return the slot that ``objectId`` and ``type`` name, as the third request would."""
+    if values.get("objectid") is None and values.get("type") is None:
+        return None
+    slot = _text(values, "type")
+    if slot not in KINDS:
+        raise ProtocolError(400, "type_unknown", f"type has to be one of {', '.join(sorted(KINDS))}")
+    return f"{KINDS[slot]}/{_text(values, 'objectid')}/{slot}"
 
 
 def _file_name(values: Mapping[str, object]) -> str:

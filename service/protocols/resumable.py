@@ -15,6 +15,8 @@ from service.core.content import Stop
 from service.core.errors import UploadError
 from service.core.names import display_name
 from service.protocols.fields import media_type_is, parse_file_name, parse_media_type, sf_boolean, sf_dictionary, sf_integer
+from service.protocols.intents import intent_of
+from service.protocols.refusals import INTENTS
 from service.protocols.representation import select
 from service.protocols.wire import (
     RETRY_AFTER,
@@ -54,6 +56,7 @@ REFUSALS: dict[type[UploadError], Refusal] = {
     errors.OutOfSpace: Refusal(507, "out_of_space"),
     errors.FinishFailed: Refusal(503, "finish_failed", (("Retry-After", RETRY_AFTER),)),
     errors.StoreFailed: Refusal(503, "store_failed", (("Retry-After", RETRY_AFTER),)),
+    **INTENTS,
     errors.UploadError: Refusal(400, "refused"),
 }
 # Problem types that IANA registered; all others have the code for a title and no type of their own.
@@ -76,9 +79,10 @@ class Resumable:
                 return self._append(request, Ref(tenant=request.tenant, key=key))
             case (("HEAD" | "GET"), key) if key is not None:
                 self._refuse_upload_fields(request)
-                return GetOffset(ref=Ref(tenant=request.tenant, key=key), completes=Completes.LATER)
+                ref = Ref(tenant=request.tenant, key=key)
+                return GetOffset(ref=ref, completes=Completes.LATER, principal=request.principal)
             case "DELETE", key if key is not None:
-                return Cancel(ref=Ref(tenant=request.tenant, key=key))
+                return Cancel(ref=Ref(tenant=request.tenant, key=key), principal=request.principal)
         raise method_not_allowed(request, collection="POST, PUT, OPTIONS", entry="HEAD, GET, PATCH, DELETE, OPTIONS")
 
     def send(self, request: Request, command: Command, outcome: Outcome) -> Response:
@@ -145,6 +149,8 @@ class Resumable:
             content_length=request.content_length,
             name=_file_name(request.fields),
             content_type=parse_media_type(request.fields.get("content-type", "")),
+            intent=intent_of(request),
+            principal=request.principal,
         )
 
     def _append(self, request: Request, ref: Ref) -> Append:
@@ -163,6 +169,7 @@ class Resumable:
             completes=Completes.AT_END if complete else Completes.LATER,
             content_length=request.content_length,
             length=sf_integer(request.fields, "upload-length"),
+            principal=request.principal,
         )
 
     def _refuse_upload_fields(self, request: Request) -> None:

@@ -19,6 +19,8 @@ from service.protocols.fields import (
     parse_media_type,
     parse_metadata,
 )
+from service.protocols.intents import intent_of
+from service.protocols.refusals import INTENTS
 from service.protocols.wire import RETRY_AFTER, Fields, ProtocolError, Refusal, Request, Response, method_not_allowed, refusal_of
 from storage.records import Ref, State, UploadRecord
 
@@ -55,6 +57,7 @@ REFUSALS: dict[type[UploadError], Refusal] = {
     errors.OutOfSpace: Refusal(507, "out_of_space"),
     errors.FinishFailed: Refusal(503, "finish_failed", (("Retry-After", RETRY_AFTER),)),
     errors.StoreFailed: Refusal(503, "store_failed", (("Retry-After", RETRY_AFTER),)),
+    **INTENTS,
     errors.UploadError: Refusal(400, "refused"),
 }
 
@@ -78,9 +81,10 @@ class Tus:
             case "PATCH", key if key is not None:
                 return self._append(request, Ref(tenant=request.tenant, key=key))
             case "HEAD", key if key is not None:
-                return GetOffset(ref=Ref(tenant=request.tenant, key=key), completes=Completes.AT_LENGTH)
+                ref = Ref(tenant=request.tenant, key=key)
+                return GetOffset(ref=ref, completes=Completes.AT_LENGTH, principal=request.principal)
             case "DELETE", key if key is not None:
-                return Cancel(ref=Ref(tenant=request.tenant, key=key))
+                return Cancel(ref=Ref(tenant=request.tenant, key=key), principal=request.principal)
         raise method_not_allowed(request, collection="POST, PUT, OPTIONS", entry="HEAD, GET, PATCH, DELETE, OPTIONS")
 
     def send(self, request: Request, command: Command, outcome: Outcome) -> Response:
@@ -137,7 +141,7 @@ class Tus:
             raise ProtocolError(400, "invalid_defer_length", "Upload-Defer-Length can only be 1")
         if (length is None) == (deferred is None):
             raise ProtocolError(400, "invalid_length", "give one of Upload-Length and Upload-Defer-Length: 1")
-        metadata, name, content_type = _metadata(request)
+        metadata, name, content_type, attach_to = _metadata(request)
         # Creation with upload: "The Client MUST include the Content-Type: application/offset+octet-stream header."  Content of
         # another type is not for the upload.
         content_length = request.content_length if media_type_is(request.fields, CONTENT_TYPE) else 0
@@ -149,6 +153,8 @@ class Tus:
             name=name,
             content_type=content_type,
             metadata=metadata,
+            intent=intent_of(request, attach_to),
+            principal=request.principal,
         )
 
     def _append(self, request: Request, ref: Ref) -> Append:
@@ -165,6 +171,7 @@ class Tus:
             completes=Completes.AT_LENGTH,
             content_length=request.content_length,
             length=_integer(request, "upload-length"),
+            principal=request.principal,
         )
 
 
@@ -179,11 +186,11 @@ def _integer(request: Request, name: str) -> int | None:
     return number
 
 
-def _metadata(request: Request) -> tuple[str | None, str | None, str | None]:
-    """Return the value as it came, and the file name and media type that it tells."""
+def _metadata(request: Request) -> tuple[str | None, str | None, str | None, str | None]:
+    """Return the value as it came, and the file name, the media type and the slot that it tells."""
     value = request.fields.get("upload-metadata")
     if not value:  # tuspy sends an empty field when it has nothing to say
-        return None, None, None
+        return None, None, None, None
     if len(value) > MAX_METADATA:
         raise ProtocolError(431, "metadata_too_large", f"Upload-Metadata is limited to {MAX_METADATA} bytes")
     try:
@@ -192,7 +199,8 @@ def _metadata(request: Request) -> tuple[str | None, str | None, str | None]:
         raise ProtocolError(400, "invalid_metadata", str(error)) from error
     name = pairs.get("filename", pairs.get("name", b"")).decode(errors="replace")
     kind = pairs.get("filetype", pairs.get("type", b"")).decode(errors="replace")
-    return value, display_name(name), parse_media_type(kind)
+    attach_to = pairs["attach_to"].decode(errors="replace") if "attach_to" in pairs else None
+    return value, display_name(name), parse_media_type(kind), attach_to
 
 
 def _created(request: Request, record: UploadRecord) -> Fields:

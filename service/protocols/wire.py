@@ -5,18 +5,22 @@ Requests and responses as heads, and what a dialect is.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
-from service.core.commands import Command, ObjectCommand, ObjectOutcome, Outcome, SlotCommand, SlotOutcome
+from service.core.commands import Command, FiledCommand, FiledOutcome, ObjectOutcome, Outcome, PictureCommand
 from service.core.errors import UploadError
+from service.core.principals import ANYBODY, Principal
 from storage.records import Key, Tenant
 
 Fields = tuple[tuple[str, str], ...]
 
 SECONDS = 1
 RETRY_AFTER = str(5 * SECONDS)
+
+_ENTITY_TAG = re.compile(r'"([!#-~]*)"')
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +42,12 @@ class Request:
     """Scheme and authority as the client sees them; empty when they are not known."""
     tenant: Tenant
     now: float
+    principal: Principal = ANYBODY
+    """Who asks; known when a dialect sees the request."""
+    tenant_named: bool = True
+    """Whether the URL names the tenant; otherwise it is that of the principal."""
+    answered: bool = False
+    """Whether the answer is known already: then nobody is asked again who this is from."""
     key: Key | None = None
     document: bytes = b""
     """Content that belongs to the meaning of the request itself, where the dialect asked for it."""
@@ -64,6 +74,23 @@ class ProtocolError(Exception):
         self.status = status
         self.code = code
         self.fields = fields
+
+
+def entity_tag(fields: Mapping[str, str]) -> str | None:
+    """
+    Return the etag that what is changed has to have (RFC 9110, section 13.1); "": it must not be there yet.
+
+    :raises ProtocolError: the field cannot be understood.
+    """
+    if fields.get("if-none-match") == "*":
+        return ""
+    value = fields.get("if-match")
+    if value is None or value == "*":
+        return None
+    tag = _ENTITY_TAG.fullmatch(value)
+    if tag is None:
+        raise ProtocolError(400, "if_match_invalid", "If-Match has to be one entity tag")
+    return tag[1]
 
 
 def method_not_allowed(request: Request, *, collection: str, entry: str) -> ProtocolError:
@@ -120,8 +147,8 @@ class Dialect(Protocol[C, O_contra]):
 
 
 UploadDialect = Dialect[Command, Outcome]
-SlotDialect = Dialect[SlotCommand, SlotOutcome]
-ObjectDialect = Dialect[ObjectCommand, ObjectOutcome]
+FiledDialect = Dialect[FiledCommand, FiledOutcome]
+PictureDialect = Dialect[PictureCommand, ObjectOutcome]
 
 
 def to_json(value: Mapping[str, Any]) -> bytes:

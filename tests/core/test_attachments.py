@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from service.core import slots
-from service.core.attachments import Actor, Attachments
+from service.core.attachments import Attachments
 from service.core.commands import Cancel, Completes, Create
 from service.core.errors import (
     ManagedElsewhere,
@@ -31,7 +31,9 @@ from service.core.errors import (
     UploadNotFound,
     UploadPurged,
 )
+from service.core.objects import Objects
 from service.core.policies import BUILT_IN, PROFILE_PHOTO, Policies, Policy
+from service.core.principals import Principal
 from service.core.uploads import Uploads
 from storage.keys import new_key
 from storage.memory import MemoryByteStore, MemoryLeases
@@ -46,7 +48,7 @@ from tests.storage.backends import METADATA_STORES, OTHER_TENANT, TENANT, new_up
 # Who waits for somebody that never comes fails soon.
 pytestmark = pytest.mark.timeout(60)
 
-ME = Actor(subject=Subject("me"), originator="intranet")
+ME = Principal(tenant=None, subject=Subject("me"), originator="intranet", trusted=True)
 FILES = Policy(kind="user", slot="files", most=100, grace=50)
 STAMP = Policy(kind="user", slot="stamp", max_bytes=len(PNG) - 1)
 MIRROR = Policy(kind="user", slot="mirror", managed_elsewhere=True)
@@ -64,6 +66,7 @@ class Desk:
     clock: Clock
     metadata: MetadataStore
     uploads: Uploads
+    objects: Objects
     attachments: Attachments
     other: Attachments
     """The same in another process, as far as it knows."""
@@ -80,8 +83,9 @@ class Desk:
         return await self.metadata.get(Ref(tenant=TENANT, key=key))
 
     async def told(self) -> list[Event]:
-        """Return every event."""
-        return [logged.event for logged in await self.metadata.events(TENANT, "", 10_000)]
+        """Return every event of objects and slots."""
+        events = [logged.event for logged in await self.metadata.events(TENANT, "", 10_000)]
+        return [event for event in events if not event.type.startswith("upload.")]
 
 
 @pytest.fixture(params=METADATA_STORES)
@@ -92,8 +96,9 @@ async def desk(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[
     far = metadata if request.param == "memory" else METADATA_STORES[request.param](tmp_path)
     uploads = Uploads(content, metadata, MemoryLeases(), LIMITS, clock=clock)
     near, other = (Attachments(content, store, POLICIES, clock=clock) for store in (metadata, far))
-    await near.register(USER, "{}", ME)
-    yield Desk(clock, metadata, uploads, near, other)
+    objects = Objects(metadata, POLICIES, clock=clock)
+    await objects.register(USER, "{}", ME)
+    yield Desk(clock, metadata, uploads, objects, near, other)
     for store in {id(store): store for store in (metadata, far)}.values():
         await store.close()
 
@@ -121,21 +126,21 @@ async def test_attach_again(desk: Desk) -> None:
     """A request that is repeated gets the same answer, whatever it believes of the slot, and no second event."""
     key = await desk.photo()
     first = await desk.attachments.attach(PHOTO, key, ME)
-    told, owner = await desk.told(), await desk.attachments.get_object(USER)
+    told, owner = await desk.told(), await desk.objects.get(USER)
 
     assert first == await desk.attachments.attach(PHOTO, key, ME)
     assert first == await desk.other.attach(PHOTO, key, ME, if_match="")
-    assert (told, owner) == (await desk.told(), await desk.attachments.get_object(USER))
+    assert (told, owner) == (await desk.told(), await desk.objects.get(USER))
 
 
 async def test_replace(desk: Desk) -> None:
     """The old one is out of the slot in the same change, and is kept for the grace."""
     old, new = await desk.photo(), await desk.photo()
     before = await desk.attachments.attach(PHOTO, old, ME)
-    owner = await desk.attachments.get_object(USER)
+    owner = await desk.objects.get(USER)
     desk.clock.now += 10
     slot = await desk.attachments.attach(PHOTO, new, ME)
-    touched = await desk.attachments.get_object(USER)
+    touched = await desk.objects.get(USER)
 
     assert (new,) == slots.keys(slot)
     assert ((), desk.clock.now + GRACE) == ((await desk.record(old)).attached, (await desk.record(old)).expires_at)
@@ -262,15 +267,15 @@ async def test_what_cannot_be_attached(desk: Desk) -> None:
 
 async def test_register(desk: Desk) -> None:
     """An object keeps its etag until something about it changes."""
-    first = await desk.attachments.get_object(USER)
-    again = await desk.attachments.register(USER, "{}", ME)
-    changed = await desk.attachments.register(USER, '{"name": "Kelp"}', ME)
+    first = await desk.objects.get(USER)
+    again = await desk.objects.register(USER, "{}", ME)
+    changed = await desk.objects.register(USER, '{"name": "Kelp"}', ME)
 
     assert first == again
     assert first.etag != changed.etag
     assert ["object.registered", "object.changed"] == [event.type for event in (await desk.told())[:2]]
     with pytest.raises(ObjectNotFound):
-        await desk.attachments.get_object(ObjectRef(tenant=OTHER_TENANT, kind="user", id="1"))
+        await desk.objects.get(ObjectRef(tenant=OTHER_TENANT, kind="user", id="1"))
 
 
 async def test_many_replace_at_once(desk: Desk) -> None:

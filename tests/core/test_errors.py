@@ -10,7 +10,7 @@ import pytest
 
 from service.core import errors
 from service.core.errors import LengthMismatch, OffsetMismatch, TooLarge, UploadError
-from service.core.uploads import STORAGE_ERRORS, translated
+from service.core.store_errors import STORAGE_ERRORS, translated
 from storage.errors import AlreadyExists, StorageError
 from tests.storage.backends import new_upload
 

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from service.core import admission
 from service.core import upload as rules
 from service.core.commands import Append, Completes, Create, GetOffset
 from service.core.errors import (
@@ -35,7 +36,7 @@ LIMITS = Limits(max_size=100, idle_expiry=10, final_expiry=50, finish_retry=5)
 TABLE = """
            append    fill      publish   reject    overrun   cancel    expire    purge     claim
 open       open      received  -         -         invalid   cancelled expired   -         open
-received   -         -         complete  rejected  -         cancelled -         -         received
+received   -         -         complete  rejected  -         cancelled expired   -         received
 complete   -         -         -         -         -         cancelled -         purged    complete
 rejected   -         -         -         -         -         -         -         -         rejected
 invalid    -         -         -         -         -         -         -         -         invalid
@@ -87,7 +88,7 @@ def test_begin() -> None:
     """A new upload is open at zero, has what it was announced with, and a time to live."""
     key = new_key()
     command = creation(length=7, name="kelp", content_type="image/png", verify_type=True, metadata="a b", idempotency_key="again")
-    record = rules.begin(command, key, LIMITS, NOW)
+    record = admission.begin(command, key, LIMITS, NOW)
     expected = new_upload(
         key=key,
         length=7,
@@ -119,7 +120,7 @@ def test_begin() -> None:
 )
 def test_begin_knows_the_length(asked: dict[str, Any], length: int | None) -> None:
     """The length is what was announced; a request that completes the upload tells it by its content."""
-    assert length == rules.begin(creation(**asked), new_key(), LIMITS, NOW).length
+    assert length == admission.begin(creation(**asked), new_key(), LIMITS, NOW).length
 
 
 @pytest.mark.parametrize(
@@ -139,7 +140,7 @@ def test_begin_knows_the_length(asked: dict[str, Any], length: int | None) -> No
 def test_begin_refuses(asked: dict[str, Any], error: type[UploadError]) -> None:
     """What contradicts itself or is too large is not created: there is no record to ask for."""
     with pytest.raises(error) as caught:
-        rules.begin(creation(**asked), new_key(), LIMITS, NOW)
+        admission.begin(creation(**asked), new_key(), LIMITS, NOW)
 
     assert caught.value.record is None
 
@@ -207,21 +208,29 @@ def test_fill() -> None:
 
 
 @pytest.mark.parametrize(
-    ("state", "last", "keeps_key", "is_due"),
+    ("state", "last", "keeps_key"),
     [
-        (State.RECEIVED, Step.PUBLISH, True, False),
-        (State.RECEIVED, Step.REJECT, True, True),
-        (State.OPEN, Step.OVERRUN, False, True),
-        (State.OPEN, Step.CANCEL, False, True),
-        (State.COMPLETE, Step.CANCEL, False, True),
-        (State.OPEN, Step.EXPIRE, False, True),
+        (State.RECEIVED, Step.REJECT, True),
+        (State.OPEN, Step.OVERRUN, False),
+        (State.OPEN, Step.CANCEL, False),
+        (State.COMPLETE, Step.CANCEL, False),
+        (State.OPEN, Step.EXPIRE, False),
     ],
 )
-def test_end(state: State, last: Step, keeps_key: bool, is_due: bool) -> None:
+def test_end(state: State, last: Step, keeps_key: bool) -> None:
     """What has ended without being complete is due, for its content is to go; tombstones give their idempotency key up."""
     ended = rules.end(new_upload(state=state, idempotency_key="again", expires_at=NOW - 1), last, NOW)
 
-    assert (keeps_key, NOW if is_due else None) == (ended.idempotency_key is not None, ended.expires_at)
+    assert (keeps_key, NOW) == (ended.idempotency_key is not None, ended.expires_at)
+
+
+@pytest.mark.parametrize(("kept_for", "expires_at"), [(None, None), (7, NOW + 7)])
+def test_publish(kept_for: float | None, expires_at: float | None) -> None:
+    """An attachment is kept for ever, or for as long as the setting says when nobody attaches it."""
+    limits = dataclasses.replace(LIMITS, unattached_expiry=kept_for)
+    published = rules.publish(new_upload(state=State.RECEIVED, idempotency_key="again", expires_at=NOW - 1), limits, NOW)
+
+    assert (State.COMPLETE, expires_at, "again") == (published.state, published.expires_at, published.idempotency_key)
 
 
 @pytest.mark.parametrize("state", State)
@@ -244,7 +253,7 @@ def test_invalidates(state: State, completes: Completes) -> None:
     expected = state is State.OPEN and completes is not AT_LENGTH
     append = Append(ref=record.ref, offset=record.offset, completes=completes, content_length=0)
 
-    assert expected == rules.invalidates(record, append)
+    assert expected == admission.invalidates(record, append)
 
 
 @pytest.mark.parametrize(
@@ -259,7 +268,7 @@ def test_refuse_overrun(facts: dict[str, Any], error: type[UploadError]) -> None
     """Content that goes on is refused by what set the bound, with the upload as it was without it."""
     stored = new_upload(**facts)
     with pytest.raises(error) as caught:
-        rules.refuse_overrun(stored, dataclasses.replace(stored, offset=5), LIMITS)
+        admission.refuse_overrun(stored, dataclasses.replace(stored, offset=5), LIMITS)
 
     assert stored == caught.value.record
 
@@ -271,9 +280,9 @@ def test_refuse_other_length(known: int | None, asked: int | None, is_refused: b
     command = GetOffset(ref=record.ref, completes=AT_LENGTH, length=asked)
     if is_refused:
         with pytest.raises(LengthMismatch):
-            rules.refuse_other_length(record, command)
+            admission.refuse_other_length(record, command)
     else:
-        rules.refuse_other_length(record, command)
+        admission.refuse_other_length(record, command)
 
 
 @pytest.mark.parametrize("field", ["length", "name", "content_type", "metadata"])
@@ -281,6 +290,6 @@ def test_refuse_other_request(field: str) -> None:
     """A repeated creation agrees with the first one in all that the client said."""
     facts = {"length": 5, "name": "a", "content_type": "image/png", "metadata": "a b"}
     existing = new_upload(**facts, offset=3, state=State.COMPLETE)
-    rules.refuse_other_request(existing, new_upload(**facts))
+    admission.refuse_other_request(existing, new_upload(**facts))
     with pytest.raises(IdempotencyConflict):
-        rules.refuse_other_request(existing, new_upload(**{**facts, field: 6 if field == "length" else "other"}))
+        admission.refuse_other_request(existing, new_upload(**{**facts, field: 6 if field == "length" else "other"}))

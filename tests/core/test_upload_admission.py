@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.core import upload as rules
+from service.core import admission
 from service.core.commands import Append, Completes
 from service.core.errors import (
     AlreadyComplete,
@@ -110,13 +110,13 @@ def test_admit(case: Case) -> None:
     record = new_upload(**case.upload)
     command = asking(record, **case.asked)
     if isinstance(case.expected, tuple):
-        admitted = rules.admit(record, command, LIMITS, NOW)
+        admitted = admission.admit(record, command, LIMITS, NOW)
 
         assert case.expected == (admitted.record.length, admitted.overlap, admitted.room)
         assert (record, dataclasses.replace(record, length=admitted.record.length)) == (admitted.stored, admitted.record)
     else:
         with pytest.raises(case.expected) as caught:
-            rules.admit(record, command, LIMITS, NOW)
+            admission.admit(record, command, LIMITS, NOW)
 
         assert case.expected is type(caught.value)
         assert record == caught.value.record
@@ -147,7 +147,7 @@ def test_what_is_admitted_fits(
     record = new_upload(offset=min(at, 100), length=None if length is None else max(min(at, 100), min(length, 100)))
     command = asking(record, offset=offset, length=told, content_length=content_length, completes=completes, compares=compares)
     try:
-        admitted = rules.admit(record, command, LIMITS, NOW)
+        admitted = admission.admit(record, command, LIMITS, NOW)
     except UploadError as refused:
         assert record == refused.record  # noqa: PT017  # both outcomes are right; each has its own promise
         return

@@ -21,6 +21,7 @@ from storage.records import Key, Ref, SlotRef, Tenant, UploadRecord
 from storage.sqlite import SqliteMetadataStore
 from tests.e2e.conftest import Serve
 from tests.e2e.servers import Server
+from tests.pictures import PNG
 
 WORKERS = 4
 AT_ONCE = 64
@@ -28,7 +29,6 @@ KILLS = 200
 USER = "0f8fad5b-d9cb-469f-a165-70867728950e"
 TENANT = Tenant("1")
 PHOTO = SlotRef(tenant=TENANT, kind="user", id=USER, slot="ProfilePhoto")
-PNG = b"\x89PNG\r\n\x1a\n and so on"
 TUS = {"Tus-Resumable": "1.0.0", "Content-Type": "application/offset+octet-stream"}
 
 

@@ -17,6 +17,7 @@ from storage.errors import NotFound
 from storage.keys import new_key
 from storage.memory import MemoryByteStore, MemoryLeases, MemoryMetadataStore
 from storage.records import Key, Ref, State, Tenant, UploadRecord
+from tests.pictures import PNG
 
 DAY = 86_400.0  # seconds
 COMMUNITY = Tenant("1")
@@ -100,6 +101,12 @@ class Service:
             await self.stores.content.complete(record)
         await self.stores.metadata.create(record)
         return record.key
+
+    async def photo(self, content: bytes = PNG, **facts: Any) -> Key:  # noqa: ANN401 - as UploadRecord
+        """
+        Return the key of a complete upload that is a real image.
+        """
+        return await self.keep({**COMPLETE, "offset": len(content), "length": len(content), **facts}, content)
 
     async def record(self, key: str, tenant: str = COMMUNITY) -> UploadRecord | None:
         """

@@ -39,7 +39,7 @@ async def is_photo(service: Service, key: str) -> bool:
 
 async def test_associate(service: Service) -> None:
     """200, the attachment with isProfilePhoto true, and the etag of the slot; before, it was false."""
-    key = await service.keep(COMPLETE)
+    key = await service.photo()
     before = await is_photo(service, key)
     response = await service.send("POST", url(key))
 
@@ -50,7 +50,7 @@ async def test_associate(service: Service) -> None:
 
 async def test_associate_again(service: Service) -> None:
     """The same call repeated gets the same answer, with no second event."""
-    key = await service.keep(COMPLETE)
+    key = await service.photo()
     first, second = [await service.send("POST", url(key)) for _ in range(2)]
     events = await service.stores.metadata.events(COMMUNITY, "", 100)
 
@@ -64,18 +64,18 @@ async def test_associate_again(service: Service) -> None:
 @pytest.mark.parametrize("user", [USER, USER.upper(), "{" + USER + "}", f"%7B{USER}%7D", USER + "/"])
 async def test_ways_to_write_it(service: Service, query: str, user: str) -> None:
     """The name of the type in any case, a GUID in any case and with braces, a slash at the end."""
-    assert 200 == (await service.send("POST", url(await service.keep(COMPLETE), user, query))).status_code
+    assert 200 == (await service.send("POST", url(await service.photo(), user, query))).status_code
 
 
 @pytest.mark.parametrize("fields", [{}, {"Content-Length": "0"}, {"Content-Type": "application/json"}])
 async def test_no_content(service: Service, fields: Mapping[str, str]) -> None:
     """The known client sends an empty request without a Content-Type; others send one."""
-    assert 200 == (await service.send("POST", url(await service.keep(COMPLETE)), fields)).status_code
+    assert 200 == (await service.send("POST", url(await service.photo()), fields)).status_code
 
 
 async def test_replace(service: Service) -> None:
     """The newest is the photo, the one before is not any more and can be had for a while."""
-    old, new = await service.keep(COMPLETE), await service.keep(COMPLETE)
+    old, new = await service.photo(), await service.photo()
     for key in (old, new):
         await service.send("POST", url(key))
     record = await service.record(old)
@@ -88,7 +88,7 @@ async def test_replace(service: Service) -> None:
 
 async def test_detach(service: Service) -> None:
     """204; the attachment is no photo any more, and cannot leave twice."""
-    key = await service.keep(COMPLETE)
+    key = await service.photo()
     await service.send("POST", url(key))
     detached, again = [await service.send("DELETE", url(key)) for _ in range(2)]
 
@@ -98,7 +98,7 @@ async def test_detach(service: Service) -> None:
 
 async def test_what_is_attached_is_not_deleted(service: Service) -> None:
     """409, in each dialect, until it has left the slot."""
-    key = await service.keep(COMPLETE)
+    key = await service.photo()
     await service.send("POST", url(key))
     entry, files = f"{COMMUNITY_URL}/uploads/{key}", f"/files/{key}"
     refused = await service.send("DELETE", entry)
@@ -133,7 +133,7 @@ async def test_what_is_attached_is_not_deleted(service: Service) -> None:
 )
 async def test_refused(service: Service, user: str, query: str, status: int, code: str) -> None:
     """What is wrong with the type or the object, in the shape of the dialect; nothing is changed."""
-    key = await service.keep(COMPLETE)
+    key = await service.photo()
     response = await service.send("POST", url(key, user, query))
 
     assert (status, code) == (response.status_code, response.json()["code"])
@@ -171,7 +171,7 @@ async def test_content_decides(service: Service) -> None:
 
 async def test_communities_are_apart(service: Service) -> None:
     """In another community there is neither the user nor the attachment; one that is no integer is none."""
-    key = await service.keep(COMPLETE)
+    key = await service.photo()
 
     assert 404 == (await service.send("POST", url(key, community="2"))).status_code
     assert 400 == (await service.send("POST", url(key, community="x"))).status_code
@@ -190,7 +190,7 @@ async def test_communities_are_apart(service: Service) -> None:
 )
 async def test_conditions(service: Service, fields: dict[str, str], status: int) -> None:
     """If-Match and If-None-Match speak of the slot (RFC 9110, section 13.1)."""
-    first, second = await service.keep(COMPLETE), await service.keep(COMPLETE)
+    first, second = await service.photo(), await service.photo()
     etag = (await service.send("POST", url(first), {"If-None-Match": "*"})).headers["ETag"]
     told = {name: value.replace("{etag}", etag) for name, value in fields.items()}
     response = await service.send("POST", url(second), told)
@@ -201,7 +201,7 @@ async def test_conditions(service: Service, fields: dict[str, str], status: int)
 
 async def test_methods(service: Service) -> None:
     """What means nothing is 405 with Allow."""
-    key = await service.keep(COMPLETE)
+    key = await service.photo()
     refused = await service.send("PATCH", url(key))
     options = await service.send("OPTIONS", url(key))
 

@@ -9,7 +9,7 @@ import json
 import pytest
 
 from tests.protocols.attachments_requests import COMMUNITY_URL, JSON
-from tests.protocols.service import COMPLETE, Serve, Service
+from tests.protocols.service import Serve, Service
 
 USER = "0f8fad5b-d9cb-469f-a165-70867728950e"
 URL = f"/api/v1/objects/user/{USER}"
@@ -44,7 +44,7 @@ async def test_a_guid_is_the_same_however_it_is_written(service: Service) -> Non
 
 async def test_slots(service: Service) -> None:
     """An object tells what is in its slots."""
-    key = await service.keep(COMPLETE)
+    key = await service.photo()
     await service.send("PUT", URL, JSON, b"{}")
     attached = await service.send("POST", f"{COMMUNITY_URL}/{key}/association/{USER}?type=ProfilePhoto")
     slot = (await service.send("GET", URL)).json()["slots"]["ProfilePhoto"]
@@ -65,8 +65,9 @@ async def test_slots(service: Service) -> None:
         (URL, JSON, b'{"a":' * 10_000 + b"1" + b"}" * 10_000, 400, "invalid_document"),
         (URL, JSON, json.dumps({"a": "x" * 70_000}).encode(), 413, "document_too_large"),
         ("/api/v1/objects/User/1", JSON, b"{}", 400, "kind_invalid"),
-        ("/api/v1/objects/user/", JSON, b"{}", 400, "id_invalid"),
-        ("/api/v1/objects/user/a/b", JSON, b"{}", 400, "id_invalid"),
+        (URL, JSON, b'{"a": 1, "a": 2}', 400, "invalid_document"),
+        (URL, JSON, b'{"a": "\\ud800"}', 400, "invalid_document"),
+        ("/api/v1/objects/user/a%20b", JSON, b"{}", 400, "id_invalid"),
         ("/api/v1/objects/user/%00", JSON, b"{}", 400, "id_invalid"),
         ("/api/v1/objects/user/" + "a" * 256, JSON, b"{}", 400, "id_invalid"),
     ],
@@ -82,7 +83,7 @@ async def test_refused(service: Service, path: str, fields: dict[str, str], cont
 
 async def test_methods(service: Service) -> None:
     """What means nothing is 405 with Allow."""
-    refused, options = await service.send("DELETE", URL), await service.send("OPTIONS", URL)
+    refused, options = await service.send("PATCH", URL), await service.send("OPTIONS", URL)
 
-    assert (405, "GET, HEAD, PUT, OPTIONS") == (refused.status_code, refused.headers["Allow"])
-    assert (204, "GET, HEAD, PUT, OPTIONS") == (options.status_code, options.headers["Allow"])
+    assert (405, "GET, PUT, DELETE, HEAD, OPTIONS") == (refused.status_code, refused.headers["Allow"])
+    assert (204, "GET, PUT, DELETE, HEAD, OPTIONS") == (options.status_code, options.headers["Allow"])

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from storage.errors import AlreadyExists, NotFound, PreconditionFailed
 from storage.keys import new_key
 from storage.ports import MetadataStore
-from storage.records import FIELDS, Parts, Ref, State, Subject, Tenant, UploadRecord
+from storage.records import FIELDS, Intent, Parts, Ref, SlotRef, State, Subject, Tenant, UploadRecord
 from tests.storage.backends import NOW, OTHER_TENANT, TENANT, changed, new_upload
 
 counts = st.integers(min_value=0, max_value=2**63 - 1)
@@ -36,6 +36,7 @@ facts: dict[str, st.SearchStrategy[Any]] = {
     "parts": texts.map(Parts),
     "creator": st.none() | texts.map(Subject),
 }
+intents = st.none() | st.tuples(texts, texts, texts, st.none() | texts)
 
 
 @pytest.fixture
@@ -46,14 +47,25 @@ def store(metadata: MetadataStore) -> MetadataStore:
 
 def test_every_fact_is_tried() -> None:
     """No field of a record is forgotten by the tests of this file."""
-    assert set(FIELDS) == {*facts, "key", "revision", "idempotency_key", "attached"}
+    assert set(FIELDS) == {*facts, "key", "revision", "idempotency_key", "attached", "intent"}
 
 
-@given(before=st.fixed_dictionaries(facts), after=st.fixed_dictionaries(facts), name=st.text(min_size=1, max_size=20))
+@given(
+    before=st.fixed_dictionaries(facts),
+    after=st.fixed_dictionaries(facts),
+    name=st.text(min_size=1, max_size=20),
+    meant=intents,
+)
 @settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
-async def test_every_fact_comes_back(store: MetadataStore, before: dict[str, Any], after: dict[str, Any], name: str) -> None:
+async def test_every_fact_comes_back(
+    store: MetadataStore, before: dict[str, Any], after: dict[str, Any], name: str, meant: tuple[str, str, str, str | None] | None
+) -> None:
     """A record is read exactly as it was created, and as it was replaced."""
-    created = new_upload(**before, idempotency_key=name + new_key())
+    intent = None
+    if meant is not None:
+        slot = SlotRef(tenant=before["tenant"], kind=meant[0], id=meant[1], slot=meant[2])
+        intent = Intent(slot=slot, if_match=meant[3])
+    created = new_upload(**before, idempotency_key=name + new_key(), intent=intent)
     await store.create(created)
     found = await store.get(created.ref)
     # The tenant is part of what an upload is found by; it does not change.

@@ -1,0 +1,62 @@
+"""
+What a token says of somebody, as a principal.
+
+=============  ==============================================================================
+claim          meaning
+=============  ==============================================================================
+sub            who it is; required
+tenant         where they belong to, a string or a number; absent: the default tenant
+roles          a list, or a string with spaces between: ``admin``, ``account_holder``
+entitlements   a list
+capabilities   a list of ``upload``, ``view``, ``attach``; absent: all of them
+=============  ==============================================================================
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from service.accounts.errors import TokenRefused
+from service.core.principals import EVERY_CAPABILITY, Capability, Principal
+from storage.records import Subject, Tenant
+
+MAX_NAME = 255  # characters
+MAX_NAMES = 64
+
+
+def principal_of(claims: Mapping[str, object], *, default_tenant: Tenant) -> Principal:
+    """
+    Return the principal that *claims* describe.
+
+    :raises TokenRefused: they describe none.
+    """
+    tenant = claims.get("tenant", default_tenant)
+    if isinstance(tenant, int) and not isinstance(tenant, bool):
+        tenant = str(tenant)
+    capabilities = EVERY_CAPABILITY
+    if "capabilities" in claims:
+        told = _names(claims, "capabilities")
+        capabilities = frozenset(capability for capability in Capability if capability in told)
+    return Principal(
+        tenant=Tenant(_name(tenant, "tenant")),
+        subject=Subject(_name(claims.get("sub"), "sub")),
+        roles=_names(claims, "roles"),
+        entitlements=_names(claims, "entitlements", split=False),
+        capabilities=capabilities,
+    )
+
+
+def _name(value: object, claim: str) -> str:
+    # Names become parts of URLs and of records: what could end one early is not a name.
+    if not isinstance(value, str) or not 0 < len(value) <= MAX_NAME or not value.isprintable() or "/" in value:
+        raise TokenRefused(f"the token has no usable {claim}")
+    return value
+
+
+def _names(claims: Mapping[str, object], claim: str, *, split: bool = True) -> frozenset[str]:
+    value = claims.get(claim, [])
+    if isinstance(value, str):
+        value = value.split() if split else [value]
+    if not isinstance(value, list) or len(value) > MAX_NAMES or not all(isinstance(name, str) for name in value):
+        raise TokenRefused(f"the token has no usable {claim}")
+    return frozenset(_name(name, claim) for name in value)

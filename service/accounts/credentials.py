@@ -1,0 +1,51 @@
+"""
+Where a request carries its token: in Authorization (RFC 6750), or in the cookie of the attachments API.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+from service.accounts.errors import TokenRefused
+
+COOKIE = "iglooauth"
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+# RFC 6750, section 2.1: credentials = "Bearer" 1*SP b64token
+_BEARER = re.compile(r"bearer +([0-9A-Za-z._~+/-]+=*)", re.IGNORECASE)
+
+
+def token_of(fields: Mapping[str, str], method: str) -> str | None:
+    """
+    Return the token of a request, by its lower-case *fields*; None where it has none.
+
+    :raises TokenRefused: there is something else than a token, or a cookie that another site's page made a browser send.
+    """
+    authorization = fields.get("authorization")
+    if authorization is not None:
+        match = _BEARER.fullmatch(authorization)
+        if match is None:
+            raise TokenRefused("Authorization has to be Bearer and a token")
+        return match[1]
+    token = _cookie(fields.get("cookie", ""))
+    if token is not None and method not in SAFE_METHODS and _is_from_elsewhere(fields):
+        raise TokenRefused("the cookie came along from another site")
+    return token
+
+
+def _cookie(value: str) -> str | None:
+    # RFC 6265, section 4.2.1: cookie-pair *( ";" SP cookie-pair ); our fields of one name are joined with a comma.
+    for pair in re.split(r"[;,]", value):
+        name, _, token = pair.strip(" \t").partition("=")
+        if name == COOKIE and token:
+            return token.strip('"')
+    return None
+
+
+def _is_from_elsewhere(fields: Mapping[str, str]) -> bool:
+    if fields.get("sec-fetch-site") == "cross-site":
+        return True
+    origin = fields.get("origin")
+    return origin is not None and urlsplit(origin).netloc.lower() != fields.get("host", "").lower()

@@ -1,0 +1,76 @@
+"""
+Signed links: who has one may do one thing with one upload, for a while, without an account.
+
+    v1.<payload, base64url of JSON>.<HMAC-SHA-256 of both, base64url>
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import re
+import time
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Callable
+
+from service.accounts.errors import TokenExpired, TokenRefused
+from service.core.principals import Capability, Principal
+from storage.keys import parse_key
+from storage.records import Key, Subject, Tenant
+
+VERSION = "v1"
+MAX_LINK = 2048  # characters
+
+_LINK = re.compile(r"(v1\.[0-9A-Za-z_-]+)\.([0-9A-Za-z_-]{43})")
+
+
+class Links:
+    """
+    Signs links and looks at them again; one holds for *longest* seconds at most.
+    """
+
+    def __init__(self, secret: bytes, *, longest: float = 3600, clock: Callable[[], float] = time.time) -> None:
+        # A key of its own, so that a signature of another kind with the same secret is never one of a link.
+        self._key = hmac.digest(secret, b"holdfast link", "sha256")
+        self._longest = longest
+        self._clock = clock
+
+    def sign(self, *, purpose: Capability, tenant: Tenant, key: Key, expires_at: int, subject: Subject | None) -> str:
+        """
+        Return a link; *expires_at* is in seconds since the epoch.
+
+        :raises ValueError: it would hold for too long.
+        """
+        if expires_at > self._clock() + self._longest:
+            raise ValueError(f"a link holds for {self._longest} seconds at most")
+        values = [purpose.value, tenant, key, expires_at, subject]
+        signed = f"{VERSION}.{_encoded(json.dumps(values, separators=(',', ':')).encode())}"
+        return f"{signed}.{self._signature(signed)}"
+
+    def verify(self, link: str, *, now: float) -> Principal:
+        """
+        Return the principal that a link stands for.
+
+        :raises TokenRefused, TokenExpired: it stands for none.
+        """
+        match = _LINK.fullmatch(link) if len(link) <= MAX_LINK else None
+        if match is None or not hmac.compare_digest(self._signature(match[1]), match[2]):
+            raise TokenRefused("the link is no good")
+        payload = match[1].removeprefix(f"{VERSION}.")
+        purpose, tenant, key, expires_at, subject = json.loads(urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+        if expires_at <= now:
+            raise TokenExpired("the link has lapsed")
+        return Principal(
+            tenant=Tenant(tenant),
+            subject=None if subject is None else Subject(subject),
+            capabilities=frozenset({Capability(purpose)}),
+            key=parse_key(key),
+        )
+
+    def _signature(self, signed: str) -> str:
+        return _encoded(hmac.digest(self._key, signed.encode(), hashlib.sha256))
+
+
+def _encoded(value: bytes) -> str:
+    return urlsafe_b64encode(value).rstrip(b"=").decode("ascii")

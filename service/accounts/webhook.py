@@ -1,0 +1,112 @@
+"""
+Asks another service who somebody is, and whether they may do what they ask for.
+
+Requests are signed as Standard Webhooks prescribes.  Answered with 200 and claims (`service.accounts.claims`), 401 or 403.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import secrets
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import httpx
+from standardwebhooks.webhooks import Webhook as Signer
+
+from service.accounts.claims import principal_of
+from service.accounts.errors import Forbidden, TokenRefused, Unavailable
+from service.accounts.keys import require_safe
+from service.core.principals import Principal
+from storage.records import Tenant
+
+KiB = 1024
+MAX_ANSWER = 64 * KiB
+SECONDS = 1.0
+TIMEOUT = 3 * SECONDS
+REMEMBERED = 4096
+REMEMBERED_FOR = 60
+
+_MAX_AGE = re.compile(r"(?:^|[\s,])max-age=([0-9]{1,9})(?:$|[\s,])")
+
+
+class Webhook:
+    """
+    The service at *url*; *secret* (``whsec_…``) signs what it is asked.
+    """
+
+    def __init__(self, url: str, secret: str, *, default_tenant: Tenant, clock: Callable[[], float] = time.time) -> None:
+        require_safe(url)
+        self._url = url
+        self._signer = Signer(secret)
+        self._default_tenant = default_tenant
+        self._clock = clock
+        self._client = httpx.AsyncClient(timeout=TIMEOUT)
+        self._known: OrderedDict[bytes, tuple[float, Principal]] = OrderedDict()
+
+    async def authorize(self, *, token: str, method: str, path: str, query: str, tenant: Tenant | None) -> Principal:
+        """
+        Return who asks; *tenant* is that of the URL, if it names one.
+
+        :raises TokenRefused: nobody who is known there.
+        :raises Forbidden: they may not.
+        :raises Unavailable: there is no answer that can be understood.
+        """
+        name = hashlib.sha256("\n".join((token, method, path, query)).encode("utf-8", "surrogatepass")).digest()
+        known = self._known.get(name)
+        if known is not None and self._clock() < known[0]:
+            return known[1]
+        asked = {"type": "authorize", "token": token, "method": method, "path": path, "query": query, "tenant": tenant}
+        status, max_age, content = await self._ask(json.dumps(asked))
+        match status:
+            case httpx.codes.OK:
+                pass
+            case httpx.codes.UNAUTHORIZED:
+                raise TokenRefused("the token is not valid here")
+            case httpx.codes.FORBIDDEN:
+                raise Forbidden("whoever decides says no")
+            case _:
+                raise Unavailable(f"the webhook answered {status}")
+        try:
+            claims = json.loads(content)
+        except (ValueError, RecursionError) as error:
+            raise Unavailable("the webhook's answer is not JSON") from error
+        if not isinstance(claims, dict):
+            raise Unavailable("the webhook's answer has no claims")
+        principal = principal_of(claims, default_tenant=self._default_tenant)
+        if max_age:
+            self._known[name] = self._clock() + min(max_age, REMEMBERED_FOR), principal
+            while len(self._known) > REMEMBERED:
+                self._known.popitem(last=False)
+        return principal
+
+    async def close(self) -> None:
+        """
+        Let go of connections.
+        """
+        await self._client.aclose()
+
+    async def _ask(self, question: str) -> tuple[int, int, bytes]:
+        """Return status, max-age and content of the answer."""
+        name, now = f"msg_{secrets.token_urlsafe(16)}", datetime.now(UTC)
+        fields = {
+            "content-type": "application/json",
+            "webhook-id": name,
+            "webhook-timestamp": str(int(now.timestamp())),
+            "webhook-signature": self._signer.sign(name, now, question),
+        }
+        content = b""
+        try:
+            async with self._client.stream("POST", self._url, content=question, headers=fields) as response:
+                async for block in response.aiter_bytes():
+                    content += block
+                    if len(content) > MAX_ANSWER:
+                        raise Unavailable("the webhook's answer is too large")
+        except httpx.HTTPError as error:
+            raise Unavailable("the webhook does not answer") from error
+        age = _MAX_AGE.search(response.headers.get("cache-control", ""))
+        return response.status_code, int(age[1]) if age else 0, content

@@ -1,0 +1,85 @@
+"""
+Who asks: by a token, by a link, or, without accounts, whoever reaches the service.
+"""
+
+from __future__ import annotations
+
+import time
+from urllib.parse import parse_qs
+
+from service.accounts.credentials import token_of
+from service.accounts.errors import Forbidden, TokenExpired, TokenMissing, Unauthenticated, Unavailable
+from service.accounts.links import Links
+from service.accounts.tokens import TokenVerifier
+from service.accounts.webhook import Webhook
+from service.core.principals import ANYBODY, Principal
+from service.protocols.wire import RETRY_AFTER, ProtocolError, Request
+
+REALM = 'Bearer realm="holdfast"'
+
+
+async def without_accounts(_request: Request) -> Principal:
+    """
+    Let everybody do everything.
+    """
+    return ANYBODY
+
+
+class Accounts:
+    """
+    Asks a token verifier, or a webhook instead of it; a link in the URL goes before both.
+    """
+
+    def __init__(self, links: Links, verifier: TokenVerifier | None, webhook: Webhook | None) -> None:
+        self._links = links
+        self._verifier = verifier
+        self._webhook = webhook
+
+    async def __call__(self, request: Request) -> Principal:
+        """
+        Return who asks.
+
+        :raises ProtocolError: 401, nobody who is known; 403, the webhook forbids it; 503, it cannot be found out now.
+        """
+        try:
+            link = parse_qs(request.query, max_num_fields=64).get("link") if "link=" in request.query else None
+            if link is not None:
+                return self._links.verify(link[0], now=time.time())
+            token = token_of(request.fields, request.method)
+            if token is None:
+                raise TokenMissing("a token is missing")
+            if self._webhook is not None:
+                tenant = request.tenant if request.tenant_named else None
+                return await self._webhook.authorize(
+                    token=token, method=request.method, path=request.path, query=request.query, tenant=tenant
+                )
+            if self._verifier is None:
+                raise TokenMissing("no tokens are taken")
+            return await self._verifier.verify(token)
+        except ValueError as error:
+            raise ProtocolError(400, "query_invalid", "the query cannot be understood") from error
+        except Unauthenticated as error:
+            raise _unauthenticated(error) from error
+        except Forbidden as error:
+            raise ProtocolError(403, "forbidden", "this is not for you") from error
+        except Unavailable as error:
+            message = "nobody can say now who you are"
+            raise ProtocolError(503, "accounts_unavailable", message, (("Retry-After", RETRY_AFTER),)) from error
+
+    async def close(self) -> None:
+        """
+        Let go of connections.
+        """
+        for asked in (self._verifier, self._webhook):
+            if asked is not None:
+                await asked.close()
+
+
+def _unauthenticated(error: Unauthenticated) -> ProtocolError:
+    # RFC 6750, section 3: without any token there is no error to be told of.
+    if isinstance(error, TokenMissing):
+        return ProtocolError(401, "token_missing", error.reason, (("WWW-Authenticate", REALM),))
+    challenge = (("WWW-Authenticate", f'{REALM}, error="invalid_token", error_description="{error.reason}"'),)
+    if isinstance(error, TokenExpired):
+        return ProtocolError(401, "token_expired", error.reason, challenge)
+    return ProtocolError(401, "token_invalid", error.reason, challenge)

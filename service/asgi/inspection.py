@@ -1,0 +1,40 @@
+"""
+What the core asks of images: whether a slot takes them.
+"""
+
+from __future__ import annotations
+
+from service.core.errors import ImageInvalid, ImageTooLarge, NotAccepted, StoreFailed
+from service.core.policies import Policy
+from service.images.errors import Busy, ImageRefused, NotAnImage, TooMany
+from service.images.pool import Images
+
+
+class Inspection:
+    """
+    Looks at images on the threads of *images*.
+    """
+
+    def __init__(self, images: Images) -> None:
+        self._images = images
+
+    async def __call__(self, content: bytes, policy: Policy) -> None:
+        """
+        Refuse an image that a slot does not take, in the words of the core.
+
+        :raises NotAccepted, ImageInvalid, ImageTooLarge: it does not.
+        :raises StoreFailed: nobody can look at it now.
+        """
+        try:
+            facts = await self._images.inspect(content)
+        except NotAnImage as error:
+            raise NotAccepted(str(error)) from error
+        except TooMany as error:
+            raise ImageTooLarge(str(error)) from error
+        except ImageRefused as error:
+            raise ImageInvalid(str(error)) from error
+        except Busy as error:
+            raise StoreFailed("too many images are waiting") from error
+        pixels = facts.width * facts.height * facts.frames
+        if policy.max_pixels is not None and pixels > policy.max_pixels:
+            raise ImageTooLarge(f"the image has {pixels} pixels in all its frames, more than {policy.max_pixels}")

@@ -1,0 +1,199 @@
+"""
+Images as they may be shown: sanitised, in any size, made once, and found under URLs that never change.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from starlette.types import Scope
+
+from service.asgi.download import complete
+from service.asgi.driver import Driver
+from service.asgi.requests import refuse_head
+from service.core import rights
+from service.core.commands import GetSlot, SlotOutcome
+from service.core.errors import ObjectNotFound, UploadError
+from service.core.sniffing import SNIFFED_BYTES, sniff
+from service.images.default import MAX_SIZE, default_picture
+from service.images.errors import Busy, ImageRefused, RenditionInvalid
+from service.images.render import Rendered
+from service.images.rendition import Rendition, dimension
+from service.images.renditions import Renditions
+from service.protocols.avatars import DEFAULT_SIZE, ORIGINAL, SIZES, avatar_url, default_url, is_avatar_name
+from service.protocols.native import parse_query
+from service.protocols.wire import Fields, ProtocolError, Request, Response
+from storage.records import Key, SlotRef, Tenant, UploadRecord
+
+# Its name tells what it is of; who may see it is asked again when a browser has forgotten it.
+IMMUTABLE = ("Cache-Control", "private, max-age=31536000, immutable")
+THUMBNAIL = ("Cache-Control", "private, max-age=86400")
+DEFAULT = ("Cache-Control", "public, max-age=86400")
+STABLE = ("Cache-Control", "private, no-cache")
+SAFE: Fields = (("X-Content-Type-Options", "nosniff"), ("Content-Security-Policy", "sandbox; default-src 'none'"))
+MAX_ORIGINAL = 64 * 1024 * 1024  # bytes
+
+Show = Callable[[Request], Awaitable[Response]]
+Reject = Callable[[Request, ProtocolError | UploadError], Response]
+
+
+class Gallery:
+    """
+    Everything that is shown of images.
+    """
+
+    def __init__(self, driver: Driver, renditions: Renditions) -> None:
+        self._driver = driver
+        self._renditions = renditions
+
+    async def thumbnail(self, request: Request) -> Response:
+        """
+        Return an attachment in the size that the query asks for.
+        """
+        rendition = wanted(request)
+        record = await complete(self._driver.uploads, request)
+        return _shown(request, await self.rendered(record, rendition), THUMBNAIL)
+
+    async def avatar(self, request: Request, size: str, name: str) -> Response:
+        """
+        Return the picture of a URL that never changes.
+        """
+        key = request.key
+        if key is None or size not in (ORIGINAL, *map(str, SIZES)) or not is_avatar_name(name, request.tenant, key, size):
+            raise ProtocolError(404, "picture_not_found", "there is no such picture")
+        record = await complete(self._driver.uploads, request)
+        rendition = Rendition() if size == ORIGINAL else Rendition(width=int(size), height=int(size), crop=True)
+        return _shown(request, await self.rendered(record, rendition), IMMUTABLE)
+
+    async def default(self, request: Request, size: str) -> Response:
+        """
+        Return the picture of those who have none.
+        """
+        if not (size.isascii() and size.isdecimal() and len(size) <= len(str(MAX_SIZE)) and 1 <= int(size) <= MAX_SIZE):
+            raise ProtocolError(404, "picture_not_found", f"sizes are numbers from 1 to {MAX_SIZE}")
+        content = await asyncio.to_thread(default_picture, int(size))
+        return _response(request, content, "image/png", f'"default-{int(size)}"', DEFAULT)
+
+    async def current(self, request: Request, slot: SlotRef) -> Response:
+        """
+        Return the way to the picture that is in *slot* now; the URL stays the same, and can be asked whether that changed.
+        """
+        rendition = wanted(request)
+        found: SlotOutcome | None = None
+        try:
+            outcome = await self._driver.filing.perform(GetSlot(slot=slot, principal=request.principal))
+            found = outcome if isinstance(outcome, SlotOutcome) else None
+        except ObjectNotFound:
+            pass  # who is not known here has no picture either: pages full of errors help nobody
+        active = found.slot.active if found is not None else ()
+        etag = f'"{found.slot.etag}"' if found is not None and found.slot.etag else '"none"'
+        fields = (("ETag", etag), STABLE)
+        if _is_known(request, etag):
+            return Response(status=304, fields=fields)
+        side = rendition.width or rendition.height or DEFAULT_SIZE
+        location = default_url(min(side, MAX_SIZE))
+        if active:
+            location = _location(request.tenant, active[0].attachment, rendition)
+        return Response(status=302, fields=(*fields, ("Location", location)))
+
+    async def sanitised(self, request: Request, record: UploadRecord) -> Response | None:
+        """
+        Return what others than its owner see of an image: nothing but its pixels.  None: it is no image, and shown as it is.
+
+        :raises ProtocolError: it is one that cannot be shown.
+        """
+        if rights.owns(request.principal, record):
+            return None
+        start = b""
+        async for block in self._driver.uploads.read(record, 0, min(SNIFFED_BYTES, record.offset)):
+            start += block
+        if sniff(start) is None:
+            return None
+        return _shown(request, await self.rendered(record, Rendition()), THUMBNAIL)
+
+    async def rendered(self, record: UploadRecord, rendition: Rendition) -> Rendered:
+        """
+        Return an image in another size, made once.
+
+        :raises ProtocolError: it is none that can be shown.
+        """
+        if record.offset > MAX_ORIGINAL:
+            raise ProtocolError(404, "no_thumbnail", "the attachment is too large to be shown as an image")
+
+        async def read() -> bytes:
+            return b"".join([bytes(block) async for block in self._driver.uploads.read(record, 0, record.offset)])
+
+        try:
+            return await self._renditions.get(record.key, rendition, read)
+        except ImageRefused as error:
+            raise ProtocolError(404, "no_thumbnail", str(error)) from error
+        except Busy as error:
+            raise ProtocolError(503, "images_busy", "too many images are waiting", (("Retry-After", "1"),)) from error
+
+
+class Shown:
+    """
+    An endpoint of the gallery: *show* answers GET and HEAD, *reject* tells what is wrong.
+    """
+
+    def __init__(self, driver: Driver, reject: Reject) -> None:
+        self._driver = driver
+        self._reject = reject
+
+    async def answer(self, request: Request, scope: Scope, show: Show, *, is_public: bool = False) -> Response:
+        """
+        Return what *show* makes of the request, or the refusal.
+        """
+        try:
+            if is_public:
+                refuse_head(scope)
+            else:
+                request = await self._driver.admit(request, scope)
+            if request.method not in ("GET", "HEAD"):
+                raise ProtocolError(405, "method_not_allowed", "pictures are only read", (("Allow", "GET, HEAD"),))
+            return await show(request)
+        except (ProtocolError, UploadError) as error:
+            return self._reject(request, error)
+
+
+def wanted(request: Request) -> Rendition:
+    """
+    Return the rendition that a query asks for; other names in it are ignored.
+    """
+    values = parse_query(request, ("width", "height", "crop"))
+    crop = values.get("crop", "false").lower()
+    if crop not in ("true", "false"):
+        raise ProtocolError(400, "crop_invalid", "crop is true or false")
+    try:
+        width, height = (dimension(values[name]) if name in values else None for name in ("width", "height"))
+    except RenditionInvalid as error:
+        raise ProtocolError(400, "size_invalid", str(error)) from error
+    return Rendition(width=width, height=height, crop=crop == "true")
+
+
+def _location(tenant: Tenant, key: Key, rendition: Rendition) -> str:
+    """Return a URL of a rendition: one that never changes, where there is one in that size."""
+    if rendition == Rendition():
+        return avatar_url(tenant, key, ORIGINAL)
+    if rendition.width == rendition.height and rendition.width in SIZES and rendition.crop:
+        return avatar_url(tenant, key, str(rendition.width))
+    size = "&".join(f"{name}={value}" for name, value in (("width", rendition.width), ("height", rendition.height)) if value)
+    return f"/.api2/binaries/{key}/thumbnails/{key}?{size}{'&crop=true' if rendition.crop else ''}&communityKey={tenant}"
+
+
+def _shown(request: Request, rendered: Rendered, cache: tuple[str, str]) -> Response:
+    return _response(request, rendered.content, rendered.content_type, f'"{rendered.name}"', cache)
+
+
+def _response(request: Request, content: bytes, kind: str, etag: str, cache: tuple[str, str]) -> Response:
+    fields: Fields = (("ETag", etag), cache, *SAFE)
+    if _is_known(request, etag):
+        return Response(status=304, fields=fields)
+    return Response(status=200, fields=(*fields, ("Content-Type", kind), ("Content-Disposition", "inline")), content=content)
+
+
+def _is_known(request: Request, etag: str) -> bool:
+    """Say whether the client has this version (RFC 9110, section 13.1.2)."""
+    known = request.fields.get("if-none-match", "")
+    return known == "*" or etag in (tag.strip(" \t").removeprefix("W/") for tag in known.split(","))

@@ -1,0 +1,164 @@
+"""
+What is asked of attachments, objects and slots: who may ask, and then the verb.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+from service.core import rights
+from service.core import upload as rules
+from service.core.attachments import Attachments
+from service.core.commands import (
+    Attach,
+    AttachmentOutcome,
+    Cancel,
+    DeleteAttachment,
+    DeleteObject,
+    Detach,
+    EventsOutcome,
+    FiledCommand,
+    FiledOutcome,
+    GetAttachment,
+    GetEvents,
+    GetObject,
+    GetSlot,
+    LinkOutcome,
+    ListObjects,
+    MakeLink,
+    ObjectOutcome,
+    ObjectsOutcome,
+    Register,
+    Reorder,
+    SlotOutcome,
+    Undo,
+)
+from service.core.errors import Forbidden
+from service.core.objects import Objects
+from service.core.principals import Capability
+from service.core.store_errors import translated
+from service.core.uploads import Uploads
+from storage.ports import MetadataStore
+from storage.records import Key, Ref, Subject, Tenant
+
+
+class Sign(Protocol):
+    """Signs a link to one upload."""
+
+    def __call__(self, *, purpose: Capability, tenant: Tenant, key: Key, expires_at: int, subject: Subject | None) -> str: ...
+
+
+class Filing:
+    """
+    Every verb of attachments, objects and slots, for whoever may ask for it.
+    """
+
+    def __init__(
+        self,
+        uploads: Uploads,
+        attachments: Attachments,
+        objects: Objects,
+        metadata: MetadataStore,
+        sign: Sign,
+        *,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._uploads = uploads
+        self._attachments = attachments
+        self._objects = objects
+        self._metadata = metadata
+        self._sign = sign
+        self._clock = clock
+
+    async def perform(self, command: FiledCommand) -> FiledOutcome:
+        """
+        Do what is asked.
+
+        :raises UploadError: a rule refuses; nothing was changed.
+        """
+        match command:
+            case GetAttachment() | DeleteAttachment():
+                return await self._attachment(command)
+            case MakeLink():
+                return await self._link(command)
+            case GetEvents():
+                return await self._events(command)
+            case ListObjects():
+                rights.refuse_reading(command.principal)
+                records, more = await self._objects.page(command.tenant, command.kind, command.after, command.limit)
+                return ObjectsOutcome(records=tuple(records), more=more)
+            case Register() | GetObject() | DeleteObject():
+                return await self._object(command)
+            case GetSlot() | Attach() | Detach() | Reorder() | Undo():
+                return await self._slot(command)
+
+    async def _attachment(self, command: GetAttachment | DeleteAttachment) -> AttachmentOutcome:
+        if isinstance(command, DeleteAttachment):
+            return AttachmentOutcome(
+                record=(await self._uploads.cancel(Cancel(ref=command.ref, principal=command.principal))).record
+            )
+        record = await self._uploads.find(command.ref)
+        rights.refuse_view(command.principal, record)
+        rules.refuse_gone(record, self._clock())
+        return AttachmentOutcome(record=record)
+
+    async def _link(self, command: MakeLink) -> LinkOutcome:
+        by, limits = command.principal, self._uploads.limits
+        record = await self._uploads.find(command.ref)
+        rules.refuse_gone(record, self._clock())
+        match command.purpose:
+            case Capability.UPLOAD:
+                rights.refuse_upload(by, record)
+            case Capability.VIEW:
+                rights.refuse_view(by, record)
+            case Capability.ATTACH:
+                rights.refuse_attachment(by, record)
+        if by.key is not None:
+            raise Forbidden("a link makes no links")
+        expires_at = int(self._clock() + min(command.seconds, limits.link_life))
+        link = self._sign(
+            purpose=command.purpose, tenant=record.tenant, key=record.key, expires_at=expires_at, subject=by.subject
+        )
+        return LinkOutcome(record=record, link=link, expires_at=expires_at)
+
+    async def _events(self, command: GetEvents) -> EventsOutcome:
+        if command.attachment is None:
+            rights.refuse_administration(command.principal)
+        else:
+            record = await self._uploads.find(Ref(tenant=command.tenant, key=command.attachment))
+            rights.refuse_history(command.principal, record)
+        with translated():
+            found = await self._metadata.events(command.tenant, command.after, command.limit + 1, command.attachment)
+        return EventsOutcome(events=tuple(found[: command.limit]), more=len(found) > command.limit)
+
+    async def _object(self, command: Register | GetObject | DeleteObject) -> ObjectOutcome:
+        by = command.principal
+        match command:
+            case Register():
+                rights.refuse_administration(by)
+                record = await self._objects.register(command.ref, command.attributes, by, if_match=command.if_match)
+            case DeleteObject():
+                rights.refuse_administration(by)
+                record = await self._objects.delete(command.ref, by, if_match=command.if_match)
+            case GetObject():
+                rights.refuse_reading(by)
+                record = await self._objects.get(command.ref)
+        return ObjectOutcome(record=record, slots=tuple(await self._objects.get_slots(command.ref)))
+
+    async def _slot(self, command: GetSlot | Attach | Detach | Reorder | Undo) -> SlotOutcome:
+        by, on = command.principal, self._attachments
+        match command:
+            case GetSlot():
+                rights.refuse_reading(by)
+                return SlotOutcome(slot=await on.get_slot(command.slot))
+            case Attach():
+                slot = await on.attach(command.slot, command.ref.key, by, place=command.place, if_match=command.if_match)
+                return SlotOutcome(slot=slot, record=await self._uploads.find(command.ref))
+            case Detach():
+                return SlotOutcome(slot=await on.detach(command.slot, command.key, by, if_match=command.if_match))
+            case Reorder():
+                return SlotOutcome(slot=await on.reorder(command.slot, command.order, by, if_match=command.if_match))
+            case Undo():
+                return SlotOutcome(slot=await on.undo(command.slot, by, if_match=command.if_match))

@@ -1,0 +1,145 @@
+"""
+The end of uploads: verified, published and attached to what they are for, or buried.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from collections.abc import Callable
+
+from service.core import upload as rules
+from service.core.attachments import Attachments
+from service.core.errors import (
+    ContentRejected,
+    FinishFailed,
+    ImageInvalid,
+    ImageTooLarge,
+    NotAccepted,
+    StoreFailed,
+    TooLarge,
+    UploadError,
+)
+from service.core.ledger import Ledger
+from service.core.limits import Limits
+from service.core.principals import Principal
+from service.core.sniffing import SNIFFED_BYTES, canonical, sniff
+from service.core.upload import Step
+from storage.errors import StorageError
+from storage.ports import ByteStore
+from storage.records import State, UploadRecord
+
+logger = logging.getLogger("holdfast")
+
+# What a slot says of content that it will never take.
+UNFIT: tuple[type[UploadError], ...] = (NotAccepted, ImageInvalid, ImageTooLarge, TooLarge)
+
+
+class Finish:
+    """
+    What is done with an upload when all its bytes are there, or when nobody wants them any more.  The caller holds its lease.
+    """
+
+    def __init__(
+        self, content: ByteStore, ledger: Ledger, attachments: Attachments, limits: Limits, clock: Callable[[], float]
+    ) -> None:
+        self._bytes = content
+        self._ledger = ledger
+        self._attachments = attachments
+        self._limits = limits
+        self._clock = clock
+
+    async def finish(self, record: UploadRecord, by: Principal | None) -> UploadRecord:
+        """
+        Verify and publish what was received; whoever comes next does it again if this does not get through.
+
+        :raises ContentRejected: it is not what was announced, or not for the slot it was to be in.
+        :raises FinishFailed, SlotError: it did not get through; every byte is safe.
+        """
+        if record.state is not State.RECEIVED:
+            return record
+        try:
+            if record.verify_type and not await self._is_what_it_promises(record):
+                rejected = await self.bury(record, Step.REJECT, by)
+                raise ContentRejected(f"the content is not {record.content_type}", rejected)
+            if record.intent is not None:
+                await self._refuse_unfit(record, by)
+            await self._bytes.complete(record)
+            published = rules.publish(record, self._limits, self._clock())
+            if record.intent is not None and record.content_type is None:
+                published = dataclasses.replace(published, content_type=await self._sniffed(record))
+            if record.intent is None:
+                return await self._ledger.replace(record, published, by)
+            return await self._attachments.conclude(record, published, record.intent, by)
+        except (StorageError, StoreFailed) as error:
+            logger.exception("the finish of %s failed and will be tried again", record.key)
+            raise FinishFailed("every byte is safe, but the upload could not be finished yet", record) from error
+
+    async def bury(self, record: UploadRecord, last: Step, by: Principal | None = None) -> UploadRecord:
+        """
+        End an upload, then delete its content; if that does not work now, the sweeper will.
+        """
+        return await self.delete_content(await self._ledger.replace(record, rules.end(record, last, self._clock()), by))
+
+    async def delete_content(self, record: UploadRecord) -> UploadRecord:
+        """
+        Delete the content of an upload that is over.
+        """
+        try:
+            await self._bytes.delete(record)
+        except StorageError:
+            logger.exception("the content of %s could not be deleted and will be tried again", record.key)
+            return await self.postpone(record)
+        return await self._ledger.replace(record, dataclasses.replace(record, expires_at=None))
+
+    async def postpone(self, record: UploadRecord) -> UploadRecord:
+        """
+        Have the sweeper come back to *record* after it has been to all others.
+        """
+        later = self._clock() + self._limits.finish_retry
+        return await self._ledger.replace(record, dataclasses.replace(record, expires_at=later))
+
+    async def sweep(self, record: UploadRecord) -> None:
+        """
+        Do what is due with an upload.
+        """
+        now = self._clock()
+        if record.state is State.RECEIVED:
+            await self._sweep_received(record)
+        elif rules.is_over(record):
+            await self.delete_content(record)
+        elif rules.expired(record, now):
+            await self.bury(record, Step.EXPIRE)
+        elif rules.is_unused(record, now):
+            await self.bury(record, Step.PURGE)
+
+    async def _sweep_received(self, record: UploadRecord) -> None:
+        try:
+            await self.finish(record, None)
+        except ContentRejected:
+            pass  # that is an end, too
+        except UploadError:
+            if rules.is_stuck(record, self._limits, self._clock()):
+                await self.bury(record, Step.EXPIRE)
+            else:
+                await self.postpone(record)
+
+    async def _is_what_it_promises(self, record: UploadRecord) -> bool:
+        return await self._sniffed(record) == canonical(record.content_type or "")
+
+    async def _sniffed(self, record: UploadRecord) -> str | None:
+        start = b""
+        if record.offset:
+            async for block in self._bytes.read(record, 0, min(SNIFFED_BYTES, record.offset)):
+                start += block
+        return sniff(start)
+
+    async def _refuse_unfit(self, record: UploadRecord, by: Principal | None) -> None:
+        """Reject what the slot would never take, before anything of it is published."""
+        if record.intent is None:
+            return
+        try:
+            await self._attachments.refuse_unfit(record, record.intent.slot)
+        except UNFIT as error:
+            rejected = await self.bury(record, Step.REJECT, by)
+            raise ContentRejected(str(error), rejected, error) from error

@@ -1,0 +1,167 @@
+"""
+What is done with the objects of other systems: made known, read, forgotten.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from service.core import slots
+from service.core.errors import ObjectNotFound, SlotBusy, SlotChanged
+from service.core.events import event, new_etag, new_name
+from service.core.policies import Policies, Policy
+from service.core.principals import ANYBODY, Principal
+from service.core.store_errors import translated
+from storage import errors as storage_errors
+from storage.objects import Ending, Event, ObjectRecord, SlotRecord
+from storage.ports import Change, MetadataStore
+from storage.records import Key, ObjectRef, Ref, Tenant
+
+TRIES = 20
+
+
+class Objects:
+    """
+    Every verb of objects, over any metadata store.
+    """
+
+    def __init__(
+        self,
+        metadata: MetadataStore,
+        policies: Policies,
+        *,
+        kept_at_least: float = 0,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._metadata = metadata
+        self._policies = policies
+        self._kept_at_least = kept_at_least
+        self._clock = clock
+
+    async def register(
+        self, ref: ObjectRef, attributes: str = "{}", by: Principal = ANYBODY, *, if_match: str | None = None
+    ) -> ObjectRecord:
+        """
+        Make an object of another system known, or change what is known of it.
+
+        *if_match* is the etag that it has to have ("": it is not known yet).
+
+        :raises SlotChanged: it is not as the caller believes.
+        """
+        with translated():
+            for _ in range(TRIES):
+                old = await self._find(ref)
+                if old is not None and (old.attributes, old.deleted_at) == (attributes, None) and if_match in (None, old.etag):
+                    return old
+                self._refuse_other(old, if_match)
+                new = self._registered(old, ref, attributes, by)
+                known = old is not None and old.deleted_at is None
+                told = event("object.changed" if known else "object.registered", ref, self._clock(), by)
+                try:
+                    await self._metadata.commit([Change(old=old, new=new)], [told])
+                except (storage_errors.PreconditionFailed, storage_errors.AlreadyExists):
+                    continue
+                return new
+        raise SlotBusy("too many change this object at once")
+
+    async def delete(self, ref: ObjectRef, by: Principal = ANYBODY, *, if_match: str | None = None) -> ObjectRecord:
+        """
+        Forget an object; what is in its slots leaves them in the same commit, and is kept for their grace.
+
+        :raises ObjectNotFound: it is not known.
+        """
+        with translated():
+            for _ in range(TRIES):
+                old = await self.get(ref)
+                self._refuse_other(old, if_match)
+                now = self._clock()
+                new = dataclasses.replace(old, **self._touched(by, now), deleted_at=now, revision=old.revision + 1)
+                changes, told = await self._emptied(ref, by, now)
+                try:
+                    await self._metadata.commit(
+                        [Change(old=old, new=new), *changes], [*told, event("object.deleted", ref, now, by)]
+                    )
+                except storage_errors.PreconditionFailed:
+                    continue
+                return new
+        raise SlotBusy("too many change this object at once")
+
+    async def get(self, ref: ObjectRef) -> ObjectRecord:
+        """
+        Return an object.
+
+        :raises ObjectNotFound: there is none.
+        """
+        with translated():
+            record = await self._find(ref)
+        if record is None or record.deleted_at is not None:
+            raise ObjectNotFound("there is no such object")
+        return record
+
+    async def page(self, tenant: Tenant, kind: str, after: str, limit: int) -> tuple[Sequence[ObjectRecord], bool]:
+        """
+        Return up to *limit* objects of one kind behind the id *after*, and whether there are more.
+        """
+        found: list[ObjectRecord] = []
+        with translated():
+            while len(found) <= limit:
+                page = await self._metadata.list_objects(tenant, kind, after, limit + 1)
+                found += [record for record in page if record.deleted_at is None]
+                if len(page) <= limit:
+                    break
+                after = page[-1].id
+        return found[:limit], len(found) > limit
+
+    async def get_slots(self, ref: ObjectRef) -> Sequence[SlotRecord]:
+        """
+        Return every slot of an object in which anything ever was.
+        """
+        with translated():
+            return await self._metadata.get_slots(ref)
+
+    async def _find(self, ref: ObjectRef) -> ObjectRecord | None:
+        try:
+            return await self._metadata.get_object(ref)
+        except storage_errors.NotFound:
+            return None
+
+    def _refuse_other(self, old: ObjectRecord | None, if_match: str | None) -> None:
+        etag = "" if old is None or old.deleted_at is not None else old.etag
+        if if_match not in (None, etag):
+            raise SlotChanged("the object is not as you believe")
+
+    def _touched(self, by: Principal, now: float) -> dict[str, Any]:
+        return {"updated_at": now, "updated_by": by.subject, "etag": new_etag()}
+
+    def _registered(self, old: ObjectRecord | None, ref: ObjectRef, attributes: str, by: Principal) -> ObjectRecord:
+        now = self._clock()
+        touched = self._touched(by, now)
+        if old is not None:
+            return dataclasses.replace(old, **touched, attributes=attributes, deleted_at=None, revision=old.revision + 1)
+        return ObjectRecord(tenant=ref.tenant, kind=ref.kind, id=ref.id, created_at=now, attributes=attributes, **touched)
+
+    async def _emptied(self, ref: ObjectRef, by: Principal, now: float) -> tuple[list[Change], list[Event]]:
+        """Return how all slots of an object become empty, and what happens to their attachments, each once."""
+        changes: list[Change] = []
+        told: list[Event] = []
+        kept_for: dict[Key, float] = {}
+        for slot in await self._metadata.get_slots(ref):
+            if not slot.active:
+                continue
+            policy = self._policies.find(slot.ref) or Policy(kind=ref.kind, slot=slot.slot)
+            new = slots.detach(slot, None, policy, by.subject, now, Ending.OBJECT_DELETED)
+            changes.append(Change(old=slot, new=dataclasses.replace(new, etag=new_name(), revision=slot.revision + 1)))
+            for association in slot.active:
+                why = {"association": association.id, "ending": Ending.OBJECT_DELETED}
+                told.append(event("attachment.detached", slot.ref, now, by, association.attachment, why))
+                kept_for[association.attachment] = max(kept_for.get(association.attachment, 0), policy.grace)
+        for key, grace in kept_for.items():
+            upload = await self._metadata.get(Ref(tenant=ref.tenant, key=key))
+            left = tuple(slot for slot in upload.attached if slot.object != ref)
+            expires_at = None if left else now + max(grace, self._kept_at_least)
+            moved = dataclasses.replace(upload, attached=left, expires_at=expires_at, revision=upload.revision + 1)
+            changes.append(Change(old=upload, new=moved))
+        return changes, told

@@ -1,0 +1,106 @@
+"""
+Pictures that come in one request: an upload that is attached when it is complete, or as if it had never been.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from service.core.attachments import Attachments
+from service.core.commands import Append, Cancel, Completes, Create, ObjectOutcome, SetPicture
+from service.core.content import Content, Stop
+from service.core.errors import ContentCut, SlotChanged, UploadError
+from service.core.objects import Objects
+from service.core.uploads import Uploads
+from storage.records import Intent, Ref, UploadRecord
+
+logger = logging.getLogger("holdfast")
+
+NO_BYTES = memoryview(b"")
+
+
+class Pictures:
+    """
+    Sets the picture of an object.
+    """
+
+    def __init__(self, uploads: Uploads, attachments: Attachments, objects: Objects) -> None:
+        self._uploads = uploads
+        self._attachments = attachments
+        self._objects = objects
+
+    async def set(self, command: SetPicture, content: Content) -> ObjectOutcome:
+        """
+        Put *content* into the slot; the same picture again changes nothing.
+
+        :raises ContentCut: it did not come whole.
+        :raises UploadError: it is refused.  In any case nothing of it is left.
+        """
+        by, intent = command.principal, Intent(slot=command.slot, if_match=command.if_match)
+        owner = await self._objects.get(command.slot.object)
+        if command.admits is not None:
+            command.admits(owner)
+        self._attachments.refuse_change(command.slot, by)
+        if content.stopped is not None:
+            raise ContentCut("the picture did not come whole")
+        create = Create(
+            tenant=command.slot.tenant,
+            completes=Completes.LATER,
+            length=None,
+            content_length=content.length,
+            intent=intent,
+            principal=by,
+        )
+        outcome = await self._uploads.create(create, content)
+        record = outcome.record
+        try:
+            if outcome.stopped is not None or not content.ended:
+                raise ContentCut("the picture did not come whole")
+            changed = not await self._is_there_already(command, record)
+            if changed:
+                last = Append(ref=record.ref, offset=record.offset, completes=Completes.AT_END, content_length=0, principal=by)
+                record = (await self._uploads.append(last, Nothing())).record
+        except BaseException:
+            await self._forget(command, record)
+            raise
+        if not changed:
+            await self._forget(command, record)
+        slots = await self._objects.get_slots(command.slot.object)
+        return ObjectOutcome(record=await self._objects.get(command.slot.object), slots=tuple(slots), changed=changed)
+
+    async def _is_there_already(self, command: SetPicture, record: UploadRecord) -> bool:
+        """Say whether the slot has these very bytes already."""
+        owner = await self._objects.get(command.slot.object)
+        if command.if_match not in (None, owner.etag):
+            raise SlotChanged("the object was changed meanwhile")
+        slot = await self._attachments.get_slot(command.slot)
+        if len(slot.active) != 1:
+            return False
+        known = await self._uploads.find(Ref(tenant=record.tenant, key=slot.active[0].attachment))
+        if known.offset != record.offset:
+            return False
+        return await self._read(record) == await self._read(known)
+
+    async def _read(self, record: UploadRecord) -> bytes:
+        return b"".join([bytes(block) async for block in self._uploads.read(record, 0, record.offset)])
+
+    async def _forget(self, command: SetPicture, record: UploadRecord) -> None:
+        """Give up what was not attached; what this cannot delete now, expires."""
+        try:
+            await self._uploads.cancel(Cancel(ref=record.ref, principal=command.principal))
+        except UploadError as error:
+            logger.info("%s is not there to be given up: %s", record.key, error)
+
+
+class Nothing:
+    """Content of no bytes."""
+
+    length = 0
+    ended = True
+    stopped: Stop | None = None
+
+    async def read(self, _limit: int) -> memoryview:
+        return NO_BYTES
+
+    def stop(self, why: Stop) -> None:
+        pass

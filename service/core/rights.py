@@ -1,0 +1,162 @@
+"""
+Who may do what.  Each function refuses, or returns nothing; none of them waits.
+"""
+
+# Theory of operation
+# -------------------
+#
+# Another tenant's things do not exist: the driver compares the tenant of a request with that of its principal before any dialect
+# looks at it, and stores are always asked within a tenant.  Within a tenant what may not be done is Forbidden.
+#
+# An upload belongs to its creator and to the administrators.  Its content may be seen by others of the tenant once it is in a
+# slot.  A slot is changed by those whom its policy names; who puts an attachment in has to own the attachment besides, for the
+# right to see something is not the right to pass it on.
+
+from __future__ import annotations
+
+from service.core.errors import Forbidden, UploadNotFound
+from service.core.policies import Policy, Who
+from service.core.principals import ACCOUNT_HOLDER, ADMIN, Capability, Principal
+from storage.records import SlotRef, State, UploadRecord
+
+
+def refuse_without(principal: Principal, capability: Capability) -> None:
+    """
+    Refuse whoever was not given *capability*.
+
+    :raises Forbidden: they were not.
+    """
+    if not principal.trusted and capability not in principal.capabilities:
+        raise Forbidden(f"this needs the capability {capability}")
+
+
+def refuse_creation(principal: Principal) -> None:
+    """
+    Refuse to begin an upload.
+
+    :raises Forbidden: they may not.
+    """
+    refuse_without(principal, Capability.UPLOAD)
+    if principal.key is not None:
+        raise Forbidden("a link is for one upload")
+
+
+def refuse_upload(principal: Principal, record: UploadRecord) -> None:
+    """
+    Refuse to change an upload, or to ask how far it is.
+
+    :raises UploadNotFound, Forbidden: they may not.
+    """
+    _refuse_other_key(principal, record)
+    refuse_without(principal, Capability.UPLOAD)
+    if not owns(principal, record):
+        raise Forbidden("the upload is somebody else's")
+
+
+def refuse_question(principal: Principal, record: UploadRecord) -> None:
+    """
+    Refuse to tell how far an upload is: of a complete one, who may see it may also know that.
+
+    :raises UploadNotFound, Forbidden: they may not.
+    """
+    if record.state is State.COMPLETE and Capability.UPLOAD not in principal.capabilities:
+        refuse_view(principal, record)
+    elif record.state is not State.COMPLETE or not record.attached:
+        refuse_upload(principal, record)
+    else:
+        _refuse_other_key(principal, record)
+
+
+def refuse_view(principal: Principal, record: UploadRecord) -> None:
+    """
+    Refuse to show content.
+
+    :raises UploadNotFound, Forbidden: they may not see it.
+    """
+    _refuse_other_key(principal, record)
+    refuse_without(principal, Capability.VIEW)
+    if not owns(principal, record) and not record.attached:
+        raise Forbidden("the upload is somebody else's")
+
+
+def refuse_history(principal: Principal, record: UploadRecord) -> None:
+    """
+    Refuse to tell what happened to an upload, which tombstones tell as well.
+
+    :raises UploadNotFound, Forbidden: it is none of their business.
+    """
+    _refuse_other_key(principal, record)
+    refuse_without(principal, Capability.VIEW)
+    if principal.key is not None or not owns(principal, record):
+        raise Forbidden("the upload is somebody else's")
+
+
+def refuse_attachment(principal: Principal, record: UploadRecord) -> None:
+    """
+    Refuse to put an attachment into any slot.
+
+    :raises UploadNotFound, Forbidden: it is not theirs.
+    """
+    _refuse_other_key(principal, record)
+    refuse_without(principal, Capability.ATTACH)
+    if not owns(principal, record):
+        raise Forbidden("the attachment is somebody else's")
+
+
+def refuse_change(principal: Principal, policy: Policy, slot: SlotRef) -> None:
+    """
+    Refuse to change a slot.
+
+    :raises Forbidden: its policy does not name them.
+    """
+    refuse_without(principal, Capability.ATTACH)
+    if not (principal.trusted or any(_is(who, principal, policy, slot) for who in policy.who)):
+        lacks = policy.entitlement if policy.who == {Who.ENTITLED} else None
+        raise Forbidden(f"{policy.slot} is changed by others than you", entitlement=lacks)
+
+
+def refuse_administration(principal: Principal) -> None:
+    """
+    Refuse what only administrators of the tenant do.
+
+    :raises Forbidden: they are none.
+    """
+    if principal.key is not None or not (principal.trusted or ADMIN in principal.roles):
+        raise Forbidden("this is for administrators")
+
+
+def refuse_reading(principal: Principal) -> None:
+    """
+    Refuse to tell what is known of objects.
+
+    :raises Forbidden: they may not know.
+    """
+    refuse_without(principal, Capability.VIEW)
+    if principal.key is not None:
+        raise Forbidden("a link is for one upload")
+
+
+def owns(principal: Principal, record: UploadRecord) -> bool:
+    """
+    Say whether an upload is the principal's own, or theirs to look after.
+    """
+    if principal.trusted or principal.key == record.key or ADMIN in principal.roles:
+        return True
+    return principal.subject is not None and record.creator == principal.subject
+
+
+def _refuse_other_key(principal: Principal, record: UploadRecord) -> None:
+    if principal.key not in (None, record.key):
+        raise UploadNotFound("there is no such upload")
+
+
+def _is(who: Who, principal: Principal, policy: Policy, slot: SlotRef) -> bool:
+    match who:
+        case Who.SELF:
+            return principal.subject is not None and slot.kind == "user" and principal.subject.lower() == slot.id.lower()
+        case Who.ADMIN:
+            return ADMIN in principal.roles
+        case Who.ACCOUNT_HOLDER:
+            return ACCOUNT_HOLDER in principal.roles
+        case Who.ENTITLED:
+            return policy.entitlement in principal.entitlements

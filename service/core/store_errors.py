@@ -1,0 +1,39 @@
+"""
+What stores say of their trouble, in the words of uploads.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from service.core.errors import Evicted, OutOfSpace, StoreFailed, UploadError, UploadNotFound
+from storage import errors as storage_errors
+
+logger = logging.getLogger("holdfast")
+
+# What a store says of its inside is for the log; clients get these sentences.  A newcomer changed the record, or waits for its
+# lease: both mean that this request has lost its place.
+STORAGE_ERRORS: dict[type[storage_errors.StorageError], tuple[type[UploadError], str]] = {
+    storage_errors.NotFound: (UploadNotFound, "there is no such upload"),
+    storage_errors.PreconditionFailed: (Evicted, "a newer request has the upload now"),
+    storage_errors.LeaseLost: (Evicted, "a newer request has the upload now"),
+    storage_errors.NoSpace: (OutOfSpace, "there is no room left"),
+    storage_errors.Unavailable: (StoreFailed, "a store does not answer"),
+    storage_errors.Corrupted: (StoreFailed, "a store has lost something"),
+}
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """
+    Raise storage errors in the words of uploads.
+    """
+    try:
+        yield
+    except storage_errors.StorageError as error:
+        kind, message = STORAGE_ERRORS[type(error)]
+        if kind is StoreFailed:
+            logger.exception("store failed")
+        raise kind(message) from error

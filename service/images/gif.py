@@ -1,0 +1,171 @@
+"""
+How a GIF is built (GIF89a specification), and how its frames make pictures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from io import BytesIO
+
+from PIL import Image
+
+from service.images.errors import BrokenImage
+from service.images.limits import ImageLimits
+from service.images.outline import Cursor, Frame, Outline, checked_frames
+
+EXTENSION, IMAGE, END = b"!", b",", b";"
+CONTROL, APPLICATION = 0xF9, 0xFF
+CONTROL_BYTES = 4
+LOOP = b"NETSCAPE2.0\x01"
+LOOP_BYTES = len(LOOP) + 2
+HAS_TABLE, INTERLACED = 0x80, 0x40
+KEPT, TO_BACKGROUND, TO_PREVIOUS = 1, 2, 3
+CLEAR = (0, 0, 0, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    """What a graphic control extension says of the frame after it."""
+
+    duration: int = 0
+    disposal: int = 0
+    transparent: int | None = None
+
+
+def outline(content: bytes, limits: ImageLimits) -> Outline:
+    """
+    Return how a GIF is built; its frames are counted on the way, so that a long animation is left early.
+    """
+    cursor = Cursor(content, len(b"GIF89a"))
+    width, height = cursor.number(2, little=True), cursor.number(2, little=True)
+    flags = cursor.take(3)[0]
+    table = _table(cursor, flags)
+    frames: list[Frame] = []
+    control = Control()
+    loop: int | None = None
+    while (kind := cursor.take(1)) != END:
+        cursor.count_block()
+        if kind == EXTENSION:
+            label = cursor.number(1)
+            blocks = _blocks(cursor)
+            if label == CONTROL and len(blocks) >= CONTROL_BYTES:
+                control = _control(blocks)
+            elif label == APPLICATION and blocks.startswith(LOOP) and len(blocks) >= LOOP_BYTES:
+                loop = int.from_bytes(blocks[len(LOOP) : LOOP_BYTES], "little")
+        elif kind == IMAGE:
+            checked_frames(len(frames) + 1, limits)
+            frames.append(_frame(cursor, table, control))
+            control = Control()
+        else:
+            raise BrokenImage("the image is damaged: an unknown block")
+    if not frames:
+        raise BrokenImage("the image has no pixels")
+    # As browsers do: a picture is as large as its first frame at least.
+    width = max(width, frames[0].left + frames[0].width)
+    height = max(height, frames[0].top + frames[0].height)
+    return Outline(content_type="image/gif", width=width, height=height, end=cursor.at, frames=tuple(frames), loop=loop)
+
+
+def pictures(image: Outline) -> Iterator[Image.Image]:
+    """
+    Yield what is seen of each frame, in RGBA; it changes with the next one.
+
+    The rules of browsers: what a frame leaves behind is clear, whatever the background colour is.
+    """
+    canvas = Image.new("RGBA", (image.width, image.height), CLEAR)
+    for frame in image.frames:
+        before = canvas.copy() if frame.disposal == TO_PREVIOUS else None
+        with opened(frame) as shown:
+            colours = shown.convert("RGBA")
+        canvas.paste(colours, (frame.left, frame.top), colours)
+        yield canvas
+        if before is not None:
+            canvas = before
+        elif frame.disposal == TO_BACKGROUND:
+            canvas.paste(CLEAR, (frame.left, frame.top, frame.left + frame.width, frame.top + frame.height))
+
+
+def opened(frame: Frame) -> Image.Image:
+    """
+    Return a frame as an image of its own, opened and not decoded yet.
+    """
+    return Image.open(BytesIO(_alone(frame)), formats=["GIF"])
+
+
+def written(width: int, height: int, loop: int | None, frames: Iterable[Frame]) -> bytes:
+    """
+    Return a GIF of these frames, each of which has its own colours.
+    """
+    parts = [b"GIF89a", _words(width, height), b"\0\0\0"]
+    if loop is not None:
+        parts += [b"!\xff\x0bNETSCAPE2.0\x03\x01", _words(loop), b"\0"]
+    for frame in frames:
+        parts += [_control_of(frame), _image(frame), frame.pixels]
+    return b"".join([*parts, END])
+
+
+def _alone(frame: Frame) -> bytes:
+    """Return the GIF that has this frame only."""
+    return written(frame.width, frame.height, None, [replace(frame, left=0, top=0, disposal=0, duration=0)])
+
+
+def _words(*numbers: int) -> bytes:
+    """Return numbers of 16 bits as a GIF has them."""
+    return b"".join(number.to_bytes(2, "little") for number in numbers)
+
+
+def _control_of(frame: Frame) -> bytes:
+    """Return the graphic control extension in front of a frame."""
+    flags = frame.disposal << 2 | (frame.transparent is not None)
+    return b"!\xf9\x04" + bytes((flags,)) + _words(frame.duration // 10) + bytes((frame.transparent or 0,)) + b"\0"
+
+
+def _image(frame: Frame) -> bytes:
+    """Return the image descriptor of a frame, and its colours; their number is a power of two."""
+    flags = HAS_TABLE | ((len(frame.colours) // 3).bit_length() - 2) if frame.colours else 0
+    flags |= INTERLACED if frame.interlaced else 0
+    return IMAGE + _words(frame.left, frame.top, frame.width, frame.height) + bytes((flags,)) + frame.colours
+
+
+def _table(cursor: Cursor, flags: int) -> bytes:
+    """Return the colour table that *flags* announce."""
+    return cursor.take(3 << ((flags & 7) + 1)) if flags & HAS_TABLE else b""
+
+
+def _blocks(cursor: Cursor) -> bytes:
+    """Return the content of the sub-blocks up to their end, joined."""
+    found = []
+    while length := cursor.number(1):
+        found.append(cursor.take(length))
+    return b"".join(found)
+
+
+def _control(block: bytes) -> Control:
+    """Read a graphic control extension: flags, delay in hundredths of a second, transparent colour."""
+    flags = block[0]
+    delay = int.from_bytes(block[1:3], "little")
+    return Control(delay * 10, flags >> 2 & 7, block[3] if flags & 1 else None)
+
+
+def _frame(cursor: Cursor, table: bytes, control: Control) -> Frame:
+    """Read an image descriptor and its pixels; what they need is put together as a GIF of its own."""
+    left, top, width, height = (cursor.number(2, little=True) for _ in range(4))
+    flags = cursor.number(1)
+    colours = _table(cursor, flags) or table
+    start = cursor.at
+    cursor.take(1)  # the size of the first codes
+    while length := cursor.number(1):
+        cursor.take(length)
+    return Frame(
+        left=left,
+        top=top,
+        width=width,
+        height=height,
+        duration=control.duration,
+        disposal=control.disposal,
+        colours=colours,
+        transparent=control.transparent,
+        interlaced=bool(flags & INTERLACED),
+        pixels=cursor.content[start : cursor.at],
+    )

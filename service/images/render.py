@@ -1,0 +1,151 @@
+"""
+An image in another size, with nothing in it but pixels.
+
+Every rendition is encoded anew from decoded pixels, so no metadata and no trick of the original gets into it.  The same content
+and rendition make the same bytes, as long as Pillow is the same; hence the name of a rendition is made of them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from base64 import urlsafe_b64encode
+from dataclasses import dataclass
+from io import BytesIO
+from typing import BinaryIO
+
+from PIL import Image, ImageCms, ImageMath
+
+from service.images import animation
+from service.images.inspect import SIDEWAYS, admitted, decoding, opened
+from service.images.limits import ImageLimits
+from service.images.outline import Outline
+from service.images.rendition import Placement, Rendition, place
+
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+QUALITY = 85
+# Grey samples of few bits are spread over eight, but the one that is transparent is told in its own bits.
+SPREAD = {1: 255, 2: 85, 4: 17}
+DEEP = 16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rendered:
+    """A rendition; *name* tells its content (SHA-256, base64url), so it can be kept for ever."""
+
+    content: bytes
+    content_type: str
+    width: int
+    height: int
+    name: str
+
+
+def render(content: bytes | BinaryIO, rendition: Rendition, limits: ImageLimits) -> Rendered:
+    """
+    Return an image in the size of *rendition*, of the same type as before.
+
+    :raises ImageRefused: it is none, or none that *limits* allow
+    """
+    image = admitted(content, limits)
+    sideways = image.orientation in SIDEWAYS
+    upright = (image.height, image.width) if sideways else (image.width, image.height)
+    placement = place(*upright, rendition)
+    with decoding():
+        made = animation.encoded(image, placement) if image.frames else _still(image, placement)
+    return Rendered(
+        content=made,
+        content_type=image.content_type,
+        width=placement.size[0],
+        height=placement.size[1],
+        name=urlsafe_b64encode(hashlib.sha256(made).digest()).rstrip(b"=").decode("ascii"),
+    )
+
+
+def _still(image: Outline, placement: Placement) -> bytes:
+    """Return a JPEG or PNG of the pixels in their place."""
+    with opened(image) as found:
+        found.load()
+        profile = found.info.get("icc_profile")
+        pixels = _plain(found, image.depth)
+    if image.orientation in TURNS:
+        pixels = pixels.transpose(TURNS[image.orientation])
+    if placement.size != pixels.size:
+        pixels = pixels.resize(placement.size, Image.Resampling.LANCZOS, box=placement.box, reducing_gap=3.0)
+    if isinstance(profile, bytes) and profile:
+        pixels = _in_srgb(pixels, profile)
+    if pixels.mode == "CMYK":
+        pixels = pixels.convert("RGB")
+    pixels.info = {}  # what is known of an image would be written again
+    written = BytesIO()
+    if image.content_type == "image/jpeg":
+        pixels.save(written, "JPEG", quality=QUALITY, optimize=True, progressive=True)
+    else:
+        pixels.save(written, "PNG")
+    return written.getvalue()
+
+
+def _plain(found: Image.Image, depth: int) -> Image.Image:
+    """
+    Return pixels that can be resized: L, LA, RGB, RGBA or CMYK.
+
+    ========  =====================================  =========
+    mode      transparency                           becomes
+    ========  =====================================  =========
+    1, L      one grey, in the bits of the file      L, LA
+    I;16      one grey of 16 bits                    L, LA
+    P         one index, or alpha for each colour    RGB, RGBA
+    RGB       one colour, in the bits of the file    RGB, RGBA
+    ========  =====================================  =========
+    """
+    clear = found.info.pop("transparency", None)
+    match found.mode:
+        case "1" | "L" | "I;16":
+            grey = found.convert("I")
+            pixels: Image.Image
+            if found.mode == "I;16":  # Pillow would cut off what does not fit into eight bits
+                pixels = ImageMath.lambda_eval(lambda values: values["grey"] / 256, grey=grey).convert("L")
+            else:
+                pixels = found.convert("L")
+                clear = clear * SPREAD.get(depth, 1) if isinstance(clear, int) and found.mode == "L" else clear
+            if isinstance(clear, int):
+                opaque = ImageMath.lambda_eval(lambda values: (values["grey"] != clear) * 255, grey=grey)
+                pixels.putalpha(opaque.convert("L"))
+            return pixels
+        case "P":
+            found.info |= {} if clear is None else {"transparency": clear}
+            return found.convert("RGB" if clear is None else "RGBA")
+        case "RGB" if isinstance(clear, tuple):
+            found.info["transparency"] = tuple(value >> 8 for value in clear) if depth == DEEP else clear
+            return found.convert("RGBA")
+        case "L" | "LA" | "RGB" | "RGBA" | "CMYK":
+            return found.copy()
+    return found.convert("RGB")
+
+
+def _in_srgb(pixels: Image.Image, profile: bytes) -> Image.Image:
+    """
+    Return the same colours in sRGB, which is what browsers take pixels without a profile for.
+
+    A profile that is broken, or for other colours than these, is ignored, as browsers do.
+    """
+    colours, alpha = pixels, None
+    if pixels.mode in ("LA", "RGBA"):
+        colours, alpha = pixels.convert(pixels.mode[:-1]), pixels.getchannel("A")
+    try:
+        source = ImageCms.ImageCmsProfile(BytesIO(profile))
+        target = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
+        changed = ImageCms.profileToProfile(colours, source, target, outputMode="RGB")
+    except (ImageCms.PyCMSError, OSError, ValueError):
+        return pixels
+    if changed is None:
+        return pixels
+    if alpha is not None:
+        changed.putalpha(alpha)
+    return changed

@@ -1,0 +1,88 @@
+"""
+What sizes an image is wanted in, and what that means for one of a given size.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from service.images.errors import RenditionInvalid
+
+MAX_DIMENSION = 4096
+
+Box = tuple[float, float, float, float]
+
+
+def dimension(text: str) -> int:
+    """
+    Return a width or a height from how a client writes it.
+    """
+    if not (text.isascii() and text.isdecimal() and len(text) <= len(str(MAX_DIMENSION)) and 1 <= int(text) <= MAX_DIMENSION):
+        raise RenditionInvalid(f"a width or height is a number from 1 to {MAX_DIMENSION}")
+    return int(text)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rendition:
+    """
+    The box that an image has to fit in; *crop*: that it has to fill, so that what is too much is cut off around its centre.
+
+    Nothing is enlarged.  Without bounds, it is the image in its own size, sanitised.
+    """
+
+    width: int | None = None
+    height: int | None = None
+    crop: bool = False
+
+    def __post_init__(self) -> None:
+        for bound in (self.width, self.height):
+            if bound is not None and not 1 <= bound <= MAX_DIMENSION:
+                raise RenditionInvalid(f"a width or height is a number from 1 to {MAX_DIMENSION}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Placement:
+    """Which part of an image is shown, and how large."""
+
+    box: Box
+    size: tuple[int, int]
+
+
+def place(width: int, height: int, rendition: Rendition) -> Placement:
+    """
+    Return what *rendition* means for an image of *width* and *height*.
+    """
+    if rendition.crop and rendition.width is not None and rendition.height is not None:
+        return _cropped(width, height, rendition.width, rendition.height)
+    most_width = min(width, rendition.width or width)
+    most_height = min(height, rendition.height or height)
+    if most_width * height <= most_height * width:
+        size = most_width, _rounded(height * most_width, width)
+    else:
+        size = _rounded(width * most_height, height), most_height
+    return Placement(box=(0, 0, width, height), size=size)
+
+
+def _cropped(width: int, height: int, box_width: int, box_height: int) -> Placement:
+    """
+    Return the largest part around the centre that has the shape of the box, made as small as the box.
+
+    Of an image that is smaller than the box the part stays as it is: the shape is what was asked for.
+    """
+    if width * box_height <= height * box_width:
+        part: tuple[float, float] = width, min(height, width * box_height / box_width)
+    else:
+        part = min(width, height * box_width / box_height), height
+    if box_width <= part[0]:
+        size = box_width, box_height
+    else:
+        part = size = max(1, round(part[0])), max(1, round(part[1]))
+    left, top = (width - part[0]) / 2, (height - part[1]) / 2
+    if part[0] == size[0]:  # whole pixels are taken as they are
+        left, top = left // 1, top // 1
+    return Placement(box=(left, top, left + part[0], top + part[1]), size=size)
+
+
+def _rounded(numerator: int, denominator: int) -> int:
+    """Return the nearest whole number of pixels, one at least."""
+    return max(1, (2 * numerator + denominator) // (2 * denominator))

@@ -1,0 +1,65 @@
+"""
+Renditions for whoever asks: from the shelf, or made once for all who ask at the same time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from service.images.pool import Images
+from service.images.render import Rendered
+from service.images.rendition import Rendition
+from service.images.shelf import Shelf
+
+Read = Callable[[], Awaitable[bytes]]
+
+
+@dataclass(slots=True)
+class Making:
+    """A rendition that is being made, and how many wait for it."""
+
+    task: asyncio.Task[Rendered]
+    waiters: int = 0
+
+
+class Renditions:
+    """Renditions of attachments, made by *images* and kept on *shelf*."""
+
+    def __init__(self, images: Images, shelf: Shelf) -> None:
+        self._images = images
+        self._shelf = shelf
+        self._makings: dict[tuple[str, Rendition], Making] = {}
+
+    async def get(self, key: str, rendition: Rendition, read: Read) -> Rendered:
+        """
+        Return a rendition of the attachment *key*, whose content *read* returns.
+
+        Who asks for the same at once shares the *read* of the first, even after that one was cancelled; it ends when nobody waits
+        any more.  What *read* raises all of them get.
+
+        :raises ImageRefused: the content is no image that this service shows
+        :raises Busy: too many images are waiting
+        """
+        wanted = key, rendition
+        making = self._makings.get(wanted)
+        if making is None:
+            making = self._makings[wanted] = Making(asyncio.create_task(self._made(key, rendition, read)))
+        making.waiters += 1
+        try:
+            return await asyncio.shield(making.task)
+        finally:
+            making.waiters -= 1
+            if not making.waiters:
+                del self._makings[wanted]
+                making.task.cancel()
+
+    async def _made(self, key: str, rendition: Rendition, read: Read) -> Rendered:
+        """Return a rendition from the shelf, or make it and put it there."""
+        kept = await self._shelf.get(key, rendition)
+        if kept is not None:
+            return kept
+        made = await self._images.render(await read(), rendition)
+        await self._shelf.put(key, rendition, made)
+        return made

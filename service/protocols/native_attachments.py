@@ -1,0 +1,149 @@
+"""
+The native JSON API: attachments, what happened to them, and links that open one of them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, ClassVar
+from urllib.parse import quote
+
+from service.core.commands import (
+    AttachmentOutcome,
+    DeleteAttachment,
+    EventsOutcome,
+    FiledCommand,
+    FiledOutcome,
+    GetAttachment,
+    GetEvents,
+    LinkOutcome,
+    MakeLink,
+)
+from service.core.principals import Capability
+from service.protocols.native import Resource, attachment_key, document_response, moment, parse_object, parse_page
+from service.protocols.wire import ProtocolError, Request, Response
+from storage.objects import LoggedEvent
+from storage.records import Ref, UploadRecord
+
+DEFAULT_LINK_LIFE = 600  # seconds
+
+
+class Attachment(Resource):
+    """
+    The dialect of ``/api/v1/attachments/{key}``.
+    """
+
+    verbs: ClassVar[Mapping[str, str]] = {"GET": "get", "DELETE": "delete"}
+
+    def get(self, request: Request) -> FiledCommand:
+        return GetAttachment(ref=self.ref(request), principal=request.principal)
+
+    def delete(self, request: Request) -> FiledCommand:
+        return DeleteAttachment(ref=self.ref(request), principal=request.principal)
+
+    def ref(self, request: Request) -> Ref:
+        """
+        Return the upload that the path names.
+        """
+        return Ref(tenant=request.tenant, key=attachment_key(self.names["key"]))
+
+    def send(self, _request: Request, command: FiledCommand, outcome: FiledOutcome) -> Response:
+        assert isinstance(outcome, AttachmentOutcome)  # noqa: S101 - what the commands above come to
+        if isinstance(command, DeleteAttachment):
+            return Response(status=204)
+        return document_response(200, _attachment(outcome.record))
+
+
+class Links(Attachment):
+    """
+    The dialect of ``/api/v1/attachments/{key}/links``.
+    """
+
+    verbs: ClassVar[Mapping[str, str]] = {"POST": "sign"}
+
+    def sign(self, request: Request) -> FiledCommand:
+        document = parse_object(request)
+        purpose = document.get("purpose")
+        if purpose not in tuple(Capability):
+            raise ProtocolError(400, "purpose_invalid", f"purpose is one of {', '.join(Capability)}")
+        seconds = document.get("seconds", DEFAULT_LINK_LIFE)
+        if not isinstance(seconds, int) or isinstance(seconds, bool) or seconds < 1:
+            raise ProtocolError(400, "seconds_invalid", "seconds has to be a number from 1 on")
+        return MakeLink(ref=self.ref(request), purpose=Capability(purpose), seconds=seconds, principal=request.principal)
+
+    def send(self, request: Request, command: FiledCommand, outcome: FiledOutcome) -> Response:
+        assert isinstance(outcome, LinkOutcome)  # noqa: S101 - what the commands above come to
+        assert isinstance(command, MakeLink)  # noqa: S101
+        record = outcome.record
+        path = f"/files/{record.key}"
+        if command.purpose is Capability.VIEW:
+            path = f"/.api2/binaries/{record.key}/download/{quote(record.name or record.key, safe='')}"
+        url = None if command.purpose is Capability.ATTACH else f"{request.origin}{path}?link={outcome.link}"
+        document = {"purpose": command.purpose, "link": outcome.link, "url": url, "expiresAt": moment(outcome.expires_at)}
+        return document_response(201, document)
+
+
+class Timeline(Attachment):
+    """
+    The dialect of ``/api/v1/attachments/{key}/events``.
+    """
+
+    verbs: ClassVar[Mapping[str, str]] = {"GET": "timeline"}
+
+    def timeline(self, request: Request) -> FiledCommand:
+        return _events(request, self.ref(request))
+
+    def send(self, _request: Request, _command: FiledCommand, outcome: FiledOutcome) -> Response:
+        assert isinstance(outcome, EventsOutcome)  # noqa: S101 - what the commands above come to
+        # The cursor of the last page is good for asking again, later.
+        following = outcome.events[-1].position if outcome.events else None
+        items = [_event(logged) for logged in outcome.events]
+        return document_response(200, {"items": items, "next": following, "more": outcome.more})
+
+
+class Events(Timeline):
+    """
+    The dialect of ``/api/v1/events``: everything that happened in the tenant.
+    """
+
+    def timeline(self, request: Request) -> FiledCommand:
+        return _events(request, None)
+
+
+def _events(request: Request, ref: Ref | None) -> GetEvents:
+    after, limit = parse_page(request)
+    key = None if ref is None else ref.key
+    return GetEvents(tenant=request.tenant, attachment=key, after=after, limit=limit, principal=request.principal)
+
+
+def _attachment(record: UploadRecord) -> dict[str, Any]:
+    return {
+        "key": record.key,
+        "state": record.state,
+        "name": record.name,
+        "contentType": record.content_type,
+        "offset": record.offset,
+        "length": record.length,
+        "createdAt": moment(record.created_at),
+        "createdBy": record.creator,
+        "expiresAt": moment(record.expires_at),
+        "attached": [{"kind": slot.kind, "id": slot.id, "slot": slot.slot} for slot in record.attached],
+    }
+
+
+def _event(logged: LoggedEvent) -> dict[str, Any]:
+    event = logged.event
+    return {
+        "id": event.id,
+        "type": event.type,
+        "at": moment(event.at),
+        "actor": event.actor,
+        "originator": event.originator,
+        "attachment": event.attachment,
+        "kind": event.kind,
+        "objectId": event.object_id,
+        "slot": event.slot,
+        "data": json.loads(event.data),
+        "cursor": logged.position,
+    }

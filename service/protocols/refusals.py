@@ -1,0 +1,23 @@
+"""
+How what is wrong with objects and slots is called, the same in all dialects; each has its own status for it.
+"""
+
+from __future__ import annotations
+
+from service.core import errors
+from service.core.errors import UploadError
+from service.protocols.wire import Refusal
+
+# For dialects of uploads: what an upload is meant for is refused, not the upload's own URL, so none of these is a 404.
+INTENTS: dict[type[UploadError], Refusal] = {
+    errors.Forbidden: Refusal(403, "forbidden"),
+    errors.ObjectNotFound: Refusal(422, "object_not_found"),
+    errors.SlotUnknown: Refusal(422, "slot_unknown"),
+    errors.SlotChanged: Refusal(412, "slot_changed"),
+    errors.SlotFull: Refusal(422, "slot_full"),
+    errors.SlotBusy: Refusal(503, "slot_busy", (("Retry-After", "1"),)),
+    errors.ManagedElsewhere: Refusal(422, "managed_externally"),
+    errors.NotAccepted: Refusal(415, "content_type_not_accepted"),
+    errors.ImageInvalid: Refusal(422, "image_invalid"),
+    errors.ImageTooLarge: Refusal(413, "image_too_large"),
+}
