@@ -33,7 +33,7 @@ from service.core.filing import Filing
 from service.core.limits import Limits
 from service.core.objects import Objects
 from service.core.pictures import Pictures
-from service.core.policies import Policies
+from service.core.policies import BUILT_IN, Policies
 from service.core.uploads import Uploads
 from service.images.limits import ImageLimits
 from service.images.pool import Images
@@ -111,7 +111,7 @@ def create_app(settings: Settings, stores: Stores) -> Starlette:
         unattached_expiry=settings.unattached_expiry or None,
         link_life=settings.link_life,
     )
-    policies = Policies()
+    policies = Policies([*BUILT_IN, *(slot.to_policy() for slot in settings.slots)])
     images = Images(ImageLimits())
     shelf = Shelf(os.path.join(settings.data_dir, "renditions"))
     content, metadata, kept = stores.content, stores.metadata, limits.link_life
@@ -120,6 +120,7 @@ def create_app(settings: Settings, stores: Stores) -> Starlette:
     uploads = Uploads(content, metadata, stores.leases, limits, attachments)
     links = Links(_link_secret(settings), longest=settings.link_life)
     accounts = open_accounts(settings, links)
+    tenant = Tenant(settings.default_tenant)
     driver = Driver(
         uploads,
         Filing(uploads, attachments, objects, metadata, links.sign),
@@ -129,7 +130,7 @@ def create_app(settings: Settings, stores: Stores) -> Starlette:
         trusted=parse_networks(settings.trusted_proxies),
         idle_timeout=settings.idle_timeout,
     )
-    gallery = Gallery(driver, Renditions(images, shelf))
+    gallery = Gallery(driver, Renditions(images, shelf), policies)
     health = Health({"bytes": stores.content.ping, "metadata": stores.metadata.ping, "leases": stores.leases.ping})
 
     @asynccontextmanager
@@ -147,9 +148,7 @@ def create_app(settings: Settings, stores: Stores) -> Starlette:
                 await store.close()
 
     app = Starlette(
-        routes=routes(
-            driver, health, gallery, Tenant(settings.default_tenant), strict_originator=settings.symphony_host == "strict"
-        ),
+        routes=routes(driver, health, gallery, policies, tenant, strict_originator=settings.symphony_host == "strict"),
         middleware=[cors(settings.cors_origins)],
         exception_handlers={HTTPException: not_found, Exception: not_found},
         lifespan=lifespan,

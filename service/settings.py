@@ -5,16 +5,20 @@ Every setting, read once from the environment: name, default, unit, help.  READM
 from __future__ import annotations
 
 import ipaddress
+import os
 import re
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
+from service.core.policies import Policy, Who
 from storage.local import Durability
 
 TiB = 1024**4
-YEARS = 365 * 86_400  # seconds
+DAYS = 86_400  # seconds
+YEARS = 365 * DAYS
+CONFIG = "holdfast.toml"
 MIN_SECRET = 32  # bytes
 
 
@@ -22,13 +26,60 @@ class SettingsError(Exception):
     """A setting cannot be served with; the message says which, and what to do."""
 
 
+class Slot(BaseModel):
+    """
+    A slot of objects of one kind, as ``[[slots]]`` in ``holdfast.toml``; its names are those of `service.core.policies.Policy`.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    kind: str = Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")
+    slot: str = Field(pattern=r"^[A-Za-z][0-9A-Za-z_]{0,63}$")
+    most: int = Field(default=1, ge=1, le=1000)
+    types: frozenset[Literal["image/jpeg", "image/png", "image/gif"]] | None = None
+    max_bytes: int | None = Field(default=None, ge=1)
+    max_pixels: int | None = Field(default=None, ge=1)
+    who: frozenset[Who] = Field(default=frozenset({Who.ADMIN}), min_length=1)
+    entitlement: str | None = Field(default=None, min_length=1, max_length=255)
+    grace: float = Field(default=7 * DAYS, ge=0, le=100 * YEARS)
+    history: int = Field(default=100, ge=1, le=1000)
+    renditions: tuple[Annotated[int, Field(ge=1, le=1024)], ...] = Field(default=(600, 150, 50), max_length=16)
+    managed_elsewhere: bool = False
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> Self:
+        if (Who.ENTITLED in self.who) != (self.entitlement is not None):
+            raise ValueError(f"{self.kind}/{self.slot}: who = entitled and entitlement belong together")
+        return self
+
+    def to_policy(self) -> Policy:
+        """
+        Return the rules of this slot as the core knows them.
+        """
+        return Policy(**{name: getattr(self, name) for name in type(self).model_fields})
+
+
 class Settings(BaseSettings):
     """
-    The settings of one process, from ``HOLDFAST_*``.
+    The settings of one process: from ``HOLDFAST_*``, else from ``holdfast.toml``.
     """
 
     model_config = SettingsConfigDict(env_prefix="HOLDFAST_", frozen=True, extra="ignore")
 
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Read the file, too; where both say something, the environment is right."""
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, os.environ.get("HOLDFAST_CONFIG", CONFIG))
+
+    config: str = Field(default=CONFIG, description="File with settings, in lower case and without `HOLDFAST_`, and `[[slots]]`.")
+    slots: tuple[Slot, ...] = Field(default=(), description="Slots besides the built-in ones; written in the file.")
     host: str = Field(default="127.0.0.1", description="Address to listen on.")
     port: int = Field(default=8080, ge=0, le=65535, description="TCP port to listen on; 0 lets the system choose.")
     data_dir: str = Field(

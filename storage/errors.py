@@ -8,7 +8,8 @@ StorageError
 ├── LeaseLost              a newcomer took the lease
 ├── NoSpace                the disk or the quota is full
 ├── Unavailable            the store does not answer; trying again may help
-└── Corrupted              bytes that were durable are missing: an operator must look
+├── Corrupted              bytes that were durable are missing: an operator must look
+└── UnknownPosition        no page of events ended there
 """
 
 from __future__ import annotations
@@ -58,3 +59,7 @@ class Unavailable(StorageError):
 
 class Corrupted(StorageError):
     """Bytes or facts that were promised are not there."""
+
+
+class UnknownPosition(StorageError):
+    """No page of events ever ended at that position."""

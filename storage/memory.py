@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 
 from storage.errors import AlreadyExists, Corrupted, LeaseLost, NotFound, PreconditionFailed
-from storage.objects import Event, LoggedEvent, ObjectRecord, SlotRecord
+from storage.objects import Event, LoggedEvent, ObjectRecord, SlotRecord, parse_position
 from storage.ports import PATIENCE, Change, Lease, Receipt, Record
 from storage.records import Key, ObjectRef, Ref, SlotRef, Tenant, UploadRecord
 from storage.threads import unbroken
@@ -145,7 +145,7 @@ class MemoryMetadataStore:
         return sorted((record for record in records if record.ref.object == ref), key=lambda record: record.slot)
 
     async def events(self, tenant: Tenant, after: str, limit: int, attachment: Key | None = None) -> Sequence[LoggedEvent]:
-        begin = int(after or 0)
+        begin = parse_position(after)
         places = enumerate(self._events[begin:], start=begin + 1)
         mine = (LoggedEvent(position=str(place), event=event) for place, event in places if event.tenant == tenant)
         return [logged for logged in mine if attachment in (None, logged.event.attachment)][:limit]

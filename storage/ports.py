@@ -211,6 +211,7 @@ class MetadataStore(Protocol):
 
         Given *attachment*, only those that name it.  No event appears later before a position that was read.
 
+        :raises UnknownPosition: *after* is no position of this store.
         :raises Unavailable: the store does not answer.
         """
         ...

@@ -21,7 +21,7 @@ from typing import Any, TypeVar
 
 from storage.errors import AlreadyExists, Corrupted, NoSpace, NotFound, PreconditionFailed, StorageError, Unavailable
 from storage.local import Durability
-from storage.objects import EVENT_FIELDS, OBJECT_FIELDS, SLOT_FIELDS, Event, LoggedEvent, ObjectRecord, SlotRecord
+from storage.objects import EVENT_FIELDS, OBJECT_FIELDS, SLOT_FIELDS, Event, LoggedEvent, ObjectRecord, SlotRecord, parse_position
 from storage.ports import Change, Record
 from storage.records import FIELDS, Key, ObjectRef, Ref, SlotRef, State, Tenant, UploadRecord
 from storage.threads import Threads
@@ -271,7 +271,7 @@ class SqliteMetadataStore:
         return [SlotRecord.from_mapping(row) for row in await self._all(_LIST_SLOTS, dataclasses.asdict(ref))]
 
     async def events(self, tenant: Tenant, after: str, limit: int, attachment: Key | None = None) -> Sequence[LoggedEvent]:
-        asked = {"tenant": tenant, "after": int(after or 0), "limit": limit, "attachment": attachment}
+        asked = {"tenant": tenant, "after": parse_position(after), "limit": limit, "attachment": attachment}
         rows = await self._all(_ALL_EVENTS if attachment is None else _EVENTS_OF_ONE, asked)
         return [LoggedEvent(position=str(row.pop("position")), event=Event.from_mapping(row)) for row in rows]
 

@@ -92,8 +92,9 @@ class TokenVerifier:
                 leeway=self._leeway,
                 options={"require": ["exp", "sub"], "verify_aud": self._audience is not None},
             )
+            expires_at = float(claims["exp"])
         except jwt.ExpiredSignatureError as error:
             raise TokenExpired("the token has expired") from error
         except (jwt.PyJWTError, ValueError, TypeError, OverflowError, RecursionError) as error:
             raise TokenRefused("the token is not valid here") from error
-        return principal_of(claims, default_tenant=self._default_tenant), float(claims["exp"])
+        return principal_of(claims, default_tenant=self._default_tenant), expires_at

@@ -15,13 +15,14 @@ from service.asgi.requests import refuse_head
 from service.core import rights
 from service.core.commands import GetSlot, SlotOutcome
 from service.core.errors import ObjectNotFound, UploadError
+from service.core.policies import Policies
 from service.core.sniffing import SNIFFED_BYTES, sniff
 from service.images.default import MAX_SIZE, default_picture
 from service.images.errors import Busy, ImageRefused, RenditionInvalid
 from service.images.render import Rendered
 from service.images.rendition import Rendition, dimension
 from service.images.renditions import Renditions
-from service.protocols.avatars import DEFAULT_SIZE, ORIGINAL, SIZES, avatar_url, default_url, is_avatar_name
+from service.protocols.avatars import DEFAULT_SIZE, ORIGINAL, avatar_url, default_url, is_avatar_name
 from service.protocols.native import parse_query
 from service.protocols.wire import Fields, ProtocolError, Request, Response
 from storage.records import Key, SlotRef, Tenant, UploadRecord
@@ -43,8 +44,9 @@ class Gallery:
     Everything that is shown of images.
     """
 
-    def __init__(self, driver: Driver, renditions: Renditions) -> None:
+    def __init__(self, driver: Driver, renditions: Renditions, policies: Policies) -> None:
         self._driver = driver
+        self._sizes = frozenset(size for policy in policies for size in policy.renditions)
         self._renditions = renditions
 
     async def thumbnail(self, request: Request) -> Response:
@@ -60,7 +62,7 @@ class Gallery:
         Return the picture of a URL that never changes.
         """
         key = request.key
-        if key is None or size not in (ORIGINAL, *map(str, SIZES)) or not is_avatar_name(name, request.tenant, key, size):
+        if key is None or size not in (ORIGINAL, *map(str, self._sizes)) or not is_avatar_name(name, request.tenant, key, size):
             raise ProtocolError(404, "picture_not_found", "there is no such picture")
         record = await complete(self._driver.uploads, request)
         rendition = Rendition() if size == ORIGINAL else Rendition(width=int(size), height=int(size), crop=True)
@@ -94,7 +96,7 @@ class Gallery:
         side = rendition.width or rendition.height or DEFAULT_SIZE
         location = default_url(min(side, MAX_SIZE))
         if active:
-            location = _location(request.tenant, active[0].attachment, rendition)
+            location = self._location(request.tenant, active[0].attachment, rendition)
         return Response(status=302, fields=(*fields, ("Location", location)))
 
     async def sanitised(self, request: Request, record: UploadRecord) -> Response | None:
@@ -130,6 +132,16 @@ class Gallery:
             raise ProtocolError(404, "no_thumbnail", str(error)) from error
         except Busy as error:
             raise ProtocolError(503, "images_busy", "too many images are waiting", (("Retry-After", "1"),)) from error
+
+    def _location(self, tenant: Tenant, key: Key, rendition: Rendition) -> str:
+        """Return a URL of a rendition: one that never changes, where there is one in that size."""
+        if rendition == Rendition():
+            return avatar_url(tenant, key, ORIGINAL)
+        if rendition.width == rendition.height and rendition.width in self._sizes and rendition.crop:
+            return avatar_url(tenant, key, str(rendition.width))
+        sides = (("width", rendition.width), ("height", rendition.height))
+        size = "&".join(f"{name}={value}" for name, value in sides if value)
+        return f"/.api2/binaries/{key}/thumbnails/{key}?{size}{'&crop=true' if rendition.crop else ''}&communityKey={tenant}"
 
 
 class Shown:
@@ -170,16 +182,6 @@ def wanted(request: Request) -> Rendition:
     except RenditionInvalid as error:
         raise ProtocolError(400, "size_invalid", str(error)) from error
     return Rendition(width=width, height=height, crop=crop == "true")
-
-
-def _location(tenant: Tenant, key: Key, rendition: Rendition) -> str:
-    """Return a URL of a rendition: one that never changes, where there is one in that size."""
-    if rendition == Rendition():
-        return avatar_url(tenant, key, ORIGINAL)
-    if rendition.width == rendition.height and rendition.width in SIZES and rendition.crop:
-        return avatar_url(tenant, key, str(rendition.width))
-    size = "&".join(f"{name}={value}" for name, value in (("width", rendition.width), ("height", rendition.height)) if value)
-    return f"/.api2/binaries/{key}/thumbnails/{key}?{size}{'&crop=true' if rendition.crop else ''}&communityKey={tenant}"
 
 
 def _shown(request: Request, rendered: Rendered, cache: tuple[str, str]) -> Response:

@@ -20,7 +20,7 @@ from service.asgi.download import download
 from service.asgi.driver import Driver
 from service.asgi.health import Health
 from service.asgi.pictures import Gallery, Shown
-from service.core.policies import PROFILE_PHOTO
+from service.core.policies import GROUP_AVATAR, ORG_GROUP_PICTURE, PROFILE_PHOTO, Policies
 from service.protocols import files, openapi
 from service.protocols.association import Association, AttachmentsOfObject
 from service.protocols.content_range import ContentRange
@@ -231,20 +231,24 @@ NATIVE: dict[str, type[Resource]] = {
 COMMUNITY = "/.api2/api/v1/communities/{community}"
 
 
-def routes(driver: Driver, health: Health, gallery: Gallery, tenant: Tenant, *, strict_originator: bool) -> list[Route]:
+def routes(
+    driver: Driver, health: Health, gallery: Gallery, policies: Policies, tenant: Tenant, *, strict_originator: bool
+) -> list[Route]:
     """
     Return the table; a slash at the end makes no difference.
     """
     uploads = Files(driver, gallery, tenant)
-    dialect = ContentRange(tenant)
+    dialect = ContentRange(tenant, policies.kinds())
     attachments, binaries = Attachments(driver, dialect), Binaries(driver, gallery, dialect, tenant)
     pictures = Pictures(driver, gallery, dialect, tenant)
 
     def symphony(*, is_avatar: bool) -> GroupPictures:
-        avatar = functools.partial(GroupAvatar, is_avatar=is_avatar, strict=strict_originator)
+        policy = policies.same(GROUP_AVATAR)
+        avatar = functools.partial(GroupAvatar, policy=policy, is_avatar=is_avatar, strict=strict_originator)
         return GroupPictures(driver, tenant, avatar, "image")
 
-    ellipsis = GroupPictures(driver, tenant, GroupPicture, "picture")
+    group_picture = functools.partial(GroupPicture, policy=policies.same(ORG_GROUP_PICTURE))
+    ellipsis = GroupPictures(driver, tenant, group_picture, "picture")
     # A key is whatever stands there: what cannot be one is refused in the words of the dialect, not by the router.
     table: dict[str, ASGIApp] = {
         "/files": uploads,

@@ -24,6 +24,7 @@ UploadError
 ├── UploadAttached        it is in a slot: detach it first
 ├── UploadIncomplete      only what is complete can be attached
 ├── ContentCut            what has to come in one request did not come whole
+├── CursorUnknown         no page ended there
 ├── Forbidden             the principal may not
 └── SlotError
     ├── ObjectNotFound    no such object, or somebody else's
@@ -154,6 +155,10 @@ class UploadIncomplete(UploadError):
 
 class ContentCut(UploadError):
     """Content that has to come in one request did not come whole."""
+
+
+class CursorUnknown(UploadError):
+    """No page of events ever ended there."""
 
 
 class Forbidden(UploadError):

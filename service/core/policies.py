@@ -51,6 +51,8 @@ class Policy:
     """How long what left the slot can be put back, and is kept for that (seconds)."""
     history: int = 100
     """How many associations that ended are remembered in the slot; events tell of all."""
+    renditions: tuple[int, ...] = (600, 150, 50)
+    """Sides of the squares (pixels) that an image in the slot has URLs for that never change."""
     managed_elsewhere: bool = False
 
 
@@ -88,10 +90,22 @@ class Policies:
     """
 
     def __init__(self, policies: Iterable[Policy] = BUILT_IN) -> None:
-        self._policies: Mapping[tuple[str, str], Policy] = {(policy.kind, policy.slot): policy for policy in policies}
+        self._policies: dict[tuple[str, str], Policy] = {(policy.kind, policy.slot): policy for policy in policies}
 
     def __iter__(self) -> Iterator[Policy]:
         return iter(self._policies.values())
+
+    def same(self, policy: Policy) -> Policy:
+        """
+        Return the rules of the same slot as they are here: a file may have others than those built in.
+        """
+        return self._policies[policy.kind, policy.slot]
+
+    def kinds(self) -> Mapping[str, str]:
+        """
+        Return, by the name of a slot, the kind of objects that have it; the first one, where there are several.
+        """
+        return {policy.slot: policy.kind for policy in reversed(self._policies.values())}
 
     def find(self, ref: SlotRef) -> Policy | None:
         """

@@ -8,7 +8,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from service.core.errors import Evicted, OutOfSpace, StoreFailed, UploadError, UploadNotFound
+from service.core.errors import CursorUnknown, Evicted, OutOfSpace, StoreFailed, UploadError, UploadNotFound
 from storage import errors as storage_errors
 
 logger = logging.getLogger("holdfast")
@@ -21,6 +21,7 @@ STORAGE_ERRORS: dict[type[storage_errors.StorageError], tuple[type[UploadError],
     storage_errors.LeaseLost: (Evicted, "a newer request has the upload now"),
     storage_errors.NoSpace: (OutOfSpace, "there is no room left"),
     storage_errors.Unavailable: (StoreFailed, "a store does not answer"),
+    storage_errors.UnknownPosition: (CursorUnknown, "after has to be what a page before told as next"),
     storage_errors.Corrupted: (StoreFailed, "a store has lost something"),
 }
 

@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl
 
 from service.core.commands import Attach, Detach, FiledCommand, FiledOutcome, GetSlot, SlotOutcome
 from service.core.errors import UploadError
-from service.protocols.content_range import KINDS, ContentRange, to_response
+from service.protocols.content_range import ContentRange, to_response
 from service.protocols.fields import canonical_guid
 from service.protocols.wire import ProtocolError, Request, Response, entity_tag
 from storage.records import Ref, SlotRef
@@ -62,9 +62,10 @@ class Association:
         identifier = canonical_guid(self._object_id)
         if identifier is None:
             raise ProtocolError(400, "object_id_invalid", "objectId has to be a GUID")
-        if slot not in KINDS:
-            raise ProtocolError(400, "type_unknown", f"type has to be one of {', '.join(sorted(KINDS))}")
-        return SlotRef(tenant=request.tenant, kind=KINDS[slot], id=identifier, slot=slot)
+        kinds = self.content_range.kinds
+        if slot not in kinds:
+            raise ProtocolError(400, "type_unknown", f"type has to be one of {', '.join(sorted(kinds))}")
+        return SlotRef(tenant=request.tenant, kind=kinds[slot], id=identifier, slot=slot)
 
 
 class AttachmentsOfObject(Association):

@@ -13,7 +13,6 @@ from storage.records import Key, Tenant
 # Another way to make renditions makes other pictures, under other names.
 RENDERER = "1"
 ORIGINAL = "original"
-SIZES = (600, 150, 50)
 DEFAULT_SIZE = 150
 
 

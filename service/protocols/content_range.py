@@ -15,7 +15,6 @@ from service.core import errors, names
 from service.core.commands import Append, Cancel, Command, Completes, Create, GetOffset, Outcome
 from service.core.content import Stop
 from service.core.errors import UploadError
-from service.core.policies import BUILT_IN
 from service.core.sniffing import canonical
 from service.protocols.fields import HUGE, imf_fixdate, media_type_is, parse_content_range, parse_integer, parse_media_type
 from service.protocols.intents import intent_of
@@ -36,7 +35,6 @@ MAX_DOCUMENT = 16 * 1024  # bytes; three short values
 MAX_IDEMPOTENCY_KEY = 255  # bytes
 
 PROFILE_PHOTO = "ProfilePhoto"
-KINDS = {policy.slot: policy.kind for policy in BUILT_IN}
 
 COLLECTION = "POST, OPTIONS"
 ENTRY = "PATCH, HEAD, GET, DELETE, OPTIONS"
@@ -81,11 +79,14 @@ REFUSALS: dict[type[UploadError], Refusal] = {
 
 class ContentRange:
     """
-    The dialect of the attachments API; *default_tenant* is the community of URLs that name none.
+    The dialect of the attachments API.
+
+    *default_tenant* is the community of URLs that name none, *kinds* tells by the name of a slot which objects have it.
     """
 
-    def __init__(self, default_tenant: Tenant) -> None:
+    def __init__(self, default_tenant: Tenant, kinds: Mapping[str, str]) -> None:
         self._default_tenant = default_tenant
+        self.kinds = kinds
 
     def document_limit(self, request: Request) -> int:
         return MAX_DOCUMENT if request.method == "POST" else 0
@@ -152,7 +153,7 @@ class ContentRange:
             content_type=kind,
             verify_type=True,
             idempotency_key=idempotency_key,
-            intent=intent_of(request, _attach_to(values)),
+            intent=intent_of(request, self._attach_to(values)),
             principal=request.principal,
         )
 
@@ -187,6 +188,15 @@ class ContentRange:
             compares=True,
             principal=request.principal,
         )
+
+    def _attach_to(self, values: Mapping[str, object]) -> str | None:
+        """Return the slot that ``objectId`` and ``type`` name, as the third request would."""
+        if values.get("objectid") is None and values.get("type") is None:
+            return None
+        slot = _text(values, "type")
+        if slot not in self.kinds:
+            raise ProtocolError(400, "type_unknown", f"type has to be one of {', '.join(sorted(self.kinds))}")
+        return f"{self.kinds[slot]}/{_text(values, 'objectid')}/{slot}"
 
     def document(self, record: UploadRecord) -> Mapping[str, Any]:
         """
@@ -275,16 +285,6 @@ def _length(values: Mapping[str, object]) -> int:
     if length is None or length <= 0:
         raise ProtocolError(400, "contentlength_invalid", "contentlength has to be a positive integer")
     return length
-
-
-def _attach_to(values: Mapping[str, object]) -> str | None:
-    """Return the slot that ``objectId`` and ``type`` name, as the third request would."""
-    if values.get("objectid") is None and values.get("type") is None:
-        return None
-    slot = _text(values, "type")
-    if slot not in KINDS:
-        raise ProtocolError(400, "type_unknown", f"type has to be one of {', '.join(sorted(KINDS))}")
-    return f"{KINDS[slot]}/{_text(values, 'objectid')}/{slot}"
 
 
 def _file_name(values: Mapping[str, object]) -> str:

@@ -13,8 +13,8 @@ from typing import Any
 from service.core import errors
 from service.core.commands import GetObject, ObjectOutcome, PictureCommand, SetPicture
 from service.core.errors import UploadError
-from service.core.policies import GROUP_AVATAR
-from service.protocols.avatars import ORIGINAL, SIZES, avatar_url
+from service.core.policies import Policy
+from service.protocols.avatars import ORIGINAL, avatar_url
 from service.protocols.fields import media_type_is
 from service.protocols.intents import ID
 from service.protocols.native import moment
@@ -52,8 +52,9 @@ class GroupAvatar:
     *strict*: whether ``X-Symphony-Host`` has to say something.  "minLength: 1", but the official client sends it empty.
     """
 
-    def __init__(self, group: str, *, is_avatar: bool, strict: bool) -> None:
+    def __init__(self, group: str, *, policy: Policy, is_avatar: bool, strict: bool) -> None:
         self._group = group
+        self._policy = policy
         self._method = "POST" if is_avatar else "GET"
         self._strict = strict
 
@@ -75,16 +76,16 @@ class GroupAvatar:
             raise errors.ObjectNotFound("there is no such group")
         by = dataclasses.replace(request.principal, originator=host or None)
         if self._method == "GET":
-            return GetObject(ref=ObjectRef(tenant=request.tenant, kind=GROUP_AVATAR.kind, id=self._group), principal=by)
+            return GetObject(ref=ObjectRef(tenant=request.tenant, kind=self._policy.kind, id=self._group), principal=by)
         if not media_type_is(request.fields, "application/json"):
             raise ProtocolError(400, "unsupported_media_type", "send application/json")
-        slot = SlotRef(tenant=request.tenant, kind=GROUP_AVATAR.kind, id=self._group, slot=GROUP_AVATAR.slot)
+        slot = SlotRef(tenant=request.tenant, kind=self._policy.kind, id=self._group, slot=self._policy.slot)
         return SetPicture(slot=slot, if_match=entity_tag(request.fields), admits=_admit, principal=by)
 
     def send(self, _request: Request, command: PictureCommand, outcome: ObjectOutcome) -> Response:
         if isinstance(command, GetObject):
             _refuse_deleted(outcome.record)
-        document = _group(outcome.record, outcome.slots)
+        document = _group(outcome.record, outcome.slots, self._policy)
         fields = (("ETag", f'"{outcome.record.etag}"'), ("Content-Type", "application/json"), ("Cache-Control", "no-store"))
         return Response(status=200, fields=fields, content=to_json(document))
 
@@ -116,14 +117,14 @@ def _refuse_deleted(group: ObjectRecord) -> None:
         raise errors.ObjectNotFound("there is no such group")
 
 
-def _group(record: ObjectRecord, slots: tuple[SlotRecord, ...]) -> dict[str, Any]:
+def _group(record: ObjectRecord, slots: tuple[SlotRecord, ...], policy: Policy) -> dict[str, Any]:
     """Return the group as its own system told it, with what is known better here."""
     attributes = json.loads(record.attributes)
     told = attributes.get("profile")
     profile = told if isinstance(told, dict) else {}
-    key = next((slot.active[0].attachment for slot in slots if slot.slot == GROUP_AVATAR.slot and slot.active), None)
+    key = next((slot.active[0].attachment for slot in slots if slot.slot == policy.slot and slot.active), None)
     avatars = [] if key is None else [
-        {"size": size, "url": avatar_url(record.tenant, key, size)} for size in (ORIGINAL, *map(str, SIZES))
+        {"size": size, "url": avatar_url(record.tenant, key, size)} for size in (ORIGINAL, *map(str, policy.renditions))
     ]  # fmt: skip
     return {
         "type": "SDL",

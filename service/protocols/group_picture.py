@@ -11,8 +11,8 @@ import json
 from service.core import errors
 from service.core.commands import ObjectOutcome, PictureCommand, SetPicture
 from service.core.errors import UploadError
-from service.core.policies import ORG_GROUP_PICTURE
-from service.protocols.avatars import ORIGINAL, SIZES, avatar_url
+from service.core.policies import Policy
+from service.protocols.avatars import ORIGINAL, avatar_url
 from service.protocols.fields import canonical_guid, media_type_is
 from service.protocols.wire import RETRY_AFTER, Fields, ProtocolError, Refusal, Request, Response, entity_tag, refusal_of, to_json
 from storage.records import SlotRef
@@ -42,8 +42,9 @@ class GroupPicture:
     The dialect of ``/organization/group/{groupId}/profile``.
     """
 
-    def __init__(self, group: str) -> None:
+    def __init__(self, group: str, *, policy: Policy) -> None:
         self._group = group
+        self._policy = policy
 
     def document_limit(self, _request: Request) -> int:
         return 0
@@ -58,13 +59,13 @@ class GroupPicture:
             raise ProtocolError(400, "group_id_invalid", "groupId has to be a UUID")
         if not media_type_is(request.fields, "application/json"):
             raise ProtocolError(415, "unsupported_media_type", "send application/json")
-        slot = SlotRef(tenant=request.tenant, kind=ORG_GROUP_PICTURE.kind, id=group, slot=ORG_GROUP_PICTURE.slot)
+        slot = SlotRef(tenant=request.tenant, kind=self._policy.kind, id=group, slot=self._policy.slot)
         return SetPicture(slot=slot, if_match=entity_tag(request.fields), principal=request.principal)
 
     def send(self, _request: Request, _command: PictureCommand, outcome: ObjectOutcome) -> Response:
         record = outcome.record
-        key = next(slot.active[0].attachment for slot in outcome.slots if slot.slot == ORG_GROUP_PICTURE.slot and slot.active)
-        sizes = {str(size): avatar_url(record.tenant, key, str(size)) for size in SIZES}
+        key = next(slot.active[0].attachment for slot in outcome.slots if slot.slot == self._policy.slot and slot.active)
+        sizes = {str(size): avatar_url(record.tenant, key, str(size)) for size in self._policy.renditions}
         picture = {"url": avatar_url(record.tenant, key, ORIGINAL), "sizes": sizes}
         document = {"id": record.id, "name": json.loads(record.attributes).get("name"), "picture": picture}
         fields = (("ETag", f'"{record.etag}"'), ("Content-Type", "application/json"), ("Cache-Control", "no-store"))

@@ -49,6 +49,7 @@ REFUSALS: dict[type[UploadError], Refusal] = {
     errors.ImageInvalid: Refusal(422, "image_invalid"),
     errors.ImageTooLarge: Refusal(413, "image_too_large"),
     errors.FinishFailed: Refusal(503, "finish_failed", (("Retry-After", RETRY_AFTER),)),
+    errors.CursorUnknown: Refusal(400, "cursor_invalid"),
     errors.OutOfSpace: Refusal(507, "out_of_space"),
     errors.StoreFailed: Refusal(503, "store_failed", (("Retry-After", RETRY_AFTER),)),
     errors.UploadError: Refusal(400, "refused"),

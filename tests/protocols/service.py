@@ -5,6 +5,7 @@ The whole service in this process, over stores that forget everything, and uploa
 from __future__ import annotations
 
 import dataclasses
+import tempfile
 import time
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Mapping, Sequence
 from typing import Any, Protocol, Self
@@ -60,7 +61,10 @@ class Service:
 
     def __init__(self, *, stores: Stores | None = None, client: str = "127.0.0.1", **settings: Any) -> None:  # noqa: ANN401 - as Settings
         self.stores = stores or Stores(content=MemoryByteStore(), metadata=MemoryMetadataStore(), leases=MemoryLeases())
-        self.settings = Settings(**{"bytes_url": "memory:", "metadata_url": "memory:", **settings})
+        # Nothing of a test may be kept: renditions and the secret of links go where they vanish.
+        self._folder = tempfile.TemporaryDirectory()
+        kept_nowhere = {"bytes_url": "memory:", "metadata_url": "memory:", "data_dir": self._folder.name}
+        self.settings = Settings(**{**kept_nowhere, **settings})
         self.app = create_app(self.settings, self.stores)
         transport = httpx.ASGITransport(app=self.app, client=(client, 50_000))
         self._client = httpx.AsyncClient(transport=transport, base_url=ORIGIN)
@@ -71,6 +75,7 @@ class Service:
 
     async def __aexit__(self, *_: object) -> None:
         await self._client.aclose()
+        self._folder.cleanup()
 
     async def send(self, method: str, path: str, fields: Fields = (), content: Content = b"") -> httpx.Response:
         """

@@ -4,11 +4,15 @@ Associating attachments with objects, in the words of the attachments API: the r
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from io import BytesIO
 
 import pytest
+from PIL import Image
 
+from service.settings import Slot
 from storage.records import State
+from tests.pictures import JPEG, PNG
 from tests.protocols.attachments_requests import COMMUNITY_URL, JSON
 from tests.protocols.service import CANCELLED, COMMUNITY, COMPLETE, EXPIRED, HALF_SENT, NOTHING, Given, Serve, Service
 
@@ -207,3 +211,80 @@ async def test_methods(service: Service) -> None:
 
     assert (405, "POST, DELETE, OPTIONS") == (refused.status_code, refused.headers["Allow"])
     assert (204, "POST, DELETE, OPTIONS") == (options.status_code, options.headers["Allow"])
+
+
+def bomb() -> bytes:
+    """Return a PNG of 20,000 by 20,000 pixels, in a few kilobytes."""
+    written = BytesIO()
+    Image.new("1", (20_000, 20_000)).save(written, "PNG", optimize=True)
+    return written.getvalue()
+
+
+def animation(frames: int, size: int = 2) -> bytes:
+    """Return a GIF that moves."""
+    pictures = [Image.new("P", (size, size), at % 2) for at in range(frames)]
+    for at, one in enumerate(pictures):
+        one.putpalette([at % 256, 0, 0, 255, at // 256, 0])
+    written = BytesIO()
+    pictures[0].save(written, "GIF", save_all=True, append_images=pictures[1:], duration=50, loop=0)
+    return written.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("content", "status", "code"),
+    [
+        (bomb, 413, "image_too_large"),
+        (lambda: animation(10_000), 413, "image_too_large"),
+        (lambda: PNG[:-6], 422, "image_invalid"),
+        (lambda: PNG + b"<script>alert(1)</script>", 422, "image_invalid"),
+        (lambda: b"<!DOCTYPE html><script>alert(1)</script>", 415, "content_type_not_accepted"),
+        (lambda: b'<svg xmlns="http://www.w3.org/2000/svg"><script/></svg>', 415, "content_type_not_accepted"),
+        (lambda: b"RIFF\x00\x00\x00\x00WEBPVP8 ", 415, "content_type_not_accepted"),
+    ],
+    ids=["400 megapixels", "10,000 frames", "cut", "a script behind it", "HTML", "SVG", "WebP"],
+)
+async def test_images_that_are_refused(service: Service, content: Callable[[], bytes], status: int, code: str) -> None:
+    """What is too much to decode, damaged, two things at once or no image is no photo, whatever it was declared as."""
+    key = await service.photo(content(), content_type="image/png", name="photo.png")
+    response = await service.send("POST", url(key))
+
+    assert (status, code) == (response.status_code, response.json()["code"])
+    assert not await is_photo(service, key)
+
+
+async def test_a_jpeg_named_png(service: Service) -> None:
+    """The content counts, not the name."""
+    key = await service.photo(JPEG, content_type="image/png", name="photo.png")
+
+    assert 200 == (await service.send("POST", url(key))).status_code
+
+
+async def test_animation_is_kept(service: Service) -> None:
+    """ "GIF will animate", in its thumbnails too."""
+    key = await service.photo(animation(5, 40))
+    await service.send("POST", url(key))
+    shown = await service.send("GET", f"/.api2/binaries/{key}/thumbnails/a?width=10")
+
+    assert 5 == getattr(Image.open(BytesIO(shown.content)), "n_frames", 1)
+
+
+async def test_managed_elsewhere(serve: Serve) -> None:
+    """A photo that is "synced from" another system is changed there: 409."""
+    service = await serve(slots=(Slot(kind="user", slot="ProfilePhoto", managed_elsewhere=True),))
+    await service.send("PUT", f"/api/v1/objects/user/{USER}", JSON, b"{}")
+    response = await service.send("POST", url(await service.photo()))
+
+    assert (409, "managed_externally") == (response.status_code, response.json()["code"])
+
+
+async def test_list(service: Service) -> None:
+    """What is associated with an object, by the type; 404 for an object that nobody knows."""
+    key = await service.photo()
+    path = f"{COMMUNITY_URL.removesuffix('attachments')}objects/{USER}/attachments{PHOTO}"
+    before = await service.send("GET", path)
+    await service.send("POST", url(key))
+    after = await service.send("GET", path)
+    unknown = await service.send("GET", path.replace(USER, OTHER))
+
+    assert ([], [key], 404) == (before.json()["items"], [item["key"] for item in after.json()["items"]], unknown.status_code)
+    assert 200 == (await service.send("GET", after.json()["items"][0]["binaryLocation"])).status_code

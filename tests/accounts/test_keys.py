@@ -1,0 +1,118 @@
+"""
+Keys that a server publishes, and rotates.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+
+import pytest
+
+from service.accounts.errors import TokenRefused, Unavailable
+from service.accounts.keys import FRESH, PATIENCE, STALE, PublicKeys, parse_keys, require_safe
+from tests.accounts.tokens import EC, OTHER_RSA, RSA, Answering, Clock, answering, jwk, pem
+
+OLD = {"alg": "RS256", "kid": "old"}
+NEW = {"alg": "ES256", "kid": "new"}
+
+
+@pytest.fixture
+def server() -> Iterator[Answering]:
+    """Return a server that publishes one key."""
+    with answering() as found:
+        found.publish(jwk(RSA, "old"))
+        yield found
+
+
+async def test_rotation(server: Answering) -> None:
+    """A new key is found at once, an old one that is gone is refused when the set is old."""
+    clock = Clock()
+    keys = PublicKeys(server.url, clock=clock)
+    await keys.find(OLD)
+    server.publish(jwk(RSA, "old"), jwk(EC, "new"))
+    clock.now += PATIENCE
+    await keys.find(NEW)
+    server.publish(jwk(EC, "new"))
+    await keys.find(OLD)
+    clock.now += FRESH + 1
+    with pytest.raises(TokenRefused):
+        await keys.find(OLD)
+    await keys.find(NEW)
+    await keys.close()
+
+
+async def test_unknown_keys_do_not_flood_the_server(server: Answering) -> None:
+    """However many unknown names come, and however many at once, the set is fetched seldom."""
+    keys = PublicKeys(server.url, clock=Clock())
+    results = await asyncio.gather(*(keys.find({"alg": "RS256", "kid": f"k{at}"}) for at in range(200)), return_exceptions=True)
+    await keys.close()
+
+    assert {TokenRefused} == {type(result) for result in results}
+    assert 1 == len(server.asked)
+
+
+@pytest.mark.parametrize(
+    ("status", "content"),
+    [(500, b""), (404, b"{}"), (200, b"not JSON"), (200, b"[]"), (200, b'{"keys": 5}'), (200, b" " * 300_000)],
+    ids=["error", "missing", "garbage", "list", "no keys", "too large"],
+)
+async def test_old_keys_while_there_are_no_new_ones(server: Answering, status: int, content: bytes) -> None:
+    """A server that is down for a while harms nobody; when it is down for too long, nobody can be verified."""
+    clock = Clock()
+    keys = PublicKeys(server.url, clock=clock)
+    await keys.find(OLD)
+    server.status, server.content = status, content
+    clock.now += FRESH + 1
+    await keys.find(OLD)
+    clock.now += STALE
+    with pytest.raises(Unavailable):
+        await keys.find(OLD)
+    await keys.close()
+
+
+async def test_a_server_that_never_answered() -> None:
+    """Without any keys nobody is refused for good: it cannot be known."""
+    keys = PublicKeys("http://127.0.0.1:9/", clock=Clock())
+    with pytest.raises(Unavailable):
+        await keys.find(OLD)
+    await keys.close()
+
+
+@pytest.mark.parametrize(
+    ("header", "is_found"),
+    [
+        ({"alg": "RS256", "kid": "a"}, True),
+        ({"alg": "RS256"}, False),
+        ({"alg": "ES256"}, True),
+        ({"alg": "ES256", "kid": "a"}, False),
+        ({"alg": "HS256", "kid": "a"}, False),
+        ({"alg": "none"}, False),
+        ({}, False),
+    ],
+    ids=str,
+)
+async def test_which_key(server: Answering, header: dict[str, str], is_found: bool) -> None:
+    """By name; without one, only where one key is for the algorithm.  The key says the algorithm, not the token."""
+    server.publish(jwk(RSA, "a"), jwk(OTHER_RSA, "b"), jwk(EC, "c"), jwk(EC, "d", use="enc"), jwk(EC, "e", alg="ES384"))
+    keys = PublicKeys(server.url, clock=Clock())
+    if is_found:
+        assert header["alg"] == (await keys.find(header)).algorithm
+    else:
+        with pytest.raises(TokenRefused):
+            await keys.find(header)
+    await keys.close()
+
+
+@pytest.mark.parametrize("url", ["http://id.example/jwks", "ftp://id.example", "file:///etc/passwd", "", "//id.example"])
+def test_unsafe(url: str) -> None:
+    """Keys that somebody on the way could change are none."""
+    with pytest.raises(ValueError, match="https"):
+        require_safe(url)
+
+
+def test_pem() -> None:
+    """A PEM is one key; a private key or nonsense is none."""
+    assert ["RS256", "ES256"] == [parse_keys(pem(key))[0].algorithm for key in (RSA, EC)]
+    with pytest.raises(ValueError, match="public key"):
+        parse_keys(b"-----BEGIN PUBLIC KEY-----\nnonsense\n-----END PUBLIC KEY-----\n")

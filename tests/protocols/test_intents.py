@@ -1,0 +1,172 @@
+"""
+Uploads that say what they are for when they begin, in every dialect.
+"""
+
+from __future__ import annotations
+
+import json
+from base64 import b64encode
+
+import httpx
+import pytest
+
+from storage.records import ObjectRef, SlotRef, State
+from tests.pictures import GIF, PNG
+from tests.protocols.accounts import KELP, WRACK, bearing, serve_accounts
+from tests.protocols.service import COMMUNITY, Serve, Service, key_of
+
+TUS = {"Tus-Resumable": "1.0.0", "Content-Type": "application/offset+octet-stream"}
+SLOT = f"user/{KELP}/ProfilePhoto"
+USER = ObjectRef(tenant=COMMUNITY, kind="user", id=KELP)
+PHOTO = SlotRef(tenant=COMMUNITY, kind="user", id=KELP, slot="ProfilePhoto")
+API = "/.api2/api/v1/communities/1/attachments"
+MEMBERS = {"Name": "a.png", "ContentType": "image/png", "ContentLength": len(PNG)}
+
+
+@pytest.fixture
+async def service(serve: Serve) -> Service:
+    """Return a service that knows one user."""
+    service = await serve()
+    await service.send("PUT", f"/api/v1/objects/user/{KELP}", {"Content-Type": "application/json"}, b"{}")
+    return service
+
+
+async def in_slot(service: Service) -> list[str]:
+    """Return what is in the slot."""
+    slots = await service.stores.metadata.get_slots(USER)
+    return [active.attachment for slot in slots for active in slot.active]
+
+
+async def create(service: Service, dialect: str, fields: dict[str, str] | None = None, length: int = len(PNG)) -> httpx.Response:
+    """Begin an upload for the slot."""
+    given = fields or {}
+    if dialect == "tus metadata":
+        told = b64encode(given.pop("Holdfast-Attach-To", SLOT).encode()).decode()
+        return await service.send(
+            "POST", "/files", {**TUS, "Upload-Length": str(length), "Upload-Metadata": f"attach_to {told}", **given}
+        )
+    given = {"Holdfast-Attach-To": SLOT, **given}
+    if dialect == "tus":
+        return await service.send("POST", "/files", {**TUS, "Upload-Length": str(length), **given})
+    if dialect == "draft":
+        fields = {"Upload-Draft-Interop-Version": "9", "Upload-Complete": "?0", "Upload-Length": str(length), **given}
+        return await service.send("POST", "/files", fields)
+    document = {
+        **MEMBERS,
+        "ContentLength": length,
+        "ObjectId": given.pop("Holdfast-Attach-To").split("/")[1],
+        "Type": "ProfilePhoto",
+    }
+    return await service.send("POST", API, {"Content-Type": "application/json", **given}, json.dumps(document).encode())
+
+
+async def finish(service: Service, key: str, content: bytes = PNG, at: int = 0) -> httpx.Response:
+    """Send the content, by tus."""
+    return await service.send("PATCH", f"/files/{key}", {**TUS, "Upload-Offset": str(at)}, content[at:])
+
+
+@pytest.mark.parametrize("dialect", ["tus", "tus metadata", "draft", "attachments"])
+async def test_attached_when_complete(service: Service, dialect: str) -> None:
+    """Nothing is attached before the last byte; then it is complete and attached at once, with one event for each."""
+    created = await create(service, dialect)
+    key = key_of(created)
+    await finish(service, key, PNG[:-1])
+    before = await in_slot(service)
+    await finish(service, key, PNG, len(PNG) - 1)
+    record = await service.record(key)
+    events = [logged.event for logged in await service.stores.metadata.events(COMMUNITY, "", 100)]
+
+    assert (201, []) == (created.status_code, before)
+    assert [key] == await in_slot(service)
+    assert record is not None
+    assert (State.COMPLETE, (PHOTO,), None) == (record.state, record.attached, record.expires_at)
+    kinds = ["object.registered", "upload.created", "upload.received", "upload.completed", "attachment.attached"]
+    assert kinds == [event.type for event in events]
+
+
+async def test_in_one_request(service: Service) -> None:
+    """Creation with upload attaches at once, and replaces what was there."""
+    for content in (PNG, GIF):
+        fields = {**TUS, "Upload-Length": str(len(content)), "Holdfast-Attach-To": SLOT}
+        created = await service.send("POST", "/files", fields, content)
+        assert (201, [key_of(created)]) == (created.status_code, await in_slot(service))
+
+
+@pytest.mark.parametrize("dialect", ["tus", "tus metadata", "draft", "attachments"])
+@pytest.mark.parametrize(
+    ("fields", "length", "status"),
+    [
+        ({"Holdfast-Attach-To": f"user/{WRACK}/ProfilePhoto"}, 10, {404, 422}),
+        ({}, 11 * 1024 * 1024, {413}),
+        ({"If-Match": '"another"'}, 10, {412}),
+    ],
+    ids=["unknown object", "too large", "changed"],
+)
+async def test_refused_when_it_begins(
+    service: Service, dialect: str, fields: dict[str, str], length: int, status: set[int]
+) -> None:
+    """What could not be attached is refused before a byte travels; nothing was created."""
+    before = len(await service.stores.metadata.events(COMMUNITY, "", 100))
+
+    assert (await create(service, dialect, dict(fields), length)).status_code in status
+    assert before == len(await service.stores.metadata.events(COMMUNITY, "", 100))
+
+
+@pytest.mark.parametrize(
+    "value", ["", "user", "user/1", "User/1/Photo", "user/1/", "user/1/a/b", "user//Photo", "user/a b/Photo"]
+)
+async def test_malformed(service: Service, value: str) -> None:
+    """What names no slot is 400."""
+    response = await service.send("POST", "/files", {**TUS, "Upload-Length": "5", "Holdfast-Attach-To": value})
+
+    assert (400, True) == (response.status_code, response.text.startswith("attach_to_invalid"))
+
+
+async def test_unknown_slot(service: Service) -> None:
+    """Objects of this kind have no such slot: 422."""
+    fields = {**TUS, "Upload-Length": "5", "Holdfast-Attach-To": f"user/{KELP}/Banner"}
+
+    assert 422 == (await service.send("POST", "/files", fields)).status_code
+
+
+async def test_content_that_does_not_fit(service: Service) -> None:
+    """Content that the slot never takes is rejected as a whole, and the slot stays as it was."""
+    created = await create(service, "tus", length=20)
+    refused = await finish(service, key_of(created), b"not an image at all!")
+    record = await service.record(key_of(created))
+
+    assert (422, []) == (refused.status_code, await in_slot(service))
+    assert record is not None
+    assert State.REJECTED is record.state
+
+
+async def test_object_that_goes_meanwhile(service: Service) -> None:
+    """Where it cannot be attached now, nothing is complete, no byte is lost, and asking again finishes it."""
+    key = key_of(await create(service, "tus"))
+    path = f"/api/v1/objects/user/{KELP}"
+    await service.send("DELETE", path)
+    refused = await finish(service, key)
+    between = await service.record(key)
+    again = await service.send("HEAD", f"/files/{key}", TUS)
+    await service.send("PUT", path, {"Content-Type": "application/json"}, b"{}")
+    good = await service.send("HEAD", f"/files/{key}", TUS)
+
+    assert [422, 422, 200] == [refused.status_code, again.status_code, good.status_code]
+    assert between is not None
+    assert (State.RECEIVED, len(PNG)) == (between.state, between.offset)
+    assert [key] == await in_slot(service)
+
+
+async def test_rights_are_asked_at_the_beginning_and_at_the_end(serve: Serve) -> None:
+    """Who may not change the slot begins no upload for it; who may no more, does not finish one."""
+    service = await serve_accounts(serve)
+    fields = {**TUS, "Upload-Length": str(len(PNG)), "Holdfast-Attach-To": SLOT}
+    refused = await service.send("POST", "/files", {**bearing("member"), **fields})
+    created = await service.send("POST", "/files", {**bearing("owner"), **fields})
+    path = f"/files/{key_of(created)}"
+    patch = {**TUS, "Upload-Offset": "0"}
+    without = await service.send("PATCH", path, {**bearing("uploader"), **patch}, PNG)
+    full = await service.send("PATCH", path, {**bearing("owner"), **patch}, PNG)
+
+    assert [403, 201, 403, 204] == [answer.status_code for answer in (refused, created, without, full)]
+    assert [key_of(created)] == await in_slot(service)

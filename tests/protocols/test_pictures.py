@@ -1,0 +1,151 @@
+"""
+Images as they are shown: thumbnails, pictures that never change, and URLs that lead to the one of now.
+"""
+
+from __future__ import annotations
+
+from io import BytesIO
+
+import pytest
+from PIL import Image
+
+from tests.pictures import TELLING, picture
+from tests.protocols.accounts import GROUP, KELP, WRACK
+from tests.protocols.service import IMAGE, Serve, Service
+
+JSON = {"Content-Type": "application/json"}
+API = "/.api2/api/v1/communities/1"
+SLOT = f"/api/v1/objects/user/{KELP}/slots/ProfilePhoto"
+LARGE = picture("JPEG", (400, 200))
+
+
+@pytest.fixture
+async def service(serve: Serve) -> Service:
+    """Return a service that knows two users."""
+    service = await serve()
+    for user in (KELP, WRACK):
+        await service.send("PUT", f"/api/v1/objects/user/{user}", JSON, b"{}")
+    return service
+
+
+async def attach(service: Service, content: bytes) -> str:
+    """Return the key of an image that is the photo of KELP."""
+    key = await service.photo(content)
+    answer = await service.send("POST", f"{API}/attachments/{key}/association/{KELP}?type=ProfilePhoto")
+    assert answer.status_code == 200
+    return key
+
+
+@pytest.mark.parametrize(
+    ("query", "size"),
+    [
+        ("", (400, 200)),
+        ("?width=100", (100, 50)),
+        ("?height=100", (200, 100)),
+        ("?width=100&height=100", (100, 50)),
+        ("?width=100&height=100&crop=True", (100, 100)),
+        ("?width=100&height=100&crop=False", (100, 50)),
+        ("?width=1000", (400, 200)),
+        ("?width=300&unknown=1", (300, 150)),
+    ],
+)
+async def test_thumbnail(service: Service, query: str, size: tuple[int, int]) -> None:
+    """Width, height and crop are a box to fit in or to fill; nothing is enlarged; the name is for show."""
+    key = await service.photo(LARGE)
+    response = await service.send("GET", f"/.api2/binaries/{key}/thumbnails/whatever{query}")
+
+    assert (200, "image/jpeg", "nosniff") == (
+        response.status_code,
+        response.headers["Content-Type"],
+        response.headers["X-Content-Type-Options"],
+    )
+    assert size == Image.open(BytesIO(response.content)).size
+
+
+@pytest.mark.parametrize(
+    ("query", "code"),
+    [
+        ("?width=0", "size_invalid"),
+        ("?width=-1", "size_invalid"),
+        ("?width=x", "size_invalid"),
+        ("?width=", "size_invalid"),
+        ("?width=99999", "size_invalid"),
+        ("?width=%D9%A3", "size_invalid"),
+        ("?width=1&width=2", "repeated_value"),
+        ("?crop=perhaps", "crop_invalid"),
+    ],
+)
+async def test_bad_sizes(service: Service, query: str, code: str) -> None:
+    """400, in the shape of the attachments API."""
+    key = await service.photo(LARGE)
+    response = await service.send("GET", f"/.api2/binaries/{key}/thumbnails/a{query}")
+
+    assert (400, code) == (response.status_code, response.json()["code"])
+
+
+async def test_what_is_no_image(service: Service) -> None:
+    """404 for a key that nobody has, for what is not complete, and for what is no image."""
+    text = await service.photo(b"nothing but plain text")
+    keys = ["nobodysKey", "no key", text, await service.photo(IMAGE)]
+    answers = [await service.send("GET", f"/.api2/binaries/{key}/thumbnails/a?width=5") for key in keys]
+
+    assert [404] * 4 == [answer.status_code for answer in answers]
+
+
+async def test_conditions(service: Service) -> None:
+    """A thumbnail has an ETag, and is 304 for who has it; HEAD is GET without content."""
+    key = await service.photo(TELLING)
+    path = f"/.api2/binaries/{key}/thumbnails/a?width=2"
+    first = await service.send("GET", path)
+    again = await service.send("GET", path, {"If-None-Match": first.headers["ETag"]})
+    head = await service.send("HEAD", path)
+
+    assert (200, 304, b"", 200, b"") == (first.status_code, again.status_code, again.content, head.status_code, head.content)
+    assert b"Location" not in first.content
+
+
+@pytest.mark.parametrize("path", [f"{API}/previews/thumbnails/{KELP}", f"{SLOT}/picture"])
+async def test_the_photo_of_now(service: Service, path: str) -> None:
+    """A stable URL leads to one that never changes, tells by its ETag that it changed, and to a default picture for nobody's."""
+    nothing = await service.send("GET", f"{path}?width=50")
+    default = await service.send("GET", nothing.headers["Location"])
+    await attach(service, LARGE)
+    first = await service.send("GET", f"{path}?width=150&height=150&crop=true")
+    same = await service.send("GET", f"{path}?width=150&height=150&crop=true", {"If-None-Match": first.headers["ETag"]})
+    shown = await service.send("GET", first.headers["Location"])
+    any_size = await service.send("GET", (await service.send("GET", f"{path}?width=70")).headers["Location"])
+    whole = await service.send("GET", (await service.send("GET", path)).headers["Location"])
+    await attach(service, TELLING)
+    changed = await service.send("GET", f"{path}?width=150&height=150&crop=true", {"If-None-Match": first.headers["ETag"]})
+
+    assert [302, 302, 304, 302] == [answer.status_code for answer in (nothing, first, same, changed)]
+    assert ("image/png", "public, max-age=86400") == (default.headers["Content-Type"], default.headers["Cache-Control"])
+    assert "immutable" in shown.headers["Cache-Control"]
+    assert [(150, 150), (70, 35), (400, 200)] == [Image.open(BytesIO(one.content)).size for one in (shown, any_size, whole)]
+    assert first.headers["Location"] != changed.headers["Location"]
+
+
+async def test_who_is_not_known_has_the_default_picture(service: Service) -> None:
+    """Pages full of people who are not known here get one cacheable picture, and no storm of errors."""
+    response = await service.send("GET", f"{API}/previews/thumbnails/99999999-2222-4333-8444-555555555555")
+
+    assert (302, True) == (response.status_code, "/avatars/static/" in response.headers["Location"])
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/avatars/1/50/{key}/wrong", 404),
+        ("/avatars/1/51/{key}/wrong", 404),
+        ("/avatars/1/50/nobodysKey/wrong", 404),
+        ("/avatars/static/0/default.png", 404),
+        ("/avatars/static/5000/default.png", 404),
+        ("/avatars/static/x/default.png", 404),
+        (f"/api/v1/objects/group/{GROUP}/slots/Nothing/picture", 400),
+    ],
+)
+async def test_pictures_that_are_not(service: Service, path: str, status: int) -> None:
+    """A name that is not that of the picture is 404, a slot that there is not is 400."""
+    key = await attach(service, LARGE)
+
+    assert status == (await service.send("GET", path.replace("{key}", key))).status_code
