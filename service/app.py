@@ -117,7 +117,7 @@ def create_app(settings: Settings, stores: Stores) -> Starlette:
     content, metadata, kept = stores.content, stores.metadata, limits.link_life
     attachments = Attachments(content, metadata, policies, look=Inspection(images), kept_at_least=kept)
     objects = Objects(metadata, policies, kept_at_least=kept)
-    uploads = Uploads(content, metadata, stores.leases, limits, attachments)
+    uploads = Uploads(content, metadata, stores.leases, limits, attachments, forget=shelf.remove)
     links = Links(_link_secret(settings), longest=settings.link_life)
     accounts = open_accounts(settings, links)
     tenant = Tenant(settings.default_tenant)

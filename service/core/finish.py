@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from service.core import upload as rules
 from service.core.attachments import Attachments
@@ -27,12 +27,15 @@ from service.core.sniffing import SNIFFED_BYTES, canonical, sniff
 from service.core.upload import Step
 from storage.errors import StorageError
 from storage.ports import ByteStore
-from storage.records import State, UploadRecord
+from storage.records import Key, State, UploadRecord
 
 logger = logging.getLogger("holdfast")
 
 # What a slot says of content that it will never take.
 UNFIT: tuple[type[UploadError], ...] = (NotAccepted, ImageInvalid, ImageTooLarge, TooLarge)
+
+
+Forget = Callable[[Key], Awaitable[None]]
 
 
 class Finish:
@@ -41,13 +44,21 @@ class Finish:
     """
 
     def __init__(
-        self, content: ByteStore, ledger: Ledger, attachments: Attachments, limits: Limits, clock: Callable[[], float]
+        self,
+        content: ByteStore,
+        ledger: Ledger,
+        attachments: Attachments,
+        limits: Limits,
+        clock: Callable[[], float],
+        forget: Forget | None = None,
     ) -> None:
+        """*forget* is told of each upload whose content is deleted, so that nothing made of it stays."""
         self._bytes = content
         self._ledger = ledger
         self._attachments = attachments
         self._limits = limits
         self._clock = clock
+        self._forget = forget
 
     async def finish(self, record: UploadRecord, by: Principal | None) -> UploadRecord:
         """
@@ -87,6 +98,8 @@ class Finish:
         """
         try:
             await self._bytes.delete(record)
+            if self._forget is not None:
+                await self._forget(record.key)
         except StorageError:
             logger.exception("the content of %s could not be deleted and will be tried again", record.key)
             return await self.postpone(record)

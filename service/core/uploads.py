@@ -25,7 +25,7 @@ from service.core.errors import (
     StoreFailed,
     UploadError,
 )
-from service.core.finish import Finish
+from service.core.finish import Finish, Forget
 from service.core.ledger import Ledger
 from service.core.limits import Limits
 from service.core.policies import Policies
@@ -57,6 +57,7 @@ class Uploads:
         limits: Limits,
         attachments: Attachments | None = None,
         *,
+        forget: Forget | None = None,
         clock: Callable[[], float] = time.time,
         keys: Callable[[], Key] = new_key,
     ) -> None:
@@ -67,7 +68,7 @@ class Uploads:
         self._clock = clock
         self._keys = keys
         self._ledger = Ledger(metadata, clock)
-        self._end = Finish(content, self._ledger, self._attachments, limits, clock)
+        self._end = Finish(content, self._ledger, self._attachments, limits, clock, forget)
         self.limits = limits
 
     async def create(self, command: Create, content: Content) -> Outcome:

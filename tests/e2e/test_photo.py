@@ -79,6 +79,8 @@ def test_the_life_of_a_photo(serve: Serve, folder: Path) -> None:
         for key in (first, second):
             attached = client.post(f"{API}/{key}/association/{USER}?type=ProfilePhoto")
             assert (200, True) == (attached.status_code, attached.json()["isProfilePhoto"])
+            assert client.get(f"{attached.json()['thumbnailLocation']}?width=50").status_code == 200
+            assert [key] == [path.name for path in (folder / "data" / "renditions").rglob(key)]
         undone = client.post(f"{slot}/undo").raise_for_status().json()
         assert [first] == [active["key"] for active in undone["attachments"]]
         assert [200, 200] == statuses(client, first, second)
