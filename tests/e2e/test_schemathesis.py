@@ -61,7 +61,12 @@ def test_schemathesis(serve: Serve, tmp_path: Path, is_known: bool) -> None:
     command = [str(Path(sys.executable).with_name("schemathesis")), "--config-file", str(config), "run"]
     options = [part for option in OPTIONS.items() for part in option]
     done = subprocess.run(
-        [*command, f"{server.url}/openapi.json", "--no-color", *options], capture_output=True, text=True, timeout=280, check=False
+        [*command, f"{server.url}/openapi.json", "--no-color", *options],
+        capture_output=True,
+        text=True,
+        timeout=280,
+        check=False,
+        cwd=tmp_path,
     )
     print(done.stdout[-1500:])
 
