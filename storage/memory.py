@@ -9,8 +9,9 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 
 from storage.errors import AlreadyExists, Corrupted, LeaseLost, NotFound, PreconditionFailed
-from storage.objects import Event, LoggedEvent, ObjectRecord, SlotRecord, parse_position
+from storage.objects import Event, LoggedEvent, ObjectRecord, SlotRecord
 from storage.ports import PATIENCE, Change, Lease, Receipt, Record
+from storage.positions import parse_position
 from storage.records import Key, ObjectRef, Ref, SlotRef, Tenant, UploadRecord
 from storage.threads import unbroken
 

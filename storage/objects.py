@@ -13,7 +13,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
-from storage.errors import UnknownPosition
 from storage.records import Key, ObjectRef, SlotRef, Subject, Tenant
 
 
@@ -177,19 +176,3 @@ class LoggedEvent:
 OBJECT_FIELDS = tuple(field.name for field in dataclasses.fields(ObjectRecord))
 SLOT_FIELDS = tuple(field.name for field in dataclasses.fields(SlotRecord))
 EVENT_FIELDS = tuple(field.name for field in dataclasses.fields(Event))
-
-# More events than any store will ever have.
-_MAX_POSITION = 2**63 - 1
-
-
-def parse_position(position: str) -> int:
-    """
-    Return a position of stores that count their events; an empty one is before the first.
-
-    :raises UnknownPosition: it is none.
-    """
-    if not position:
-        return 0
-    if not (position.isascii() and position.isdecimal() and len(position) <= len(str(_MAX_POSITION))):
-        raise UnknownPosition("this is no position of an event")
-    return min(int(position), _MAX_POSITION)

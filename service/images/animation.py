@@ -17,6 +17,7 @@ from service.images import gif
 from service.images.limits import ImageLimits
 from service.images.outline import Frame, Outline
 from service.images.rendition import Placement
+from service.images.scale import scaled
 
 COLOURS = 256
 HALF = 128
@@ -53,9 +54,7 @@ def _frames(image: Outline, placement: Placement) -> Iterator[Frame]:
 def _placed(image: Outline, placement: Placement) -> Iterator[Image.Image]:
     """Yield what is seen of each frame, in its place; every pixel is opaque, or clear and without a colour."""
     for picture in gif.pictures(image):
-        placed = picture
-        if placement.size != picture.size:
-            placed = picture.resize(placement.size, Image.Resampling.LANCZOS, box=placement.box, reducing_gap=3.0)
+        placed = scaled(picture, placement)
         clear = placed.getchannel("A").point(lambda alpha: 0 if alpha >= HALF else 255)
         sharp = placed.convert("RGB").convert("RGBA")
         sharp.paste(gif.CLEAR, mask=clear)

@@ -20,6 +20,7 @@ from service.images.inspect import SIDEWAYS, admitted, decoding, opened
 from service.images.limits import ImageLimits
 from service.images.outline import Outline
 from service.images.rendition import Placement, Rendition, place
+from service.images.scale import scaled
 
 TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -76,8 +77,7 @@ def _still(image: Outline, placement: Placement) -> bytes:
         pixels = _plain(found, image.depth)
     if image.orientation in TURNS:
         pixels = pixels.transpose(TURNS[image.orientation])
-    if placement.size != pixels.size:
-        pixels = pixels.resize(placement.size, Image.Resampling.LANCZOS, box=placement.box, reducing_gap=3.0)
+    pixels = scaled(pixels, placement)
     if isinstance(profile, bytes) and profile:
         pixels = _in_srgb(pixels, profile)
     if pixels.mode == "CMYK":

@@ -57,9 +57,9 @@ class Shelf:
         """
         Keep a rendition of the attachment *key*, if the disk takes it.
         """
+        path = self._path(key, rendition)
         facts = f"{rendered.content_type} {rendered.width} {rendered.height} {rendered.name}\n"
-        written = _label(key, rendition) + facts.encode("ascii") + rendered.content
-        await asyncio.to_thread(self._write, self._path(key, rendition), written)
+        await asyncio.to_thread(self._write, path, _label(key, rendition) + facts.encode("ascii") + rendered.content)
 
     async def remove(self, key: str) -> None:
         """

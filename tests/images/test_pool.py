@@ -1,0 +1,196 @@
+"""
+What the pool promises: few at once, few waiting, nothing kept of who left, and an end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import threading
+import weakref
+from collections.abc import AsyncIterator, Callable
+from io import BytesIO
+
+import pytest
+
+from service.images.errors import Busy, NotAnImage
+from service.images.pool import Images
+from service.images.rendition import Rendition
+from tests.images.pictures import LIMITS, png
+
+# Who waits for somebody that never comes fails soon.
+pytestmark = pytest.mark.timeout(60)
+
+PATIENCE = 20.0
+
+
+class Held(BytesIO):
+    """An image whose reading begins, and goes on when it is let go."""
+
+    def __init__(self, content: bytes = b"") -> None:
+        super().__init__(content or png())
+        self.begun = threading.Event()
+        self.free = threading.Event()
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Wait, and read."""
+        self.begun.set()
+        assert self.free.wait(PATIENCE)
+        return super().read(size)
+
+
+async def happened(event: threading.Event) -> None:
+    """Wait for what happens on a thread."""
+    assert await asyncio.to_thread(event.wait, PATIENCE)
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait for what no event tells."""
+    async with asyncio.timeout(PATIENCE):
+        while not condition():
+            await asyncio.sleep(0.001)
+
+
+@pytest.fixture
+async def images() -> AsyncIterator[Images]:
+    """Return a pool of one thread, where two may wait."""
+    images = Images(LIMITS, threads=1, waiting=2)
+    yield images
+    await images.close()
+
+
+async def test_results(images: Images) -> None:
+    """Images are inspected and rendered as without the pool, and refused as without it."""
+    assert 24 == (await images.inspect(png())).width
+    assert 12 == (await images.render(BytesIO(png()), Rendition(width=12))).width
+    with pytest.raises(NotAnImage):
+        await images.inspect(b"<svg/>")
+    with pytest.raises(NotAnImage):
+        await images.render(b"<svg/>", Rendition())
+
+
+async def test_event_loop_goes_on(images: Images) -> None:
+    """While an image is worked on, the event loop does other things."""
+    held = Held()
+    task = asyncio.create_task(images.inspect(held))
+    await happened(held.begun)
+    await asyncio.sleep(0)
+    assert not task.done()
+    held.free.set()
+
+    assert 24 == (await task).width
+
+
+async def test_bounds(images: Images) -> None:
+    """One is worked on and two wait; the next is refused at once, and taken when there is a place again."""
+    helds = [Held() for _ in range(3)]
+    tasks = [asyncio.create_task(images.inspect(held)) for held in helds]
+    await happened(helds[0].begun)
+    with pytest.raises(Busy):
+        await images.inspect(png())
+    with pytest.raises(Busy):
+        await images.render(png(), Rendition())
+    assert [True, False, False] == [held.begun.is_set() for held in helds]
+
+    for held in helds:
+        held.free.set()
+    assert [24] * 3 == [facts.width for facts in await asyncio.gather(*tasks)]
+    assert 24 == (await images.inspect(png())).width
+
+
+async def test_at_once() -> None:
+    """As many are worked on at once as there are threads."""
+    images = Images(LIMITS, threads=3, waiting=1)
+    helds = [Held() for _ in range(4)]
+    tasks = [asyncio.create_task(images.inspect(held)) for held in helds]
+    for held in helds[:3]:
+        await happened(held.begun)
+    assert not helds[3].begun.is_set()
+    helds[1].free.set()
+    await happened(helds[3].begun)
+    for held in helds:
+        held.free.set()
+    await asyncio.gather(*tasks)
+    await images.close()
+
+
+async def test_refusals_free_their_place(images: Images) -> None:
+    """However often an image is refused, the next one has its place."""
+    for _ in range(10):
+        with pytest.raises(NotAnImage):
+            await images.inspect(b"<svg/>")
+
+    assert 24 == (await images.inspect(png())).width
+
+
+async def test_cancelled_while_waiting(images: Images) -> None:
+    """Who leaves the queue gives the place away at once, and leaves no content behind."""
+    first = Held()
+    task = asyncio.create_task(images.inspect(first))
+    await happened(first.begun)
+    for _ in range(10):
+        waiting = Held()
+        waits = asyncio.create_task(images.inspect(waiting))
+        await asyncio.sleep(0)
+        waits.cancel()
+        await asyncio.wait([waits])
+        assert waits.cancelled()
+        assert not waiting.begun.is_set()
+        content = weakref.ref(waiting)
+        del waiting, waits
+        gc.collect()
+        assert content() is None
+
+    first.free.set()
+    assert 24 == (await task).width
+
+
+async def test_cancelled_while_worked_on(images: Images) -> None:
+    """Who leaves while the image is worked on leaves at once; the place is free when the work is done."""
+    helds = [Held() for _ in range(3)]
+    tasks = [asyncio.create_task(images.inspect(held)) for held in helds]
+    await happened(helds[0].begun)
+    tasks[0].cancel()
+    await asyncio.wait(tasks[:1])
+    assert tasks[0].cancelled()
+    with pytest.raises(Busy):
+        await images.inspect(png())
+
+    helds[0].free.set()
+    await happened(helds[1].begun)
+    fourth = asyncio.create_task(images.inspect(png()))
+    for held in helds:
+        held.free.set()
+    assert [24] * 3 == [facts.width for facts in await asyncio.gather(*tasks[1:], fourth)]
+
+
+async def test_close() -> None:
+    """An end comes after all that was taken, and takes no more."""
+    images = Images(LIMITS, threads=1, waiting=1)
+    helds = [Held(), Held()]
+    tasks = [asyncio.create_task(images.inspect(held)) for held in helds]
+    await happened(helds[0].begun)
+    closing = asyncio.create_task(images.close())
+    await asyncio.sleep(0.01)
+    with pytest.raises(Busy):
+        await images.inspect(png())
+    assert not closing.done()
+    for held in helds:
+        held.free.set()
+    await closing
+
+    assert [24, 24] == [facts.width for facts in await asyncio.gather(*tasks)]
+    await images.close()
+    with pytest.raises(Busy):
+        await images.render(png(), Rendition())
+
+
+async def test_close_ends_threads() -> None:
+    """No thread is left behind."""
+    before = threading.active_count()
+    images = Images(LIMITS, threads=2, waiting=8)
+    await asyncio.gather(*[images.inspect(png()) for _ in range(10)])
+    await images.close()
+
+    await until(lambda: not [thread for thread in threading.enumerate() if thread.name.startswith("images")])
+    assert threading.active_count() <= before + 1  # close itself waits on a thread that asyncio keeps
