@@ -1,0 +1,75 @@
+"""
+The commands of README.md, as a new user pastes them.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+
+import httpx
+
+from tests.e2e.conftest import Serve
+from tests.e2e.servers import ROOT
+
+README = (ROOT / "README.md").read_text()
+TOKEN = ".venv/bin/holdfast token"
+
+
+def blocks(heading: str) -> list[str]:
+    """Return the indented blocks under a heading that are commands."""
+    section = README.split(f"\n## {heading}\n")[1].split("\n## ")[0]
+    found = re.findall(r"(?:^    .*\n|^\n(?=    ))+", section, re.MULTILINE)
+    return [block.replace("\n    ", "\n").strip() for block in found if "curl" in block or "=" in block.split()[0]]
+
+
+def paste(commands: list[str], url: str, folder: Path) -> str:
+    """Run all commands in one shell, as pasted one after another; any that fails ends it.  Return what they printed."""
+    script = "\n".join(commands).replace("http://127.0.0.1:8080", url)
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", script], cwd=folder, capture_output=True, text=True, timeout=100, check=False
+    )
+    assert (0, "") == (done.returncode, done.stderr), script + done.stdout
+    return done.stdout
+
+
+def test_first_upload_and_attachments(serve: Serve, folder: Path) -> None:
+    """Every upload arrives, every picture is attached, and what was put back is back."""
+    server = serve()
+    (folder / "README.md").write_text(README)
+    commands = [block for block in blocks("A first upload") + blocks("Attachments of objects") if not block.startswith("[[")]
+    printed = paste(commands, server.url, folder)
+    user = re.search(r"user=(\S+)", README)
+    assert user is not None
+    slot = httpx.get(f"{server.url}/api/v1/objects/user/{user[1]}/slots/ProfilePhoto").json()
+
+    assert "equal" in printed
+    assert not re.search(r"HTTP/1.1 [45]|\"status\":[45]|\"code\"", printed), printed
+    assert all(said in printed for said in ('"isProfilePhoto":true', '"eTag"', '"picture":{"url"', '"attachment.attached"'))
+    assert [] == slot["attachments"]
+    assert ["detached", "undone"] == [past["ending"] for past in slot["history"]]
+    assert b"GIF8" == (folder / "small.gif").read_bytes()[:4]
+
+
+def test_slots_of_the_file(serve: Serve, folder: Path) -> None:
+    """The slots that the file shows are taken by the service."""
+    section = README.split("\n    [[slots]]\n")[1].split("\n\n")[0]
+    (folder / "holdfast.toml").write_text("[[slots]]\n" + section.replace("\n    ", "\n").removeprefix("    ") + "\n")
+    server = serve(CONFIG=folder / "holdfast.toml")
+    httpx.put(f"{server.url}/api/v1/objects/ticket/1", json={}).raise_for_status()
+
+    assert 200 == httpx.get(f"{server.url}/api/v1/objects/ticket/1/slots/Files").status_code
+
+
+def test_accounts(serve: Serve, folder: Path) -> None:
+    """A token that the command makes opens the service, which is closed without one."""
+    secret = "32 bytes are what a secret needs"
+    server = serve(AUTH="jwt", JWT_SECRET=secret)
+    (command,) = [line for line in blocks("Accounts")[0].split("\n") if "token=" in line]
+    (asked,) = [line for line in blocks("Accounts")[0].split("\n") if line.startswith("curl")]
+    setting = f"export HOLDFAST_AUTH=jwt HOLDFAST_JWT_SECRET='{secret}' user=kelp"
+    printed = paste([setting, command.replace(TOKEN, str(ROOT / TOKEN)), asked], server.url, folder)
+
+    assert "HTTP/1.1 200" in printed
+    assert 401 == httpx.get(f"{server.url}/api/v1/objects/user").status_code
