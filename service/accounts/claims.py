@@ -22,6 +22,7 @@ from storage.records import Subject, Tenant
 
 MAX_NAME = 255  # characters
 MAX_NAMES = 64
+RESERVED = frozenset("/?#%&")
 
 
 def principal_of(claims: Mapping[str, object], *, default_tenant: Tenant) -> Principal:
@@ -48,7 +49,7 @@ def principal_of(claims: Mapping[str, object], *, default_tenant: Tenant) -> Pri
 
 def _name(value: object, claim: str) -> str:
     # Names become parts of URLs and of records: what could end one early is not a name.
-    if not isinstance(value, str) or not 0 < len(value) <= MAX_NAME or not value.isprintable() or "/" in value:
+    if not isinstance(value, str) or not 0 < len(value) <= MAX_NAME or not value.isprintable() or set(value) & RESERVED:
         raise TokenRefused(f"the token has no usable {claim}")
     return value
 

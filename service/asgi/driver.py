@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import re
 import time
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
@@ -55,6 +56,9 @@ SMALL = 64 * KiB
 DISCARD_WAIT = 2 * SECONDS
 
 NO_CONTENT = (204, 304)
+# What tokens and URLs may call a tenant; it becomes a part of URLs and of names in stores.
+_TENANT = re.compile(r"[^\x00-\x20\x7f/?#%&]{1,255}")
+_CONTROLS = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 
 class Driver:
@@ -105,6 +109,8 @@ class Driver:
         if request.answered:
             return request
         refuse_head(scope)
+        if not _TENANT.fullmatch(request.tenant):
+            raise UploadNotFound("there is nothing here")
         if request.method == "OPTIONS":  # asked by browsers on their own, and answered without looking at anything
             return request
         principal = await self._authenticate(request)
@@ -224,7 +230,8 @@ def encode_fields(fields: Fields) -> list[tuple[bytes, bytes]]:
     """
     Return *fields* as ASGI wants them.
     """
-    return [(name.lower().encode("latin-1"), value.encode("latin-1", "replace")) for name, value in fields]
+    # Nothing that a client said may end a field (RFC 9110, section 5.5); each dialect sees to that, and here it is seen to again.
+    return [(name.lower().encode("latin-1"), _CONTROLS.sub(" ", value).encode("latin-1", "replace")) for name, value in fields]
 
 
 async def _read_document(content: RequestContent, limit: int) -> bytes:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from urllib.parse import quote
 
 from starlette.types import Scope
 
@@ -140,8 +141,10 @@ class Gallery:
         if rendition.width == rendition.height and rendition.width in self._sizes and rendition.crop:
             return avatar_url(tenant, key, str(rendition.width))
         sides = (("width", rendition.width), ("height", rendition.height))
-        size = "&".join(f"{name}={value}" for name, value in sides if value)
-        return f"/.api2/binaries/{key}/thumbnails/{key}?{size}{'&crop=true' if rendition.crop else ''}&communityKey={tenant}"
+        asked = [f"{name}={value}" for name, value in sides if value]
+        asked += ["crop=true"] if rendition.crop else []
+        query = "&".join([*asked, f"communityKey={quote(tenant, safe='')}"])
+        return f"/.api2/binaries/{key}/thumbnails/{key}?{query}"
 
 
 class Shown:

@@ -72,8 +72,9 @@ class Attachments:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         driver, community, key = self._driver, scope["path_params"]["community"], _key(scope)
-        request = driver.request(scope, tenant=Tenant(community), key=key)
-        if not _is_community_key(community):
+        is_key = _is_community_key(community)
+        request = driver.request(scope, tenant=Tenant(community if is_key else "0"), key=key, tenant_named=is_key)
+        if not is_key:
             error = ProtocolError(400, "community_key_invalid", "communityKey has to be an integer")
             answered: UploadDialect = Answered(self._dialect.reject(request, error), self._dialect)
             await driver.exchange(answered, driver.perform, request, scope, receive, send, keyed=False)

@@ -15,6 +15,7 @@ from service.core import rights, slots
 from service.core import upload as rules
 from service.core.errors import (
     Evicted,
+    ImageTooLarge,
     ManagedElsewhere,
     NotAccepted,
     SlotBusy,
@@ -41,6 +42,7 @@ TRIES = 200
 LONGEST_PAUSE = 0.05  # seconds
 # Images are read whole to be looked at: so many at once.
 LOOKS = 8
+LARGEST_LOOK = 64 * 1024 * 1024  # bytes
 
 Rule = Callable[[SlotRecord], SlotRecord]
 Look = Callable[[bytes, Policy], Awaitable[None]]
@@ -197,6 +199,8 @@ class Attachments:
         if sniff(start) not in policy.types:
             raise _not_accepted(policy)
         if self._look is not None and is_image:
+            if upload.offset > LARGEST_LOOK:
+                raise ImageTooLarge(f"images are limited to {LARGEST_LOOK} bytes")
             async with self._looking:
                 await self._look(await self._read(upload, upload.offset), policy)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 import hashlib
 from base64 import urlsafe_b64encode
 from hmac import compare_digest
+from urllib.parse import quote
 
 from storage.records import Key, Tenant
 
@@ -20,7 +21,7 @@ def avatar_url(tenant: Tenant, key: Key, size: str) -> str:
     """
     Return the URL, path-absolute, of an attachment as a square of *size* pixels, or in its `ORIGINAL` size.
     """
-    return f"/avatars/{tenant}/{size}/{key}/{avatar_name(tenant, key, size)}"
+    return f"/avatars/{quote(tenant, safe='')}/{size}/{key}/{avatar_name(tenant, key, size)}"
 
 
 def avatar_name(tenant: Tenant, key: Key, size: str) -> str:

@@ -223,7 +223,7 @@ class ContentRange:
         """
         path = f"/.api2/binaries/{key}/{what}/{quote(name or key, safe='')}"
         # Their URLs name no community; ours have to, where it is not the one that is meant anyway.
-        return path if tenant == self._default_tenant else f"{path}?communityKey={tenant}"
+        return path if tenant == self._default_tenant else f"{path}?communityKey={quote(tenant, safe='')}"
 
     def _location(self, record: UploadRecord, what: str) -> str | None:
         return self.location(record.tenant, record.key, record.name, what) if record.state is State.COMPLETE else None

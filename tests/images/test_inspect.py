@@ -4,11 +4,9 @@ What is known of an image, and what is refused before, and after, it is decoded.
 
 from __future__ import annotations
 
-import struct
 import time
 import zlib
 from io import BytesIO
-from zipfile import ZipFile
 
 import pytest
 from hypothesis import given, settings
@@ -19,7 +17,6 @@ from service.images.errors import (
     BrokenImage,
     ImageRefused,
     NotAnImage,
-    Polyglot,
     TooManyBytes,
     TooManyFrames,
     TooManyPixels,
@@ -53,22 +50,7 @@ from tests.images.pictures import (
     with_right_checksums,
     with_segments,
 )
-
-END_OF_JPEG = b"\xff\xd9"
-HTML = b"<!DOCTYPE html><html><script>alert(1)</script></html>"
-
-
-def zipped() -> bytes:
-    """Return a ZIP archive."""
-    written = BytesIO()
-    with ZipFile(written, "w") as archive:
-        archive.writestr("evil.class", b"\xca\xfe\xba\xbe")
-    return written.getvalue()
-
-
-def end_of_zip(behind: int) -> bytes:
-    """Return the end record of an archive whose comment is the *behind* bytes that follow."""
-    return b"PK\x05\x06" + bytes(16) + struct.pack("<H", behind)
+from tests.images.test_polyglots import HTML, zipped
 
 
 @pytest.mark.parametrize("size", [(24, 16), (1, 1), (7, 300)], ids=str)
@@ -141,74 +123,6 @@ def test_webp_of_pillow() -> None:
         pytest.skip("Pillow writes no WebP here")
     with pytest.raises(NotAnImage):
         inspect(encoded(gradient("RGB"), "WEBP"), LIMITS)
-
-
-@pytest.mark.parametrize("form", ["JPEG", "PNG", "GIF"])
-@pytest.mark.parametrize(
-    "behind",
-    [
-        pytest.param(zipped(), id="ZIP"),
-        pytest.param(HTML, id="HTML"),
-        pytest.param(b"/*\0*/=1;alert(1)", id="JavaScript"),
-        pytest.param(b"%PDF-1.7\n%%EOF", id="PDF"),
-        pytest.param(b"\0\0\0\0?", id="one byte after zeros"),
-        pytest.param(b"\n", id="a line end"),
-        pytest.param(png(), id="another image"),
-    ],
-)
-def test_something_behind(form: str, behind: bytes) -> None:
-    """Whatever follows the end of an image is not part of it."""
-    with pytest.raises(Polyglot):
-        inspect(encoded(gradient("L"), form) + behind, LIMITS)
-
-
-@pytest.mark.parametrize(
-    "content",
-    [
-        pytest.param(with_segments(jpeg(), segment(0xFE, HTML)), id="HTML in a comment of a JPEG"),
-        pytest.param(with_segments(jpeg(), segment(0xFE, b"%PDF-1.4\n1 0 obj")), id="PDF in a comment of a JPEG"),
-        pytest.param(with_segments(jpeg(), segment(0xFE, b"<?php system($_GET[0]); ?>")), id="PHP in a comment of a JPEG"),
-        pytest.param(with_chunks(png(), chunk(b"tEXt", b"a\0<SCRIPT >alert(1)")), id="a script in a text of a PNG"),
-        pytest.param(with_chunks(png(), chunk(b"iCCP", b"<svg\n onload=alert(1)>")), id="SVG in a profile of a PNG"),
-        pytest.param(
-            gif(2, 1, [Cel([[1, 2]])], before=b"!\xfe" + bytes((len(HTML),)) + HTML + b"\0"),
-            id="HTML in a comment of a GIF",
-        ),
-        pytest.param(
-            jpeg()[:-2] + segment(0xFE, end_of_zip(len(END_OF_JPEG))) + END_OF_JPEG,
-            id="the end of a ZIP in a comment of a JPEG",
-        ),
-        pytest.param(
-            png()[:-12] + chunk(b"teXt", b"PK\x05\x06" + end_of_zip(4 + 12)) + png()[-12:],
-            id="the end of a ZIP in a chunk of a PNG",
-        ),
-        pytest.param(
-            gif(2, 1, [Cel([[1, 2]])])[:-1] + b"!\xfe" + bytes((22,)) + end_of_zip(2) + b"\0;",
-            id="the end of a ZIP in a comment of a GIF",
-        ),
-        pytest.param(jpeg() + bytes(9) + end_of_zip(0), id="the end of a ZIP behind zeros"),
-    ],
-)
-def test_something_within(content: bytes) -> None:
-    """An image that another program would take for a document or an archive is refused."""
-    with pytest.raises(Polyglot):
-        inspect(content, LIMITS)
-
-
-@pytest.mark.parametrize(
-    "content",
-    [
-        pytest.param(jpeg() + jpeg("L", (8, 8)), id="a second picture of a camera"),
-        pytest.param(jpeg() + jpeg("L", (8, 8)) + jpeg("L", (4, 4)), id="more pictures of a camera"),
-        pytest.param(png() + bytes(100), id="zeros up to a full block"),
-        pytest.param(with_segments(jpeg(), segment(0xE1, b"http://ns.adobe.com/xap/1.0/\0<x:xmpmeta/>")), id="XMP"),
-        pytest.param(with_segments(jpeg(), segment(0xFE, b"x" * 1100 + HTML)), id="HTML where nobody looks for it"),
-        pytest.param(with_segments(jpeg(), segment(0xFE, end_of_zip(7))), id="the end of a ZIP that is none"),
-    ],
-)
-def test_harmless(content: bytes) -> None:
-    """What cameras and honest programs add is no reason to refuse an image."""
-    assert (24, 16) == (inspect(content, LIMITS).width, inspect(content, LIMITS).height)
 
 
 def test_huge() -> None:

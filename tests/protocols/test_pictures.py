@@ -149,3 +149,21 @@ async def test_pictures_that_are_not(service: Service, path: str, status: int) -
     key = await attach(service, LARGE)
 
     assert status == (await service.send("GET", path.replace("{key}", key))).status_code
+
+
+@pytest.mark.parametrize("tenant", ["a%0d%0aSet-Cookie:%20b=c", "a%2fb", "%00", "", "a" * 300, "a%20b", "a%3fb"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        f"{SLOT}/picture?communityKey={{tenant}}",
+        f"/.api2/api/v1/communities/{{tenant}}/previews/thumbnails/{KELP}",
+        "/.api2/binaries/nobodysKey/thumbnails/a?communityKey={tenant}",
+        "/api/v1/objects/user?communityKey={tenant}",
+    ],
+)
+async def test_no_tenant(service: Service, path: str, tenant: str) -> None:
+    """What cannot be a tenant has nothing, and ends no field of an answer."""
+    response = await service.send("GET", path.replace("{tenant}", tenant))
+
+    assert 404 == response.status_code
+    assert "Set-Cookie" not in response.headers
