@@ -24,4 +24,5 @@ def scaled(picture: Image.Image, placement: Placement) -> Image.Image:
     # Cut off first: what is beside the part that is shown must not be mixed into its edges.
     whole = (floor(left), floor(top), ceil(right), ceil(bottom))
     box = (left - whole[0], top - whole[1], right - whole[0], bottom - whole[1])
-    return picture.crop(whole).resize(placement.size, Image.Resampling.LANCZOS, box=box, reducing_gap=3.0)
+    part = picture if whole == (0, 0, *picture.size) else picture.crop(whole)
+    return part.resize(placement.size, Image.Resampling.LANCZOS, box=box, reducing_gap=3.0)

@@ -58,7 +58,6 @@ class Shelf:
         Keep a rendition of the attachment *key*, if the disk takes it.
         """
         path = self._path(key, rendition)
-        path = self._path(key, rendition)
         facts = f"{rendered.content_type} {rendered.width} {rendered.height} {rendered.name}\n"
         await asyncio.to_thread(self._write, path, _label(key, rendition) + facts.encode("ascii") + rendered.content)
 

@@ -21,7 +21,7 @@ from tusclient.storage import filestorage
 from tests.e2e import javascript
 from tests.e2e.conftest import Serve
 from tests.e2e.dialects import photo, sha256
-from tests.e2e.servers import ROOT, Server
+from tests.e2e.servers import Server
 
 KiB = 1024
 MiB = 1024 * KiB
@@ -219,37 +219,3 @@ def test_clients_side_by_side(files: str, folder: Path, http: httpx.Client) -> N
 
     assert 9 == len(set(urls.values()))
     assert all(_is_fetched(http, url, path) for path, url in urls.items())
-
-
-def _examples() -> list[str]:
-    """Return the commands that README.md shows under "A first upload"."""
-    section = (ROOT / "README.md").read_text().split("## A first upload")[1].split("\n## ")[0]
-    blocks: list[str] = []
-    for line in section.splitlines():
-        if line.startswith("    "):
-            blocks[-1] += line[4:] + "\n"
-        elif line and not line.startswith(" "):
-            blocks.append("")
-    return [block for block in blocks if block]
-
-
-def test_readme(server: Server, folder: Path) -> None:
-    """
-    The commands that README.md shows do what it says when they are pasted into a shell.
-    """
-    (folder / "README.md").write_bytes(b"a file\n" * 1000)
-    outputs = []
-    # One shell runs them one after the other: later ones use what earlier ones set.
-    before = f"api={server.url}; file=README.md\n"
-    for example in _examples():
-        commands = before + example.replace("http://127.0.0.1:8080", server.url)
-        before = f"{{\n{commands}}} >/dev/null\n"
-        done = subprocess.run(["sh", "-eu", "-c", commands], cwd=folder, capture_output=True, text=True, timeout=30, check=False)
-        outputs.append((done.returncode, done.stdout, done.stderr))
-
-    assert [(0, "")] * 4 == [(code, errors) for code, _, errors in outputs]
-    tus, ietf, attachments, association = (output.replace("\r", "") for _, output, _ in outputs)
-    assert tus.endswith("equal\n")
-    assert "\nupload-complete: ?1\n" in ietf
-    assert '"offset":18' in attachments.replace(" ", "")
-    assert '"isProfilePhoto":true' in association

@@ -27,9 +27,7 @@ def blocks(heading: str) -> list[str]:
 def paste(commands: list[str], url: str, folder: Path) -> str:
     """Run all commands in one shell, as pasted one after another; any that fails ends it.  Return what they printed."""
     script = "\n".join(commands).replace("http://127.0.0.1:8080", url)
-    done = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", script], cwd=folder, capture_output=True, text=True, timeout=100, check=False
-    )
+    done = subprocess.run(["sh", "-eu", "-c", script], cwd=folder, capture_output=True, text=True, timeout=100, check=False)
     assert (0, "") == (done.returncode, done.stderr), script + done.stdout
     return done.stdout
 

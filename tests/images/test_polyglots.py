@@ -10,9 +10,7 @@ from zipfile import ZipFile
 
 import pytest
 
-from service.images.errors import (
-    Polyglot,
-)
+from service.images.errors import Polyglot
 from service.images.inspect import inspect
 from tests.images.pictures import (
     LIMITS,

@@ -8,7 +8,7 @@ from PIL import Image
 
 from service.images.rendition import Rendition, place
 from service.images.scale import scaled
-from tests.images.pictures import gradient, pixels_of
+from tests.images.pictures import gradient
 
 
 def test_nothing_to_do() -> None:
@@ -27,11 +27,10 @@ def test_cut_off() -> None:
 
 
 def test_smaller() -> None:
-    """What is made smaller is the part that is shown; only its edge is softened by what lies beside it."""
+    """What is made smaller is the part that is shown, and nothing beside it is mixed into its edges."""
     picture = Image.new("RGB", (40, 20), "red")
     picture.paste("blue", (10, 0, 30, 20))
     found = scaled(picture, place(40, 20, Rendition(width=10, height=10, crop=True)))
 
     assert (10, 10) == found.size
-    assert [(60, (0, 0, 255))] == found.crop((2, 0, 8, 10)).getcolors()
-    assert {True} == {pixel[2] > 235 for pixel in pixels_of(found)}
+    assert [(100, (0, 0, 255))] == found.getcolors()
