@@ -147,13 +147,25 @@ def _outline(content: bytes, limits: ImageLimits) -> Outline:
     raise NotAnImage("the content is neither a JPEG nor a PNG nor a GIF")
 
 
+def _is_from_a_phone(trailer: bytes) -> bool:
+    """
+    Say whether phones put this behind a JPEG: a film of the same moment (Motion Photo), or Samsung's directory of facts.
+
+    Renditions have nothing of it, and a film is nothing that a browser would run.
+    """
+    is_film = trailer[4:8] == b"ftyp"
+    is_directory = trailer.endswith(b"SEFT") and b"SEFH" in trailer
+    return is_film or is_directory
+
+
 def _refuse_polyglots(content: bytes, image: Outline) -> None:
     """Refuse content that other programs would take for something else than an image."""
     end = image.end
     while content.startswith(b"\xff\xd8\xff", end) and image.content_type == "image/jpeg":
         # Cameras put a small image or a map of brightness behind the picture, a JPEG too (CIPA DC-007, Ultra HDR).
         end = jpeg.outline(content, end).end
-    if content[end:].strip(b"\0"):
+    rest = content[end:]
+    if rest.strip(b"\0") and not (image.content_type == "image/jpeg" and _is_from_a_phone(rest)):
         raise Polyglot("something follows the end of the image")
     if ACTIVE.search(content, 0, LOOKED_AT):
         raise Polyglot("the image begins as a document does")

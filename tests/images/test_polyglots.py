@@ -43,6 +43,21 @@ def end_of_zip(behind: int) -> bytes:
     return b"PK\x05\x06" + bytes(16) + struct.pack("<H", behind)
 
 
+FILM = b"\0\0\0\x18ftypmp42" + bytes(40)
+DIRECTORY = b"\0\0\x01\x0a\x0e\0\0\0Image_UTC_Data1606000000000" + b"SEFH" + bytes(20) + b"SEFT"
+
+
+@pytest.mark.parametrize("behind", [FILM, DIRECTORY, FILM + DIRECTORY], ids=["a film", "a directory", "both"])
+def test_photos_of_phones(behind: bytes) -> None:
+    """A film of the moment and Samsung's directory behind a JPEG are what phones write; behind others they are not."""
+    assert "image/jpeg" == inspect(encoded(gradient("L"), "JPEG") + behind, LIMITS).content_type
+    for form in ("PNG", "GIF"):
+        with pytest.raises(Polyglot):
+            inspect(encoded(gradient("L"), form) + behind, LIMITS)
+    with pytest.raises(Polyglot):
+        inspect(encoded(gradient("L"), "JPEG") + FILM + zipped(), LIMITS)
+
+
 @pytest.mark.parametrize("form", ["JPEG", "PNG", "GIF"])
 @pytest.mark.parametrize(
     "behind",
