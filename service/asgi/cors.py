@@ -15,6 +15,7 @@ REQUEST_FIELDS = (
     "Content-Disposition",
     "Content-Range",
     "Content-Type",
+    "Holdfast-Attach-To",
     "Idempotency-Key",
     "If-Match",
     "If-None-Match",
@@ -31,6 +32,7 @@ REQUEST_FIELDS = (
     "X-HTTP-Method-Override",
     "X-Request-ID",
     "X-Requested-With",
+    "X-Symphony-Host",
 )
 RESPONSE_FIELDS = (
     "Accept-Patch",
@@ -52,6 +54,7 @@ RESPONSE_FIELDS = (
     "Upload-Limit",
     "Upload-Metadata",
     "Upload-Offset",
+    "WWW-Authenticate",
 )
 
 
