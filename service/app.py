@@ -40,9 +40,10 @@ from service.images.pool import Images
 from service.images.renditions import Renditions
 from service.images.shelf import Shelf
 from service.settings import Settings, SettingsError
+from storage.desk import SeparateDesk
 from storage.local import LocalByteStore
 from storage.memory import MemoryByteStore, MemoryLeases, MemoryMetadataStore
-from storage.ports import ByteStore, Leases, MetadataStore
+from storage.ports import ByteStore, Desk, Leases, MetadataStore
 from storage.records import Tenant
 from storage.sqlite import SqliteMetadataStore
 from storage.sqlite_leases import SqliteLeases
@@ -61,6 +62,8 @@ class Stores:
     content: ByteStore
     metadata: MetadataStore
     leases: Leases
+    desk: Desk | None = None
+    """What does in one step what takes two of metadata and leases."""
 
     def all(self) -> Sequence[ByteStore | MetadataStore | Leases]:
         """
@@ -117,7 +120,8 @@ def create_app(settings: Settings, stores: Stores) -> Starlette:
     content, metadata, kept = stores.content, stores.metadata, limits.link_life
     attachments = Attachments(content, metadata, policies, look=Inspection(images), kept_at_least=kept)
     objects = Objects(metadata, policies, kept_at_least=kept)
-    uploads = Uploads(content, metadata, stores.leases, limits, attachments, forget=shelf.remove)
+    desk = stores.desk or SeparateDesk(metadata, stores.leases)
+    uploads = Uploads(content, metadata, desk, limits, attachments, forget=shelf.remove)
     links = Links(_link_secret(settings), longest=settings.link_life)
     accounts = open_accounts(settings, links)
     tenant = Tenant(settings.default_tenant)

@@ -40,7 +40,7 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 
 from storage import keys
 from storage.errors import Corrupted, NoSpace, NotFound, StorageError, Unavailable
-from storage.ports import Receipt
+from storage.ports import Checkpoint, Receipt, unrecorded
 from storage.records import NO_PARTS, UploadRecord
 from storage.threads import Threads
 
@@ -94,22 +94,31 @@ class LocalByteStore:
             for folder in ("uploads", "attachments"):
                 os.makedirs(os.path.join(self._root, folder), mode=0o700, exist_ok=True)
 
-    async def append(self, record: UploadRecord, content: AsyncIterator[memoryview]) -> Receipt:
+    async def append(
+        self, record: UploadRecord, content: AsyncIterator[memoryview], checkpoint: Checkpoint = unrecorded
+    ) -> Receipt:
         run = self._threads.run
-        received = 0
+        received = told = 0
         full: NoSpace | None = None
         async with self._opened(self._open_for_appending, record) as descriptor:
             async for block in content:
+                if not block:
+                    if received > told:
+                        if self._sync_appends:
+                            await run(_sync, descriptor)
+                        told = received
+                        await checkpoint(Receipt(received=told, parts=record.parts))
+                    continue
                 try:
                     await run(_write, descriptor, block, record.offset + received)
                 except NoSpace as error:
                     received += error.receipt.received if error.receipt else 0
-                    received = max(0, received - RESERVE)
+                    received = max(told, received - RESERVE)
                     await run(_truncate, descriptor, record.offset + received)
                     full = error
                     break
                 received += len(block)
-            if self._sync_appends and received:
+            if self._sync_appends and received > told:
                 await run(_sync, descriptor)
         receipt = Receipt(received=received, parts=record.parts)
         if full is not None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from storage.errors import AlreadyExists, Corrupted, LeaseLost, NotFound, PreconditionFailed
 from storage.objects import Event, LoggedEvent, ObjectRecord, SlotRecord
-from storage.ports import PATIENCE, Change, Lease, Receipt, Record
+from storage.ports import PATIENCE, Change, Checkpoint, Lease, Receipt, Record, unrecorded
 from storage.positions import parse_position
 from storage.records import Key, ObjectRef, Ref, SlotRef, Tenant, UploadRecord
 from storage.threads import unbroken
@@ -25,11 +25,15 @@ class MemoryByteStore:
         self._open: dict[Key, dict[int, bytearray]] = {}
         self._published: dict[Key, bytes] = {}
 
-    async def append(self, record: UploadRecord, content: AsyncIterator[memoryview]) -> Receipt:
+    async def append(
+        self, record: UploadRecord, content: AsyncIterator[memoryview], checkpoint: Checkpoint = unrecorded
+    ) -> Receipt:
         mine = self._generation(record)
         del mine[record.offset :]
         async for block in content:
             mine += block
+            if not block and len(mine) > record.offset:
+                await checkpoint(Receipt(received=len(mine) - record.offset, parts=record.parts))
         return Receipt(received=len(mine) - record.offset, parts=record.parts)
 
     async def complete(self, record: UploadRecord) -> None:
@@ -168,7 +172,7 @@ def _when_due(record: UploadRecord) -> tuple[float, Key]:
 
 @dataclass(slots=True)
 class _Holder:
-    key: Key
+    ref: Ref
     epoch: int
     evicted: Callable[[], object]
     waiting: bool = True
@@ -189,29 +193,29 @@ class MemoryLeases:
     """
     `storage.ports.Leases` of one process.
 
-    The holders of a key form a chain: a newcomer becomes its end at once, and waits for the one before it only.
+    The holders of an upload form a chain: a newcomer becomes its end at once, and waits for the one before it only.
     """
 
     def __init__(self) -> None:
         self._holders: dict[int, _Holder] = {}
-        self._ends: dict[Key, _Holder] = {}
+        self._ends: dict[Ref, _Holder] = {}
         self._epoch = 0
 
-    async def acquire(self, key: Key, evicted: Callable[[], object], wait: float) -> Lease:
-        before = self._ends.get(key)
+    async def acquire(self, ref: Ref, evicted: Callable[[], object], wait: float) -> Lease:
+        before = self._ends.get(ref)
         self._epoch += 1
-        mine = self._holders[self._epoch] = self._ends[key] = _Holder(key, self._epoch, evicted)
+        mine = self._holders[self._epoch] = self._ends[ref] = _Holder(ref, self._epoch, evicted)
         if before is not None:
             try:
                 await unbroken(self._dislodge(before, mine, wait))
             except BaseException:
-                self._let_go(key, mine, fenced=False)
+                self._let_go(ref, mine, fenced=False)
                 raise
         mine.waiting = False
         if mine.lost:
-            self._let_go(key, mine, fenced=False)
-            raise LeaseLost(f"a newer request took {key}")
-        return Lease(key=key, epoch=mine.epoch, forced=mine.forced)
+            self._let_go(ref, mine, fenced=False)
+            raise LeaseLost(f"a newer request took {ref.key}")
+        return Lease(ref=ref, epoch=mine.epoch, forced=mine.forced)
 
     async def _dislodge(self, before: _Holder, mine: _Holder, wait: float) -> None:
         """Wait until *before* has let go, and hear whether somebody may still act on its lease, or on one before that."""
@@ -221,26 +225,26 @@ class MemoryLeases:
                 await before.gone.wait()
             mine.forced = before.forced
         except TimeoutError as error:
-            if busy and self._ends.get(before.key) is mine:
-                self._ends[before.key] = before
-                raise LeaseLost(f"the holder of {before.key} is still at work") from error
+            if busy and self._ends.get(before.ref) is mine:
+                self._ends[before.ref] = before
+                raise LeaseLost(f"the holder of {before.ref.key} is still at work") from error
             mine.forced = True
 
-    def _let_go(self, key: Key, mine: _Holder, *, fenced: bool) -> None:
+    def _let_go(self, ref: Ref, mine: _Holder, *, fenced: bool) -> None:
         mine.forced = mine.forced and not fenced
         mine.gone.set()
         self._holders.pop(mine.epoch, None)
         # An end that was never fenced stays, so that the next one hears of it.
-        if self._ends.get(key) is mine and not mine.forced:
-            del self._ends[key]
+        if self._ends.get(ref) is mine and not mine.forced:
+            del self._ends[ref]
 
     async def release(self, lease: Lease, *, fenced: bool = True) -> None:
         mine = self._holders.get(lease.epoch)
         if mine is not None:
-            self._let_go(lease.key, mine, fenced=fenced)
+            self._let_go(lease.ref, mine, fenced=fenced)
 
-    async def held(self, key: Key) -> bool:
-        return key in self._ends
+    async def held(self, ref: Ref) -> bool:
+        return ref in self._ends
 
     async def ping(self) -> None:
         pass

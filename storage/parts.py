@@ -7,9 +7,9 @@ Nothing here waits or asks a server.  Sizes and offsets are bytes; parts are num
 # Theory of operation
 # -------------------
 #
-# Sizes are fixed when an upload begins: where a part begins and ends follows from its number alone.  So a part that is sent again,
-# by whomever, is the same part, and a hole cannot be: what is durable is a row of whole parts without gaps, and then a tail that is
-# shorter than the next one, kept as an object of its own until the part that contains it is recorded.
+# Sizes are fixed when an upload begins: where a part begins and ends follows from its number alone.  So a part that is sent
+# again, by whomever, is the same part, and a hole cannot be: what is durable is a row of whole parts without gaps, and then a
+# tail that is shorter than the next one, kept as an object of its own until the part that contains it is recorded.
 #
 # S3 wants every part but the last to have 5 MiB at least, and has 10,000 at most; others have less (Scaleway 1,000), or want all
 # of them alike (R2).  Of an unknown length the first parts are small, for most uploads are, and they double as it goes on.

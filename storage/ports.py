@@ -1,5 +1,5 @@
 """
-The three promises that Holdfast stands on.  Their docstrings are the contract.
+The promises that Holdfast stands on.  Their docstrings are the contract.
 
 Each port has one conformance suite in ``tests/storage/`` that runs over every backend; a backend of your own is done when it
 passes.  The methods of one object may be called concurrently, from one event loop.
@@ -7,7 +7,7 @@ passes.  The methods of one object may be called concurrently, from one event lo
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -21,21 +21,41 @@ PATIENCE = 20 * SECONDS
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Receipt:
-    """What an append made durable: *received* bytes, and what the store must remember of them."""
+    """What an append made durable: *received* bytes since it began, and what the store must remember of them."""
 
     received: int
     parts: Parts
+
+
+Checkpoint = Callable[[Receipt], Awaitable[None]]
+"""Records how far an append is while it goes on; what it raises ends the append."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lease:
     """The right to change one upload, until a newcomer takes it."""
 
-    key: Key
+    ref: Ref
     epoch: int
-    """Grows with every lease of this key."""
+    """Grows with every lease of this upload."""
     forced: bool
     """Whether an earlier holder never let go, and so may wake up and act later: the facts have to be fenced against it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sight:
+    """What is seen of an upload without disturbing anybody: its newest record, and whether somebody alive has its lease."""
+
+    record: UploadRecord
+    held: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hold:
+    """A lease that was taken, and the record as the holder before left it."""
+
+    lease: Lease
+    record: UploadRecord
 
 
 Record = UploadRecord | ObjectRecord | SlotRecord
@@ -58,6 +78,12 @@ class Change:
             raise ValueError("a replacement is the next revision of the same record")
 
 
+async def unrecorded(_receipt: Receipt) -> None:
+    """
+    Record nothing: the `Checkpoint` of whoever waits for the end.
+    """
+
+
 class ByteStore(Protocol):
     """
     Keeps the content of uploads.
@@ -65,19 +91,25 @@ class ByteStore(Protocol):
     Every method that returns has made its effect as durable as the store was told to be.
     """
 
-    async def append(self, record: UploadRecord, content: AsyncIterator[memoryview]) -> Receipt:
+    async def append(
+        self, record: UploadRecord, content: AsyncIterator[memoryview], checkpoint: Checkpoint = unrecorded
+    ) -> Receipt:
         """
         Write *content* at *record.offset*, and return what is durable now.
 
         The recorded offset rules: what an earlier append left beyond it is overwritten and never read.  Each block of
-        *content* is valid until the next is asked for.  An error of *content* itself is raised again, and promises nothing.
+        *content* is valid until the next is asked for.  An error of *content* itself is raised again, and promises nothing
+        beyond the last checkpoint.
+
+        While content goes on, *checkpoint* is told what became durable meanwhile, never twice at once, and never of less than
+        before.  An empty block is the wish for one; whether, and when else, is for the store to say, which knows what it costs.
 
         The caller holds the lease.  Where that lease was forced, it has stored *record* with the next generation first.  In
         return nothing that a caller with an earlier generation still does, however long it slept, reaches this content.
 
         :raises NoSpace: the room is used up; its receipt says what did become durable.
         :raises Corrupted: the bytes before *record.offset* are missing.
-        :raises Unavailable: nothing is promised about this append.
+        :raises Unavailable: nothing is promised about this append beyond the last checkpoint.
         """
         ...
 
@@ -248,9 +280,9 @@ class Leases(Protocol):
     Leases are for politeness: truth is `MetadataStore.replace` and the fence of the byte store.
     """
 
-    async def acquire(self, key: Key, evicted: Callable[[], object], wait: float) -> Lease:
+    async def acquire(self, ref: Ref, evicted: Callable[[], object], wait: float) -> Lease:
         """
-        Take the lease of *key* from whoever has it.
+        Take the lease of an upload from whoever has it.
 
         A holder is told at once, by push: its *evicted* is called, once, in its event loop.  It has *wait* seconds to let go;
         then it is passed over, and the new lease is *forced*.  A holder whose process is gone is passed over at once.  One whose
@@ -270,9 +302,9 @@ class Leases(Protocol):
         """
         ...
 
-    async def held(self, key: Key) -> bool:
+    async def held(self, ref: Ref) -> bool:
         """
-        Say whether anybody alive, in any process, has the lease of *key*, or was passed over and is not fenced off yet.
+        Say whether anybody alive, in any process, has the lease of an upload, or was passed over and is not fenced off yet.
         """
         ...
 
@@ -287,5 +319,48 @@ class Leases(Protocol):
     async def close(self) -> None:
         """
         Let go of sockets and files.
+        """
+        ...
+
+
+class Desk(Protocol):
+    """
+    Uploads and their leases together: what a store that keeps both in one place does in one step.
+
+    `storage.desk.SeparateDesk` does it over any two that know nothing of each other.
+    """
+
+    async def look(self, ref: Ref) -> Sight:
+        """
+        Return the newest record of an upload, and whether somebody has it now.
+
+        :raises NotFound: this tenant has none of that key.
+        :raises Unavailable: the store does not answer.
+        """
+        ...
+
+    async def hold(self, ref: Ref, permit: Callable[[UploadRecord], object], evicted: Callable[[], object], wait: float) -> Hold:
+        """
+        Take the lease of an upload, as `Leases.acquire` does, and return the record as the holder before left it.
+
+        *permit* is given the newest record before anybody is told to let go; what it raises is raised again, and the lease is
+        with whoever had it.
+
+        :raises NotFound: this tenant has no upload of that key.
+        :raises LeaseLost, Unavailable: as of `Leases.acquire`; nothing was taken.
+        """
+        ...
+
+    async def settle(self, hold: Hold, old: UploadRecord, new: UploadRecord, events: Sequence[Event] = ()) -> None:
+        """
+        Store *new* in the place of *old*, as `MetadataStore.replace` does, and let go of the lease.
+
+        :raises PreconditionFailed, NoSpace, Unavailable: as of `MetadataStore.replace`; the lease is still held.
+        """
+        ...
+
+    async def release(self, lease: Lease, *, fenced: bool = True) -> None:
+        """
+        Let go, as `Leases.release` does.
         """
         ...

@@ -38,7 +38,7 @@ from functools import partial
 
 from storage.errors import LeaseLost, Unavailable
 from storage.ports import PATIENCE, Lease
-from storage.records import Key
+from storage.records import Key, Ref
 from storage.sqlite import Database
 from storage.threads import unbroken
 
@@ -108,19 +108,19 @@ class SqliteLeases:
         self._remove_dead()
         self._socket.bind(self._address(self._process))
 
-    async def acquire(self, key: Key, evicted: Callable[[], object], wait: float) -> Lease:
+    async def acquire(self, ref: Ref, evicted: Callable[[], object], wait: float) -> Lease:
         self._listen()
-        mine = _Claim(next(self._serials), key, evicted)
+        mine = _Claim(next(self._serials), ref.key, evicted)
         self._claims[mine.serial] = mine  # before the row is there: who finds the row asks us at once
         try:
             await unbroken(self._take(mine, wait))
             mine.waiting = False
             if mine.lost:
-                raise LeaseLost(f"a newer request took {key}")
+                raise LeaseLost(f"a newer request took {ref.key}")
         except BaseException:
             await unbroken(self._let_go(mine))
             raise
-        return Lease(key=key, epoch=mine.epoch, forced=mine.forced)
+        return Lease(ref=ref, epoch=mine.epoch, forced=mine.forced)
 
     async def release(self, lease: Lease, *, fenced: bool = True) -> None:
         for mine in self._claims.values():
@@ -129,8 +129,8 @@ class SqliteLeases:
                 await unbroken(self._let_go(mine))
                 return
 
-    async def held(self, key: Key) -> bool:
-        row = await self._database.call(partial(_claimant, key))
+    async def held(self, ref: Ref) -> bool:
+        row = await self._database.call(partial(_claimant, ref.key))
         if row is None:
             return False
         claimants = (claimant.partition("/")[0] for claimant in row if claimant is not None)

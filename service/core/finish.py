@@ -20,7 +20,7 @@ from service.core.errors import (
     TooLarge,
     UploadError,
 )
-from service.core.ledger import Ledger
+from service.core.ledger import Held, Ledger
 from service.core.limits import Limits
 from service.core.principals import Principal
 from service.core.sniffing import SNIFFED_BYTES, canonical, sniff
@@ -60,9 +60,11 @@ class Finish:
         self._clock = clock
         self._forget = forget
 
-    async def finish(self, record: UploadRecord, by: Principal | None) -> UploadRecord:
+    async def finish(self, record: UploadRecord, by: Principal | None, held: Held | None = None) -> UploadRecord:
         """
         Verify and publish what was received; whoever comes next does it again if this does not get through.
+
+        Nothing more is going to be done with the upload that is *held*.
 
         :raises ContentRejected: it is not what was announced, or not for the slot it was to be in.
         :raises FinishFailed, SlotError: it did not get through; every byte is safe.
@@ -80,7 +82,9 @@ class Finish:
             if record.intent is not None and record.content_type is None:
                 published = dataclasses.replace(published, content_type=await self._sniffed(record))
             if record.intent is None:
-                return await self._ledger.replace(record, published, by)
+                if held is None:
+                    return await self._ledger.replace(record, published, by)
+                return await self._ledger.settle(held, record, published, by)
             return await self._attachments.conclude(record, published, record.intent, by)
         except (StorageError, StoreFailed) as error:
             logger.exception("the finish of %s failed and will be tried again", record.key)

@@ -9,8 +9,20 @@ from collections.abc import Callable
 
 from service.core.events import event, of_step
 from service.core.principals import Principal
-from storage.ports import MetadataStore
+from storage.ports import Desk, Hold, MetadataStore
 from storage.records import UploadRecord
+
+
+class Held:
+    """
+    An upload that nobody else has now: its lease, and its record as it was when that began.
+    """
+
+    def __init__(self, hold: Hold) -> None:
+        self.hold = hold
+        self.record = hold.record
+        self.settled = False
+        """Whether the lease was let go together with the last change."""
 
 
 class Ledger:
@@ -18,8 +30,9 @@ class Ledger:
     The records of uploads; *by* is who asked for a change, None for what the service does by itself.
     """
 
-    def __init__(self, metadata: MetadataStore, clock: Callable[[], float]) -> None:
+    def __init__(self, metadata: MetadataStore, desk: Desk, clock: Callable[[], float]) -> None:
         self._metadata = metadata
+        self._desk = desk
         self._clock = clock
 
     async def create(self, record: UploadRecord, by: Principal | None) -> None:
@@ -34,4 +47,13 @@ class Ledger:
         """
         replacement = dataclasses.replace(new, revision=old.revision + 1)
         await self._metadata.replace(old, replacement, of_step(old, replacement, self._clock(), by))
+        return replacement
+
+    async def settle(self, held: Held, old: UploadRecord, new: UploadRecord, by: Principal | None) -> UploadRecord:
+        """
+        Store *new* as the next revision of *old*, let go of the upload in the same step, and return it.
+        """
+        replacement = dataclasses.replace(new, revision=old.revision + 1)
+        await self._desk.settle(held.hold, old, replacement, of_step(old, replacement, self._clock(), by))
+        held.settled = True
         return replacement

@@ -4,6 +4,7 @@ What is done with uploads: ask the rules, move the bytes, then record the fact.
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
@@ -26,7 +27,7 @@ from service.core.errors import (
     UploadError,
 )
 from service.core.finish import Finish, Forget
-from service.core.ledger import Ledger
+from service.core.ledger import Held, Ledger
 from service.core.limits import Limits
 from service.core.policies import Policies
 from service.core.principals import ANYBODY, Principal
@@ -34,7 +35,7 @@ from service.core.store_errors import translated
 from service.core.upload import Step
 from storage import errors as storage_errors
 from storage.keys import new_key
-from storage.ports import ByteStore, Leases, MetadataStore
+from storage.ports import ByteStore, Desk, MetadataStore, Receipt
 from storage.records import Key, Ref, State, UploadRecord
 
 logger = logging.getLogger("holdfast")
@@ -42,6 +43,7 @@ logger = logging.getLogger("holdfast")
 KEY_TRIES = 5
 OFFSET_TRIES = 3
 BLOCK = 1024 * 1024
+NOTHING = memoryview(b"")
 
 
 class Uploads:
@@ -53,7 +55,7 @@ class Uploads:
         self,
         content: ByteStore,
         metadata: MetadataStore,
-        leases: Leases,
+        desk: Desk,
         limits: Limits,
         attachments: Attachments | None = None,
         *,
@@ -63,11 +65,11 @@ class Uploads:
     ) -> None:
         self._bytes = content
         self._metadata = metadata
-        self._leases = leases
+        self._desk = desk
         self._attachments = attachments or Attachments(content, metadata, Policies(), clock=clock)
         self._clock = clock
         self._keys = keys
-        self._ledger = Ledger(metadata, clock)
+        self._ledger = Ledger(metadata, desk, clock)
         self._end = Finish(content, self._ledger, self._attachments, limits, clock, forget)
         self.limits = limits
 
@@ -95,18 +97,20 @@ class Uploads:
             content.stop(Stop.EVICTED)
             return True  # as soon as the disk has what came before
 
+        def permit(record: UploadRecord) -> None:
+            self._refuse_others(record, command.principal)
+
         with translated():
-            self._refuse_others(await self._metadata.get(command.ref), command.principal)
-            async with self._hold(command.ref, evicted) as record:
-                record = await self._end.finish(record, command.principal)
+            async with self._hold(command.ref, permit, evicted) as held:
+                record = await self._end.finish(held.record, command.principal)
                 try:
                     admitted = admission.admit(record, command, self.limits, self._clock())
-                    record = await self._receive(admitted, command, content)
+                    record = await self._receive(admitted, command, content, held)
                 except LengthExceeded as error:
                     if error.record is not None and admission.invalidates(error.record, command):
                         await self._end.bury(error.record, Step.OVERRUN, command.principal)
                     raise
-                record = await self._end.finish(record, command.principal)
+                record = await self._end.finish(record, command.principal, held)
         if content.stopped is Stop.EVICTED and record.state is State.OPEN:
             raise Evicted("a newer request has the upload now", record)
         return Outcome(record=record, stopped=content.stopped)
@@ -116,10 +120,11 @@ class Uploads:
         Tell how far an upload is, after whoever appends to it has let go.
         """
         with translated():
-            record = await self._metadata.get(command.ref)
+            sight = await self._desk.look(command.ref)
+            record = sight.record
             rights.refuse_question(command.principal, record)
             rules.refuse_gone(record, self._clock())
-            if await self._leases.held(command.ref.key) or rules.is_pending(record, command):
+            if sight.held or rules.is_pending(record, command):
                 try:
                     record = await self._settled(command)
                 except storage_errors.NoSpace:
@@ -135,11 +140,10 @@ class Uploads:
         Give an upload up, or delete its attachment.
         """
         with translated():
-            rights.refuse_upload(command.principal, await self._metadata.get(command.ref))
-            async with self._hold(command.ref) as record:
-                rules.refuse_gone(record, self._clock())
-                rules.refuse_attached(record)
-                return Outcome(record=await self._end.bury(record, Step.CANCEL, command.principal))
+            async with self._hold(command.ref, lambda record: rights.refuse_upload(command.principal, record)) as held:
+                rules.refuse_gone(held.record, self._clock())
+                rules.refuse_attached(held.record)
+                return Outcome(record=await self._end.bury(held.record, Step.CANCEL, command.principal))
 
     async def get(self, ref: Ref, principal: Principal = ANYBODY) -> UploadRecord:
         """
@@ -186,7 +190,7 @@ class Uploads:
                 due = await self._metadata.due(now, page, after)
             for record in due:
                 try:
-                    if not await self._leases.held(record.key):
+                    if not (await self._desk.look(record.ref)).held:
                         await self._sweep_one(record.ref)
                 except (UploadError, storage_errors.StorageError) as error:
                     logger.warning("sweeping %s: %s", record.key, error)
@@ -216,18 +220,23 @@ class Uploads:
         raise StoreFailed("no free key was found")
 
     @asynccontextmanager
-    async def _hold(self, ref: Ref, evicted: Callable[[], object] = lambda: True) -> AsyncIterator[UploadRecord]:
+    async def _hold(
+        self,
+        ref: Ref,
+        permit: Callable[[UploadRecord], object] = lambda _record: None,
+        evicted: Callable[[], object] = lambda: True,
+    ) -> AsyncIterator[Held]:
         """Have the lease, and the record as the holder before left it."""
-        lease = await self._leases.acquire(ref.key, evicted, self.limits.eviction_wait)
-        fenced = False
+        hold = await self._desk.hold(ref, permit, evicted, self.limits.eviction_wait)
+        held, fenced = Held(hold), False
         try:
-            record = await self._metadata.get(ref)
-            if lease.forced:
-                record = await self._claim(record)
+            if hold.lease.forced:
+                held.record = await self._claim(hold.record)
             fenced = True
-            yield record
+            yield held
         finally:
-            await self._leases.release(lease, fenced=fenced)
+            if not held.settled:
+                await self._desk.release(hold.lease, fenced=fenced)
 
     async def _claim(self, record: UploadRecord) -> UploadRecord:
         """Fence the upload against whoever was passed over, who may be recording a last offset just now."""
@@ -237,35 +246,32 @@ class Uploads:
             record = await self._metadata.get(record.ref)
             return await self._ledger.replace(record, rules.claim(record))
 
-    async def _receive(self, admitted: Admitted, command: Append, content: Content) -> UploadRecord:
+    async def _receive(self, admitted: Admitted, command: Append, content: Content, held: Held) -> UploadRecord:
         """Store what comes, up to the room that there is, and record how far it is now and then and at the end."""
         stored, record, room = admitted.stored, admitted.record, admitted.room
         if admitted.overlap and not await self._repeats(stored, command, admitted.overlap, content):
             return stored
-        while room and not content.ended:
-            if record.offset != stored.offset:
-                stored = record = await self._ledger.replace(stored, record)
-            batch = _batch(content, min(room, self.limits.checkpoint_bytes), self.limits.checkpoint_seconds)
+        if room and not content.ended:
+            course = _Course(self._ledger, stored, record, self.limits, self._clock)
             try:
-                receipt = await self._bytes.append(record, batch)
+                receipt = await self._bytes.append(record, _blocks(content, room, self.limits), course.checkpoint)
             except storage_errors.NoSpace as error:
                 if error.receipt is not None:
-                    record = rules.advance(record, error.receipt, self.limits, self._clock())
-                    stored = await self._ledger.replace(stored, record)
-                raise OutOfSpace("there is no room for more", stored) from error
-            if not receipt.received and content.stopped is not None:
-                break
+                    await course.checkpoint(error.receipt)
+                raise OutOfSpace("there is no room for more", course.stored) from error
+            stored, record = course.stored, course.advance(receipt)
             room -= receipt.received
-            record = rules.advance(record, receipt, self.limits, self._clock())
         while not room and not content.ended and content.stopped is None:
             if await content.read(1):
                 admission.refuse_overrun(stored, record, self.limits)
             if record != stored and not content.ended:
                 # Only the end of the coding is missing, and it is late.
                 stored = record = await self._ledger.replace(stored, record)
-        return await self._record_end(stored, record, command, content)
+        return await self._record_end(stored, record, command, content, held)
 
-    async def _record_end(self, stored: UploadRecord, record: UploadRecord, command: Append, content: Content) -> UploadRecord:
+    async def _record_end(
+        self, stored: UploadRecord, record: UploadRecord, command: Append, content: Content, held: Held
+    ) -> UploadRecord:
         """Record the last offset of an append, and in the same revision whether the upload has all its bytes."""
         try:
             if rules.is_filled(record, command.completes, ended=content.ended):
@@ -273,7 +279,11 @@ class Uploads:
         except LengthMismatch as error:
             error.record = await self._ledger.replace(stored, record)
             raise
-        return record if record == stored else await self._ledger.replace(stored, record, command.principal)
+        if record == stored:
+            return record
+        if record.state is State.OPEN:
+            return await self._ledger.settle(held, stored, record, command.principal)
+        return await self._ledger.replace(stored, record, command.principal)
 
     async def _repeats(self, record: UploadRecord, command: Append, overlap: int, content: Content) -> bool:
         """Compare content with the stored bytes it repeats; return whether it goes on after them."""
@@ -297,11 +307,12 @@ class Uploads:
         """Return the upload after its holder has let go, finished if it was to be."""
         for _ in range(OFFSET_TRIES):
             try:
-                async with self._hold(command.ref) as record:
+                async with self._hold(command.ref) as held:
+                    record = held.record
                     if rules.is_pending(record, command) and record.state is State.OPEN:
                         filled = rules.fill(record, self.limits, self._clock())
                         record = await self._ledger.replace(record, filled, command.principal)
-                    return await self._end.finish(record, command.principal)
+                    return await self._end.finish(record, command.principal, held)
             except storage_errors.LeaseLost:
                 # A newer request has the upload.  What is recorded is durable all the same, and so a true answer.
                 record = await self._metadata.get(command.ref)
@@ -316,15 +327,51 @@ class Uploads:
             self._attachments.refuse_change(record.intent.slot, principal)
 
     async def _sweep_one(self, ref: Ref) -> None:
-        async with self._hold(ref) as record:
-            await self._end.sweep(record)
+        async with self._hold(ref) as held:
+            await self._end.sweep(held.record)
 
 
-async def _batch(content: Content, limit: int, seconds: float) -> AsyncIterator[memoryview]:
-    """Yield content until *limit* or *seconds* are used up, or it pauses: what may be lost when this process crashes."""
-    until = time.monotonic() + seconds
-    while limit and (block := await content.read(min(limit, BLOCK))):
-        limit -= len(block)
-        yield block
-        if time.monotonic() >= until:
+class _Course:
+    """
+    How far one append is: the record with all that is durable, and what is stored of it.
+    """
+
+    def __init__(
+        self, ledger: Ledger, stored: UploadRecord, record: UploadRecord, limits: Limits, clock: Callable[[], float]
+    ) -> None:
+        self._ledger = ledger
+        self._limits = limits
+        self._clock = clock
+        self._counted = 0
+        self.stored = stored
+        self.record = record
+
+    def advance(self, receipt: Receipt) -> UploadRecord:
+        """Return the record with everything that became durable since the append began."""
+        since = dataclasses.replace(receipt, received=receipt.received - self._counted)
+        self._counted = receipt.received
+        self.record = rules.advance(self.record, since, self._limits, self._clock())
+        return self.record
+
+    async def checkpoint(self, receipt: Receipt) -> None:
+        """Record what became durable."""
+        if self.advance(receipt) != self.stored:
+            self.stored = self.record = await self._ledger.replace(self.stored, self.record)
+
+
+async def _blocks(content: Content, room: int, limits: Limits) -> AsyncIterator[memoryview]:
+    """Yield up to *room* bytes of content; an empty block now and then, and when it pauses, asks to have them recorded."""
+    passed = asked = 0
+    until = time.monotonic() + limits.checkpoint_seconds
+    paused = False
+    while passed < room and not content.ended:
+        if paused or passed - asked >= limits.checkpoint_bytes or time.monotonic() >= until:
+            asked, until = passed, time.monotonic() + limits.checkpoint_seconds
+            yield NOTHING
+        block = await content.read(min(room - passed, BLOCK))
+        paused = not block
+        if block:
+            passed += len(block)
+            yield block
+        elif content.stopped is not None:
             return

@@ -35,6 +35,7 @@ from service.core.objects import Objects
 from service.core.policies import BUILT_IN, PROFILE_PHOTO, Policies, Policy
 from service.core.principals import Principal
 from service.core.uploads import Uploads
+from storage.desk import SeparateDesk
 from storage.keys import new_key
 from storage.memory import MemoryByteStore, MemoryLeases
 from storage.objects import Event, SlotRecord
@@ -94,7 +95,7 @@ async def desk(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[
     clock, content, metadata = Clock(), MemoryByteStore(), METADATA_STORES[request.param](tmp_path)
     # A store in files is opened twice, as by two processes.
     far = metadata if request.param == "memory" else METADATA_STORES[request.param](tmp_path)
-    uploads = Uploads(content, metadata, MemoryLeases(), LIMITS, clock=clock)
+    uploads = Uploads(content, metadata, SeparateDesk(metadata, MemoryLeases()), LIMITS, clock=clock)
     near, other = (Attachments(content, store, POLICIES, clock=clock) for store in (metadata, far))
     objects = Objects(metadata, POLICIES, clock=clock)
     await objects.register(USER, "{}", ME)

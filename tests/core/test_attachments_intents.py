@@ -29,6 +29,7 @@ from service.core.objects import Objects
 from service.core.policies import BUILT_IN, Policies, Policy
 from service.core.principals import ADMIN, Principal
 from service.core.uploads import Uploads
+from storage.desk import SeparateDesk
 from storage.errors import Unavailable
 from storage.memory import MemoryByteStore, MemoryLeases
 from storage.ports import MetadataStore
@@ -85,7 +86,7 @@ async def desk(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[
     """Return a desk over every kind of metadata store, with one user."""
     clock, content, metadata = Clock(), FaultyByteStore(MemoryByteStore()), METADATA_STORES[request.param](tmp_path)
     attachments = Attachments(content, metadata, POLICIES, clock=clock)
-    uploads = Uploads(content, metadata, MemoryLeases(), LIMITS, attachments, clock=clock)
+    uploads = Uploads(content, metadata, SeparateDesk(metadata, MemoryLeases()), LIMITS, attachments, clock=clock)
     objects = Objects(metadata, POLICIES, clock=clock)
     await objects.register(USER)
     yield Desk(clock, content, metadata, uploads, attachments, objects)
@@ -183,7 +184,7 @@ async def test_what_the_slot_never_takes_is_rejected(desk: Desk, content: bytes)
     uploads = Uploads(
         desk.content,
         desk.metadata,
-        MemoryLeases(),
+        SeparateDesk(desk.metadata, MemoryLeases()),
         dataclasses.replace(LIMITS, max_size=20_000_000),
         desk.attachments,
         clock=desk.clock,
@@ -202,7 +203,9 @@ async def test_what_the_slot_never_takes_is_rejected(desk: Desk, content: bytes)
 async def test_a_purge_races_an_association(desk: Desk) -> None:
     """Of a purge and an association at the same moment one gets through, and what is attached is there."""
     limits = dataclasses.replace(LIMITS, unattached_expiry=1)
-    uploads = Uploads(desk.content, desk.metadata, MemoryLeases(), limits, desk.attachments, clock=desk.clock)
+    uploads = Uploads(
+        desk.content, desk.metadata, SeparateDesk(desk.metadata, MemoryLeases()), limits, desk.attachments, clock=desk.clock
+    )
     for _ in range(20):
         made = Create(tenant=TENANT, completes=Completes.AT_END, length=None, content_length=len(PNG), principal=ME)
         record = (await uploads.create(made, FakeContent(PNG))).record

@@ -69,7 +69,7 @@ async def test_sweeping_leaves_alone_what_goes_on(world: World) -> None:
     world.content.fail("complete")
     due = await received(world)
     evicted = asyncio.Event()
-    lease = await world.leases.acquire(due.key, evicted.set, 5)
+    lease = await world.leases.acquire(due.ref, evicted.set, 5)
     world.clock.now += LIMITS.finish_retry
     await world.uploads().sweep()
     during = await world.facts(record), await world.facts(due)
@@ -116,7 +116,7 @@ async def test_sweeping_goes_past_what_it_leaves_alone(world: World) -> None:
     """Uploads that stay due, whole pages of them, do not keep the sweeper from those that are due at the same moment."""
     records = sorted(await abandoned(world, 6), key=lambda record: record.key)
     for record in records[:4]:
-        await world.leases.acquire(record.key, lambda: None, 5)
+        await world.leases.acquire(record.ref, lambda: None, 5)
     count = await world.uploads().sweep(page=2)
 
     assert 6 == count

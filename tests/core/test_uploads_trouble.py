@@ -229,10 +229,10 @@ async def test_a_question_that_loses_its_lease_is_answered(world: World, offset:
     """Whoever asks for the offset, and is overtaken while it waits, hears what is recorded, and disturbs the newest no more."""
     record = (await world.create(FakeContent(KELP[:offset]), AT_LENGTH, len(KELP))).record
     asked, disturbed = asyncio.Event(), asyncio.Event()
-    first = await world.leases.acquire(record.key, asked.set, 5)
+    first = await world.leases.acquire(record.ref, asked.set, 5)
     question = asyncio.create_task(world.offset(record))
     await asked.wait()
-    newest = asyncio.create_task(world.leases.acquire(record.key, disturbed.set, 5))
+    newest = asyncio.create_task(world.leases.acquire(record.ref, disturbed.set, 5))
     await asyncio.sleep(0.1)
     await world.leases.release(first)
     lease = await newest

@@ -12,11 +12,12 @@ from pathlib import Path
 from service.core.commands import Append, Completes, Create, GetOffset, Outcome
 from service.core.limits import Limits
 from service.core.uploads import Uploads
+from storage.desk import SeparateDesk
 from storage.errors import LeaseLost, NoSpace, StorageError, Unavailable
 from storage.keys import new_key
 from storage.local import Durability
 from storage.memory import MemoryByteStore, MemoryLeases, MemoryMetadataStore
-from storage.ports import ByteStore, Lease, Leases, MetadataStore, Receipt
+from storage.ports import ByteStore, Checkpoint, Lease, Leases, MetadataStore, Receipt, unrecorded
 from storage.records import Key, Ref, State, Tenant, UploadRecord
 from storage.sqlite import SqliteMetadataStore
 from storage.sqlite_leases import SqliteLeases
@@ -60,14 +61,16 @@ class FaultyByteStore:
         if faults:
             raise faults.pop()
 
-    async def append(self, record: UploadRecord, content: AsyncIterator[memoryview]) -> Receipt:
+    async def append(
+        self, record: UploadRecord, content: AsyncIterator[memoryview], checkpoint: Checkpoint = unrecorded
+    ) -> Receipt:
         self._try("append")
         if not self.before_append.is_set():
             self.waiting.set()
             await self.before_append.wait()
         if self.room is None:
-            return await self._inner.append(record, content)
-        receipt = await self._inner.append(record, _at_most(content, self.room))
+            return await self._inner.append(record, content, checkpoint)
+        receipt = await self._inner.append(record, _at_most(content, self.room), checkpoint)
         self.room -= receipt.received
         if not self.room:
             raise NoSpace("no room is left", receipt)
@@ -100,13 +103,13 @@ class LosingLeases:
     def __init__(self, inner: Leases) -> None:
         self._inner = inner
 
-    async def acquire(self, key: Key, evicted: Callable[[], object], wait: float) -> Lease:
-        raise LeaseLost(f"a newer request took {key}")
+    async def acquire(self, ref: Ref, evicted: Callable[[], object], wait: float) -> Lease:
+        raise LeaseLost(f"a newer request took {ref.key}")
 
     async def release(self, lease: Lease, *, fenced: bool = True) -> None:
         await self._inner.release(lease, fenced=fenced)
 
-    async def held(self, key: Key) -> bool:
+    async def held(self, ref: Ref) -> bool:
         return True
 
     async def ping(self) -> None:
@@ -124,14 +127,14 @@ class FrozenLeases:
     def __init__(self, inner: Leases) -> None:
         self._inner = inner
 
-    async def acquire(self, key: Key, evicted: Callable[[], object], wait: float) -> Lease:
-        return await self._inner.acquire(key, lambda: None, wait)
+    async def acquire(self, ref: Ref, evicted: Callable[[], object], wait: float) -> Lease:
+        return await self._inner.acquire(ref, lambda: None, wait)
 
     async def release(self, lease: Lease, *, fenced: bool = True) -> None:
         await self._inner.release(lease, fenced=fenced)
 
-    async def held(self, key: Key) -> bool:
-        return await self._inner.held(key)
+    async def held(self, ref: Ref) -> bool:
+        return await self._inner.held(ref)
 
     async def ping(self) -> None:
         await self._inner.ping()
@@ -159,7 +162,8 @@ class World:
 
     def uploads(self, limits: Limits = LIMITS, keys: Callable[[], Key] = new_key) -> Uploads:
         """Return the verbs over these stores."""
-        return Uploads(self.content, self.metadata, self.leases, limits, clock=self.clock, keys=keys)
+        desk = SeparateDesk(self.metadata, self.leases)
+        return Uploads(self.content, self.metadata, desk, limits, clock=self.clock, keys=keys)
 
     def frozen(self) -> World:
         """Return the same world, as a process that was stopped in the middle of its next append sees it."""

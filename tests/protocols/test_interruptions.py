@@ -12,7 +12,7 @@ import pytest
 from service.app import Stores
 from storage.errors import NoSpace, Unavailable
 from storage.memory import MemoryByteStore, MemoryLeases, MemoryMetadataStore
-from storage.ports import Receipt
+from storage.ports import Checkpoint, Receipt, unrecorded
 from storage.records import Ref, State, UploadRecord
 from tests.asgi.wire import Wire, scope
 from tests.protocols import draft_requests, tus_requests
@@ -44,9 +44,11 @@ class Troubled(MemoryByteStore):
         self.room = room
         self.failures = failures
 
-    async def append(self, record: UploadRecord, content: AsyncIterator[memoryview]) -> Receipt:
+    async def append(
+        self, record: UploadRecord, content: AsyncIterator[memoryview], checkpoint: Checkpoint = unrecorded
+    ) -> Receipt:
         whole = b"".join([bytes(block) async for block in content])
-        receipt = await super().append(record, _once(whole[: self.room]))
+        receipt = await super().append(record, _once(whole[: self.room]), checkpoint)
         if len(whole) > self.room:
             raise NoSpace("/data is full", receipt)
         return receipt

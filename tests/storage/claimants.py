@@ -8,9 +8,11 @@ import asyncio
 from collections.abc import Sequence
 
 from storage.ports import Lease, Leases
-from storage.records import Key
+from storage.records import Key, Ref
+from tests.storage.backends import TENANT
 
 KEY = Key("0123456789")
+REF = Ref(tenant=TENANT, key=KEY)
 LONG = 10.0  # seconds; only a test that fails waits that long
 SHORT = 0.1
 Doors = Sequence[Leases]
@@ -21,7 +23,7 @@ class Claimant:
 
     def __init__(self, door: Leases, key: Key = KEY) -> None:
         self._door = door
-        self._key = key
+        self._ref = Ref(tenant=TENANT, key=key)
         self.busy = False
         """Whether it answers that it is at work, and will let go by itself."""
         self.told = 0
@@ -35,7 +37,7 @@ class Claimant:
     async def acquire(self, wait: float = LONG) -> Lease:
         """Take the lease."""
         async with asyncio.timeout(2 * LONG):
-            return await self._door.acquire(self._key, self._evicted, wait)
+            return await self._door.acquire(self._ref, self._evicted, wait)
 
     def acquiring(self, wait: float = LONG) -> asyncio.Task[Lease]:
         """Begin to take the lease."""
@@ -51,6 +53,6 @@ class Claimant:
             await self.asked.wait()
 
 
-async def held(doors: Doors, key: Key = KEY) -> set[bool]:
+async def held(doors: Doors, ref: Ref = REF) -> set[bool]:
     """Return what the doors say of the lease; they have to agree."""
-    return {await door.held(key) for door in doors}
+    return {await door.held(ref) for door in doors}

@@ -14,7 +14,7 @@ import pytest
 from storage.errors import LeaseLost
 from storage.keys import new_key
 from storage.ports import Lease
-from tests.storage.claimants import KEY, LONG, SHORT, Claimant, Doors, held
+from tests.storage.claimants import LONG, REF, SHORT, Claimant, Doors, held
 
 # Who waits for somebody that never comes fails soon.
 pytestmark = pytest.mark.timeout(60)
@@ -27,7 +27,7 @@ async def test_a_free_lease_is_taken_at_once(doors: Doors, claimants: Sequence[C
     during = await held(doors)
     await claimants[0].release(lease)
 
-    assert (KEY, False) == (lease.key, lease.forced)
+    assert (REF, False) == (lease.ref, lease.forced)
     assert ({False}, {True}, {False}) == (before, during, await held(doors))
     assert 0 == claimants[0].told
 

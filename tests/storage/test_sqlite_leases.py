@@ -12,14 +12,16 @@ from pathlib import Path
 import pytest
 
 from storage.errors import Unavailable
-from storage.records import Key
+from storage.records import Key, Ref
 from storage.sqlite_leases import SqliteLeases
+from tests.storage.backends import TENANT
 from tests.storage.processes import Worker, worker
 
 # Who waits for somebody that never comes fails soon.
 pytestmark = pytest.mark.timeout(60)
 
 KEY = Key("0123456789")
+REF = Ref(tenant=TENANT, key=KEY)
 LONG = 10.0
 
 
@@ -48,7 +50,7 @@ async def holding(holder: Worker) -> int:
 async def timed(leases: SqliteLeases, wait: float) -> tuple[bool, float, int]:
     """Take the lease; return whether it is forced, the seconds that it took, and its epoch."""
     begun = time.monotonic()
-    lease = await leases.acquire(KEY, lambda: None, wait)
+    lease = await leases.acquire(REF, lambda: None, wait)
     return lease.forced, time.monotonic() - begun, lease.epoch
 
 
@@ -56,7 +58,7 @@ async def test_a_holder_in_another_process_is_evicted(folder: Path, leases: Sqli
     """A newcomer has the lease of another process within 300 ms, when that one lets go at once."""
     async with worker("hold", folder, KEY, "polite") as holder:
         epoch = await holding(holder)
-        was_held = await leases.held(KEY)
+        was_held = await leases.held(REF)
         forced, took, newer = await timed(leases, LONG)
 
         assert ["asked", "released"] == [await holder.line(), await holder.line()]
@@ -69,7 +71,7 @@ async def test_a_holder_in_another_process_is_evicted(folder: Path, leases: Sqli
 async def test_a_newcomer_in_another_process_evicts(folder: Path, leases: SqliteLeases) -> None:
     """A holder of this process is told when another process asks, and that one has the lease when this one lets go."""
     asked = asyncio.Event()
-    lease = await leases.acquire(KEY, asked.set, LONG)
+    lease = await leases.acquire(REF, asked.set, LONG)
     async with worker("hold", folder, KEY, "polite") as newcomer:
         async with asyncio.timeout(LONG):
             await asked.wait()
@@ -94,13 +96,13 @@ async def test_a_killed_holder_holds_nothing(folder: Path, leases: SqliteLeases)
         await holding(holder)
         await holder.kill()
 
-        assert not await leases.held(KEY)
+        assert not await leases.held(REF)
 
 
 async def test_a_killed_claimant_holds_nothing_up(folder: Path, leases: SqliteLeases) -> None:
     """When a process is killed while it waits, the next one passes it over at once; the holder before it may still act."""
     asked = asyncio.Event()
-    lease = await leases.acquire(KEY, asked.set, LONG)
+    lease = await leases.acquire(REF, asked.set, LONG)
     async with worker("hold", folder, KEY, "polite") as claimant:
         async with asyncio.timeout(LONG):
             await asked.wait()
@@ -123,7 +125,7 @@ async def test_a_frozen_holder_is_passed_over(folder: Path, leases: SqliteLeases
         assert ["asked", "released"] == [await holder.line(), await holder.line()]
     assert forced
     assert 0.3 <= took < 1
-    assert await leases.held(KEY)
+    assert await leases.held(REF)
 
 
 async def test_a_busy_holder_in_another_process_is_waited_for(folder: Path, leases: SqliteLeases) -> None:
@@ -166,7 +168,7 @@ async def test_a_holder_whose_socket_is_missing_is_passed_over(folder: Path, lea
         await holding(holder)
         (removed,) = set(folder.glob("*.socket")) - before
         removed.unlink()
-        was_held = await leases.held(KEY)
+        was_held = await leases.held(REF)
         forced, took, _ = await timed(leases, LONG)
 
     assert (True, True) == (was_held, forced)
@@ -192,7 +194,7 @@ async def test_sockets_of_dead_processes_are_removed(folder: Path) -> None:
         await dead.kill()
         leases = SqliteLeases(str(folder))
         after = set(folder.glob("*.socket"))
-        await leases.acquire(KEY, lambda: None, LONG)
+        await leases.acquire(REF, lambda: None, LONG)
 
         assert ["asked", "released"] == [await alive.line(), await alive.line()]
         await leases.close()
@@ -202,7 +204,7 @@ async def test_sockets_of_dead_processes_are_removed(folder: Path) -> None:
 async def test_nothing_is_left_behind(folder: Path) -> None:
     """Leases that are closed leave no socket."""
     leases = SqliteLeases(str(folder))
-    await leases.release(await leases.acquire(KEY, lambda: None, LONG))
+    await leases.release(await leases.acquire(REF, lambda: None, LONG))
     await leases.close()
 
     assert [] == list(folder.glob("*.socket"))

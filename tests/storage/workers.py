@@ -157,7 +157,7 @@ async def hold(folder: str, key: str, manners: str) -> None:
         asked.set()
         return manners == "busy"
 
-    lease = await leases.acquire(Key(key), evicted, 10)
+    lease = await leases.acquire(Ref(tenant=TENANT, key=Key(key)), evicted, 10)
     say("acquired", lease.epoch, lease.forced)
     await asked.wait()
     say("asked")

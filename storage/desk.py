@@ -1,0 +1,42 @@
+"""
+A desk over a metadata store and leases that know nothing of each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from storage.objects import Event
+from storage.ports import Hold, Lease, Leases, MetadataStore, Sight
+from storage.records import Ref, UploadRecord
+
+
+class SeparateDesk:
+    """
+    A `storage.ports.Desk` that asks one store after the other.
+    """
+
+    def __init__(self, metadata: MetadataStore, leases: Leases) -> None:
+        self._metadata = metadata
+        self._leases = leases
+
+    async def look(self, ref: Ref) -> Sight:
+        # In this order: who lets go in between has recorded before, and then there is nobody to wait for.
+        held = await self._leases.held(ref)
+        return Sight(record=await self._metadata.get(ref), held=held)
+
+    async def hold(self, ref: Ref, permit: Callable[[UploadRecord], object], evicted: Callable[[], object], wait: float) -> Hold:
+        permit(await self._metadata.get(ref))
+        lease = await self._leases.acquire(ref, evicted, wait)
+        try:
+            return Hold(lease=lease, record=await self._metadata.get(ref))
+        except BaseException:
+            await self._leases.release(lease, fenced=False)
+            raise
+
+    async def settle(self, hold: Hold, old: UploadRecord, new: UploadRecord, events: Sequence[Event] = ()) -> None:
+        await self._metadata.replace(old, new, events)
+        await self._leases.release(hold.lease)
+
+    async def release(self, lease: Lease, *, fenced: bool = True) -> None:
+        await self._leases.release(lease, fenced=fenced)
