@@ -13,10 +13,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from storage.desk import SeparateDesk
 from storage.keys import new_key
 from storage.local import Durability, LocalByteStore
 from storage.memory import MemoryByteStore, MemoryLeases, MemoryMetadataStore
-from storage.ports import ByteStore, Leases, MetadataStore
+from storage.ports import ByteStore, Desk, Leases, MetadataStore
 from storage.records import Tenant, UploadRecord
 from storage.sqlite import SqliteMetadataStore
 from storage.sqlite_leases import SqliteLeases
@@ -70,6 +71,17 @@ LEASES: dict[str, Callable[[Path], Sequence[Leases]]] = {
     "sqlite": sqlite_doors,
     "sqlite-far": sqlite_far_doors,
 }
+
+# Each makes a desk, and what keeps its facts and its leases.
+DESKS: dict[str, Callable[[Path], tuple[Desk, MetadataStore, Leases]]] = {
+    "memory": lambda _folder: separate(MemoryMetadataStore(), MemoryLeases()),
+    "sqlite": lambda folder: separate(sqlite(Durability.NONE, folder), SqliteLeases(str(folder / "leases"))),
+}
+
+
+def separate(metadata: MetadataStore, leases: Leases) -> tuple[Desk, MetadataStore, Leases]:
+    """Return a desk over two that know nothing of each other, and these two."""
+    return SeparateDesk(metadata, leases), metadata, leases
 
 
 def new_upload(**facts: Any) -> UploadRecord:  # noqa: ANN401  # every field has a type of its own

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from storage.ports import MetadataStore
-from tests.storage.backends import LEASES, METADATA_STORES
+from storage.ports import ByteStore, MetadataStore
+from tests.storage.backends import BYTE_STORES, LEASES, METADATA_STORES
 from tests.storage.claimants import Claimant, Doors
 from tests.storage.processes import Room, may_mount, small_disk
 
@@ -45,5 +45,13 @@ def claimants(doors: Doors) -> Sequence[Claimant]:
 async def metadata(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[MetadataStore]:
     """Return a metadata store of every kind."""
     store = METADATA_STORES[request.param](tmp_path)
+    yield store
+    await store.close()
+
+
+@pytest.fixture(params=BYTE_STORES)
+async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[ByteStore]:
+    """Return a store of every kind."""
+    store = BYTE_STORES[request.param](tmp_path)
     yield store
     await store.close()

@@ -5,9 +5,7 @@ What every `storage.ports.ByteStore` promises.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from contextlib import suppress
-from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -16,7 +14,7 @@ from hypothesis import strategies as st
 from storage.errors import Corrupted, NotFound, StorageError
 from storage.ports import ByteStore
 from storage.records import UploadRecord
-from tests.storage.backends import BYTE_STORES, Held, appended, blocks, changed, claimed, content_of, cuts, new_upload
+from tests.storage.backends import Held, appended, blocks, changed, claimed, content_of, cuts, new_upload
 
 # Who waits for somebody that never comes fails soon.
 pytestmark = pytest.mark.timeout(60)
@@ -30,14 +28,6 @@ LONG = bytes(range(256)) * (5 * KiB)
 
 class Trouble(Exception):
     """What the content of a test fails with."""
-
-
-@pytest.fixture(params=BYTE_STORES)
-async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[ByteStore]:
-    """Return a store of every kind."""
-    store = BYTE_STORES[request.param](tmp_path)
-    yield store
-    await store.close()
 
 
 async def published(store: ByteStore, record: UploadRecord) -> bytes:
