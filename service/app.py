@@ -7,9 +7,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import secrets
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from starlette.applications import Starlette
@@ -52,7 +51,6 @@ logger = logging.getLogger("holdfast")
 
 SECONDS = 1.0
 SWEEP_EVERY = 60 * SECONDS
-LINK_SECRET_BYTES = 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,7 +120,7 @@ def create_app(settings: Settings, stores: Stores) -> Starlette:
     objects = Objects(metadata, policies, kept_at_least=kept)
     desk = stores.desk or SeparateDesk(metadata, stores.leases)
     uploads = Uploads(content, metadata, desk, limits, attachments, forget=shelf.remove)
-    links = Links(_link_secret(settings), longest=settings.link_life)
+    links = Links(settings.jwt_secret.encode() or None, longest=settings.link_life)
     accounts = open_accounts(settings, links)
     tenant = Tenant(settings.default_tenant)
     driver = Driver(
@@ -139,6 +137,8 @@ def create_app(settings: Settings, stores: Stores) -> Starlette:
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+        if not settings.jwt_secret:
+            links.use(await metadata.secret("links"))  # the same in all processes, and after a restart
         sweeper = asyncio.create_task(_sweep(uploads, shelf))
         try:
             yield
@@ -183,22 +183,6 @@ def open_accounts(settings: Settings, links: Links) -> Accounts | None:
 
 def _public_keys(where: str) -> KeySource:
     return PublicKeys(where) if "://" in where else KeyFile(where)
-
-
-def _link_secret(settings: Settings) -> bytes:
-    """Return what links are signed with: the same in all processes, and after a restart."""
-    if settings.jwt_secret:
-        return settings.jwt_secret.encode()
-    path = os.path.join(settings.data_dir, "link.secret")
-    os.makedirs(settings.data_dir, exist_ok=True)
-    made = f"{path}.{os.getpid()}"
-    with open(os.open(made, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-        file.write(secrets.token_bytes(LINK_SECRET_BYTES))
-    with suppress(FileExistsError):
-        os.link(made, path)  # the first process that gets here decides
-    os.unlink(made)
-    with open(path, "rb") as file:
-        return file.read()
 
 
 def application() -> Starlette:

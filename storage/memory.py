@@ -5,12 +5,13 @@ All three ports in memory: the default of the tests, and a service that forgets 
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 
 from storage.errors import AlreadyExists, Corrupted, LeaseLost, NotFound, PreconditionFailed
 from storage.objects import Event, LoggedEvent, ObjectRecord, SlotRecord
-from storage.ports import PATIENCE, Change, Checkpoint, Lease, Receipt, Record, unrecorded
+from storage.ports import PATIENCE, SECRET_BYTES, Change, Checkpoint, Lease, Receipt, Record, unrecorded
 from storage.positions import parse_position
 from storage.records import Key, ObjectRef, Ref, SlotRef, Tenant, UploadRecord
 from storage.threads import unbroken
@@ -88,6 +89,7 @@ class MemoryMetadataStore:
         self._objects: dict[ObjectRef | SlotRef, ObjectRecord | SlotRecord] = {}
         self._events: list[Event] = []
         self._event_ids: set[str] = set()
+        self._secrets: dict[str, bytes] = {}
 
     async def create(self, record: UploadRecord, events: Sequence[Event] = ()) -> None:
         await self.commit([Change(old=None, new=record)], events)
@@ -160,6 +162,13 @@ class MemoryMetadataStore:
     async def due(self, now: float, limit: int, after: UploadRecord | None = None) -> Sequence[UploadRecord]:
         due = [record for record in self._records.values() if record.expires_at is not None and record.expires_at <= now]
         return sorted((record for record in due if after is None or _when_due(record) > _when_due(after)), key=_when_due)[:limit]
+
+    async def uploads(self) -> AsyncIterator[UploadRecord]:
+        for key in list(self._records):
+            yield self._records[key]
+
+    async def secret(self, name: str) -> bytes:
+        return self._secrets.setdefault(name, secrets.token_bytes(SECRET_BYTES))
 
     async def ping(self) -> None:
         pass

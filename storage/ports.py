@@ -17,6 +17,7 @@ from storage.records import Key, ObjectRef, Parts, Ref, SlotRef, Tenant, UploadR
 SECONDS = 1.0
 # A disk that takes longer than this for what was begun is as good as gone.
 PATIENCE = 20 * SECONDS
+SECRET_BYTES = 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -255,6 +256,24 @@ class MetadataStore(Protocol):
         *after* is the last record of the page before: those up to it are left out, whatever became of it meanwhile.
 
         :raises Unavailable: the store does not answer.
+        """
+        ...
+
+    def uploads(self) -> AsyncIterator[UploadRecord]:
+        """
+        Yield the record of every upload, tombstones as well, of every tenant, in any order.
+
+        One that is there from the beginning to the end is yielded once at least; its record is one that it had meanwhile.
+
+        :raises Unavailable: the store does not answer.
+        """
+        ...
+
+    async def secret(self, name: str) -> bytes:
+        """
+        Return the secret of that name: `SECRET_BYTES` random bytes, the same for all who share this store, for ever.
+
+        :raises NoSpace, Unavailable: see `storage.errors`.
         """
         ...
 

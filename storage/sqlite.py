@@ -14,15 +14,16 @@ import dataclasses
 import fcntl
 import math
 import os
+import secrets
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from storage.errors import AlreadyExists, Corrupted, NoSpace, NotFound, PreconditionFailed, StorageError, Unavailable
 from storage.local import Durability
 from storage.objects import EVENT_FIELDS, OBJECT_FIELDS, SLOT_FIELDS, Event, LoggedEvent, ObjectRecord, SlotRecord
-from storage.ports import Change, Record
+from storage.ports import SECRET_BYTES, Change, Record
 from storage.positions import parse_position
 from storage.records import FIELDS, Key, ObjectRef, Ref, SlotRef, State, Tenant, UploadRecord
 from storage.threads import Threads
@@ -32,6 +33,7 @@ T = TypeVar("T")
 SECONDS = 1.0
 # How long a writer waits for the writers of other processes before it gives up.
 BUSY_WAIT = 5 * SECONDS
+PAGE = 1000
 
 # Each brings a file from the version of its index to the next; a new file goes through all.
 SCHEMA = (
@@ -102,6 +104,7 @@ CREATE INDEX events_by_tenant ON events (tenant, position);
 CREATE INDEX events_by_attachment ON events (tenant, attachment, position) WHERE attachment IS NOT NULL;
 """,
     "ALTER TABLE uploads ADD COLUMN intent TEXT;",
+    "CREATE TABLE secrets (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;",
 )
 
 
@@ -133,6 +136,7 @@ _LIST_EVENTS = (
     " WHERE tenant = :tenant AND position > :after {} ORDER BY position LIMIT :limit"
 )
 _ALL_EVENTS, _EVENTS_OF_ONE = _LIST_EVENTS.format(""), _LIST_EVENTS.format("AND attachment = :attachment")
+_PAGE = f"{_UPLOADS.select} WHERE key > :after ORDER BY key LIMIT :limit"
 _DUE = (
     f"{_UPLOADS.select}"
     " WHERE expires_at <= :now AND (expires_at, key) > (:after, :after_key) ORDER BY expires_at, key LIMIT :limit"
@@ -280,6 +284,16 @@ class SqliteMetadataStore:
         place = {"after": -math.inf, "after_key": ""} if after is None else {"after": after.expires_at, "after_key": after.key}
         return [UploadRecord.from_mapping(row) for row in await self._all(_DUE, {"now": now, "limit": limit, **place})]
 
+    async def uploads(self) -> AsyncIterator[UploadRecord]:
+        after = ""
+        while rows := await self._all(_PAGE, {"after": after, "limit": PAGE}):
+            for row in rows:
+                yield UploadRecord.from_mapping(row)
+            after = rows[-1]["key"]
+
+    async def secret(self, name: str) -> bytes:
+        return await self._database.call(lambda connection: _secret(connection, name))
+
     async def ping(self) -> None:
         await self._database.call(lambda connection: connection.execute("SELECT 1 FROM uploads LIMIT 1").fetchone())
 
@@ -292,6 +306,13 @@ class SqliteMetadataStore:
 
     async def close(self) -> None:
         await self._database.close()
+
+
+def _secret(connection: sqlite3.Connection, name: str) -> bytes:
+    # Whoever comes first decides; made anew by nobody, for what was signed with it has to hold.
+    connection.execute("INSERT OR IGNORE INTO secrets (name, value) VALUES (?, ?)", (name, secrets.token_bytes(SECRET_BYTES)))
+    value: bytes = connection.execute("SELECT value FROM secrets WHERE name = ?", (name,)).fetchone()[0]
+    return value
 
 
 def _is_promised(record: Record) -> bool:

@@ -10,6 +10,7 @@ import hashlib
 import hmac
 import json
 import re
+import secrets
 import time
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable
@@ -21,6 +22,7 @@ from storage.records import Key, Subject, Tenant
 
 VERSION = "v1"
 MAX_LINK = 2048  # characters
+SECRET_BYTES = 32
 
 _LINK = re.compile(r"(v1\.[0-9A-Za-z_-]+)\.([0-9A-Za-z_-]{43})")
 
@@ -30,11 +32,18 @@ class Links:
     Signs links and looks at them again; one holds for *longest* seconds at most.
     """
 
-    def __init__(self, secret: bytes, *, longest: float = 3600, clock: Callable[[], float] = time.time) -> None:
-        # A key of its own, so that a signature of another kind with the same secret is never one of a link.
-        self._key = hmac.digest(secret, b"holdfast link", "sha256")
+    def __init__(self, secret: bytes | None = None, *, longest: float = 3600, clock: Callable[[], float] = time.time) -> None:
+        """Without *secret*, nobody else can tell what these links are, until `use` says so."""
+        self.use(secret or secrets.token_bytes(SECRET_BYTES))
         self._longest = longest
         self._clock = clock
+
+    def use(self, secret: bytes) -> None:
+        """
+        Sign with *secret* from now on.
+        """
+        # A key of its own, so that a signature of another kind with the same secret is never one of a link.
+        self._key = hmac.digest(secret, b"holdfast link", "sha256")
 
     def sign(self, *, purpose: Capability, tenant: Tenant, key: Key, expires_at: int, subject: Subject | None) -> str:
         """

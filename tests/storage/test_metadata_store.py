@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from storage.errors import AlreadyExists, NotFound, PreconditionFailed
 from storage.keys import new_key
-from storage.ports import MetadataStore
+from storage.ports import SECRET_BYTES, MetadataStore
 from storage.records import FIELDS, Intent, Parts, Ref, SlotRef, State, Subject, Tenant, UploadRecord
 from tests.storage.backends import NOW, OTHER_TENANT, TENANT, changed, new_upload
 
@@ -271,6 +271,29 @@ async def test_due_of_every_tenant(store: MetadataStore) -> None:
         await store.create(new_upload(tenant=tenant, expires_at=NOW))
 
     assert {TENANT, OTHER_TENANT} == {record.tenant for record in await store.due(NOW, 10)}
+
+
+async def test_every_upload(store: MetadataStore) -> None:
+    """Every record of every tenant is found, whatever became of it."""
+    records = [
+        new_upload(tenant=(TENANT, OTHER_TENANT)[number % 2], state=[*State][number % len(State)], expires_at=NOW)
+        for number in range(30)
+    ]
+    for record in records:
+        await store.create(record)
+    found = [record async for record in store.uploads()]
+
+    assert records == sorted(found, key=lambda record: [each.key for each in records].index(record.key))
+
+
+async def test_secrets(store: MetadataStore) -> None:
+    """A secret is made once, however many ask for it at once, and is nobody else's."""
+    values = await asyncio.gather(*(store.secret("one") for _ in range(8)))
+
+    assert 1 == len(set(values))
+    assert SECRET_BYTES == len(values[0])
+    assert values[0] == await store.secret("one")
+    assert values[0] != await store.secret("other")
 
 
 async def test_ping(store: MetadataStore) -> None:
