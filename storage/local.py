@@ -35,7 +35,7 @@ import enum
 import errno
 import os
 import resource
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 
 from storage import keys
@@ -93,6 +93,24 @@ class LocalByteStore:
             os.makedirs(self._root, mode=0o700, exist_ok=True)
             for folder in ("uploads", "attachments"):
                 os.makedirs(os.path.join(self._root, folder), mode=0o700, exist_ok=True)
+
+    @property
+    def root(self) -> str:
+        """The directory, as an absolute path."""
+        return self._root
+
+    def published_name(self, record: UploadRecord) -> str:
+        """
+        Return the path of published content, below the root.
+        """
+        return os.path.relpath(self._path("attachments", record), self._root)
+
+    def open_names(self, record: UploadRecord) -> Sequence[str]:
+        """
+        Return the paths below the root at which content that is not published may be, the newest generation first.
+        """
+        generations = reversed(range(record.generation + 1))
+        return [os.path.relpath(self._upload(record, generation), self._root) for generation in generations]
 
     async def append(
         self, record: UploadRecord, content: AsyncIterator[memoryview], checkpoint: Checkpoint = unrecorded

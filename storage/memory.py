@@ -10,16 +10,17 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 
 from storage.errors import AlreadyExists, Corrupted, LeaseLost, NotFound, PreconditionFailed
+from storage.inventory import Stored
 from storage.objects import Event, LoggedEvent, ObjectRecord, SlotRecord
 from storage.ports import PATIENCE, SECRET_BYTES, Change, Checkpoint, Lease, Receipt, Record, unrecorded
 from storage.positions import parse_position
-from storage.records import Key, ObjectRef, Ref, SlotRef, Tenant, UploadRecord
+from storage.records import Key, ObjectRef, Ref, SlotRef, State, Tenant, UploadRecord
 from storage.threads import unbroken
 
 
 class MemoryByteStore:
     """
-    A `storage.ports.ByteStore` of bytearrays, one for each generation of an upload.
+    A `storage.ports.ByteStore` of bytearrays, one for each generation of an upload, and its `storage.ports.Inventory`.
     """
 
     def __init__(self) -> None:
@@ -59,6 +60,35 @@ class MemoryByteStore:
     async def delete(self, record: UploadRecord) -> None:
         self._open.pop(record.key, None)
         self._published.pop(record.key, None)
+
+    async def stored(self) -> AsyncIterator[Stored]:
+        for key, generations in list(self._open.items()):
+            for number, content in list(generations.items()):
+                yield Stored(name=f"open/{key}.{number}", key=key, size=len(content), changed_at=0)
+        for key, whole in list(self._published.items()):
+            yield Stored(name=f"published/{key}", key=key, size=len(whole), changed_at=0)
+
+    def needed(self, record: UploadRecord) -> frozenset[str]:
+        names = frozenset({f"published/{record.key}"})
+        if record.state is State.COMPLETE:
+            return names
+        if record.state not in (State.OPEN, State.RECEIVED):
+            return frozenset()
+        return names | {f"open/{record.key}.{number}" for number in range(record.generation + 1)}
+
+    async def examine(self, record: UploadRecord) -> None:
+        if record.offset and record.state in (State.OPEN, State.RECEIVED, State.COMPLETE):
+            async for _ in self.read(record, 0, record.offset):
+                pass
+
+    async def remove(self, stored: Stored) -> None:
+        place, _, name = stored.name.partition("/")
+        if place == "published":
+            self._published.pop(stored.key, None)
+        elif stored.key in self._open:
+            self._open[stored.key].pop(int(name.partition(".")[2]), None)
+            if not self._open[stored.key]:
+                del self._open[stored.key]
 
     async def ping(self) -> None:
         pass

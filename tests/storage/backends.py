@@ -14,8 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from storage.desk import SeparateDesk
+from storage.inventory import Inventory
 from storage.keys import new_key
 from storage.local import Durability, LocalByteStore
+from storage.local_inventory import LocalInventory
 from storage.memory import MemoryByteStore, MemoryLeases, MemoryMetadataStore
 from storage.ports import ByteStore, Desk, Leases, MetadataStore
 from storage.records import Tenant, UploadRecord
@@ -31,6 +33,17 @@ SPOILED = 0xEE
 def local(durability: Durability, folder: Path) -> ByteStore:
     """Return a local store below *folder*."""
     return LocalByteStore(str(folder / "data"), durability, threads=4)
+
+
+def twice(store: MemoryByteStore) -> tuple[ByteStore, Inventory]:
+    """Return a store that has its inventory in itself."""
+    return store, store
+
+
+def local_inventory(folder: Path) -> tuple[ByteStore, Inventory]:
+    """Return a local store below *folder*, and its inventory."""
+    store = LocalByteStore(str(folder / "data"), Durability.NONE, threads=4)
+    return store, LocalInventory(store)
 
 
 def sqlite(durability: Durability, folder: Path) -> MetadataStore:
@@ -58,6 +71,12 @@ def sqlite_far_doors(folder: Path) -> Sequence[Leases]:
 BYTE_STORES: dict[str, Callable[[Path], ByteStore]] = {
     "memory": lambda _folder: MemoryByteStore(),
     **{f"local-{durability}": partial(local, durability) for durability in Durability},
+}
+
+# Each makes a byte store, and its inventory.
+INVENTORIES: dict[str, Callable[[Path], tuple[ByteStore, Inventory]]] = {
+    "memory": lambda _folder: twice(MemoryByteStore()),
+    "local": local_inventory,
 }
 
 METADATA_STORES: dict[str, Callable[[Path], MetadataStore]] = {
