@@ -7,7 +7,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -40,7 +40,9 @@ from service.images.renditions import Renditions
 from service.images.shelf import Shelf
 from service.settings import Settings, SettingsError
 from storage.desk import SeparateDesk
+from storage.inventory import Inventory
 from storage.local import LocalByteStore
+from storage.local_inventory import LocalInventory
 from storage.memory import MemoryByteStore, MemoryLeases, MemoryMetadataStore
 from storage.ports import ByteStore, Desk, Leases, MetadataStore
 from storage.records import Tenant
@@ -60,14 +62,23 @@ class Stores:
     content: ByteStore
     metadata: MetadataStore
     leases: Leases
-    desk: Desk | None = None
-    """What does in one step what takes two of metadata and leases."""
+    own_desk: Desk | None = None
+    """What does in one step what takes two of metadata and leases; not every store has one."""
+    inventory: Inventory | None = None
+    """By what content is compared with records; not every store has one."""
 
-    def all(self) -> Sequence[ByteStore | MetadataStore | Leases]:
+    @property
+    def desk(self) -> Desk:
+        """Facts and leases together."""
+        return self.own_desk or SeparateDesk(self.metadata, self.leases)
+
+    async def close(self) -> None:
         """
-        Return them in the order in which they are closed.
+        Let go of everything.
         """
-        return (self.content, self.leases, self.metadata)
+        for store in (self.inventory, self.content, self.leases, self.metadata):
+            if store is not None:
+                await store.close()
 
 
 def open_stores(settings: Settings) -> Stores:
@@ -77,28 +88,43 @@ def open_stores(settings: Settings) -> Stores:
     :raises SettingsError: a URL names none, or its folder cannot be used.
     :raises StorageError: one cannot be opened.
     """
-    kinds = {name: url.partition(":") for name, url in (("METADATA", settings.metadata_url), ("BYTES", settings.bytes_url))}
-    for name, embedded in (("METADATA", "sqlite"), ("BYTES", "file")):
-        scheme = kinds[name][0]
-        if scheme not in (embedded, "memory"):
-            raise SettingsError(f"HOLDFAST_{name}_URL={''.join(kinds[name])}: this version knows {embedded}: and memory:")
+    for name, url, known in (("METADATA", settings.metadata_url, tuple(FACTS)), ("BYTES", settings.bytes_url, tuple(BYTES))):
+        scheme = url.partition(":")[0]
+        if scheme not in known:
+            raise SettingsError(f"HOLDFAST_{name}_URL={url}: this version knows {', '.join(f'{each}:' for each in known)}")
         if scheme == "memory" and settings.workers > 1:
-            raise SettingsError(f"HOLDFAST_{name}_URL=memory: is for one process; set HOLDFAST_WORKERS=1 or use {embedded}:")
+            raise SettingsError(f"HOLDFAST_{name}_URL=memory: is for one process; set HOLDFAST_WORKERS=1")
     try:
-        return _open_stores(settings, kinds["BYTES"], kinds["METADATA"])
+        content, inventory = BYTES[settings.bytes_url.partition(":")[0]](settings)
+        metadata, leases, desk = FACTS[settings.metadata_url.partition(":")[0]](settings)
     except OSError as error:
         raise SettingsError(f"HOLDFAST_DATA_DIR={settings.data_dir} cannot be used: {error}") from error
+    return Stores(content=content, metadata=metadata, leases=leases, own_desk=desk, inventory=inventory)
 
 
-def _open_stores(settings: Settings, bytes_url: tuple[str, str, str], metadata_url: tuple[str, str, str]) -> Stores:
-    content: ByteStore = MemoryByteStore()
-    if bytes_url[0] == "file":
-        content = LocalByteStore(bytes_url[2] or settings.data_dir, settings.durability)
-    if metadata_url[0] == "memory":
-        return Stores(content=content, metadata=MemoryMetadataStore(), leases=MemoryLeases())
-    path = metadata_url[2] or os.path.join(settings.data_dir, "holdfast.sqlite")
+def _memory_bytes(_settings: Settings) -> tuple[ByteStore, Inventory]:
+    store = MemoryByteStore()
+    return store, store
+
+
+def _local_bytes(settings: Settings) -> tuple[ByteStore, Inventory]:
+    store = LocalByteStore(settings.bytes_url.partition(":")[2] or settings.data_dir, settings.durability)
+    return store, LocalInventory(store)
+
+
+def _memory_facts(_settings: Settings) -> Facts:
+    return MemoryMetadataStore(), MemoryLeases(), None
+
+
+def _sqlite_facts(settings: Settings) -> Facts:
+    path = settings.metadata_url.partition(":")[2] or os.path.join(settings.data_dir, "holdfast.sqlite")
     leases = SqliteLeases(os.path.join(os.path.dirname(os.path.abspath(path)), "leases"))
-    return Stores(content=content, metadata=SqliteMetadataStore(path, settings.durability), leases=leases)
+    return SqliteMetadataStore(path, settings.durability), leases, None
+
+
+Facts = tuple[MetadataStore, Leases, Desk | None]
+BYTES: dict[str, Callable[[Settings], tuple[ByteStore, Inventory]]] = {"file": _local_bytes, "memory": _memory_bytes}
+FACTS: dict[str, Callable[[Settings], Facts]] = {"sqlite": _sqlite_facts, "memory": _memory_facts}
 
 
 def create_app(settings: Settings, stores: Stores) -> Starlette:
@@ -118,8 +144,7 @@ def create_app(settings: Settings, stores: Stores) -> Starlette:
     content, metadata, kept = stores.content, stores.metadata, limits.link_life
     attachments = Attachments(content, metadata, policies, look=Inspection(images), kept_at_least=kept)
     objects = Objects(metadata, policies, kept_at_least=kept)
-    desk = stores.desk or SeparateDesk(metadata, stores.leases)
-    uploads = Uploads(content, metadata, desk, limits, attachments, forget=shelf.remove)
+    uploads = Uploads(content, metadata, stores.desk, limits, attachments, forget=shelf.remove)
     links = Links(settings.jwt_secret.encode() or None, longest=settings.link_life)
     accounts = open_accounts(settings, links)
     tenant = Tenant(settings.default_tenant)
@@ -148,8 +173,7 @@ def create_app(settings: Settings, stores: Stores) -> Starlette:
             await images.close()
             if accounts is not None:
                 await accounts.close()
-            for store in stores.all():
-                await store.close()
+            await stores.close()
 
     app = Starlette(
         routes=routes(driver, health, gallery, policies, tenant, strict_originator=settings.symphony_host == "strict"),

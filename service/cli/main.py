@@ -13,7 +13,8 @@ import typer
 from pydantic import ValidationError
 
 from service.accounts.making import make_token
-from service.app import Stores, open_stores
+from service.app import open_stores
+from service.cli.checking import checked
 from service.server.run import bind, run
 from service.settings import Settings, SettingsError
 from storage.errors import StorageError
@@ -37,7 +38,7 @@ def serve(
     logging.getLogger("uvicorn").setLevel("WARNING")
     try:
         # Opened once before anybody is told that the service is here: a folder that cannot be written is found now.
-        asyncio.run(_close(open_stores(settings)))
+        asyncio.run(open_stores(settings).close())
         listening = bind(settings)
     except (SettingsError, StorageError) as error:
         typer.echo(f"holdfast: {error}", err=True)
@@ -58,7 +59,7 @@ def token(
     """
     Make a token for development, signed with HOLDFAST_JWT_SECRET.
     """
-    settings = _settings(None, None)
+    settings = _settings()
     if not settings.jwt_secret:
         typer.echo("holdfast: set HOLDFAST_AUTH=jwt and HOLDFAST_JWT_SECRET, the same as for serve", err=True)
         raise typer.Exit(2)
@@ -76,7 +77,27 @@ def token(
     typer.echo(made)
 
 
-def _settings(host: str | None, port: int | None) -> Settings:
+@app.command()
+def check(
+    key: Annotated[str | None, typer.Argument(help="An upload to explain: what keeps it, or when it goes.")] = None,
+    repair: Annotated[bool, typer.Option("--repair", help="Remove what is stored for nothing.")] = False,
+    settled: Annotated[float, typer.Option(min=0, help="Leave alone what changed less than so many seconds ago.")] = 86_400,
+) -> None:
+    """
+    Compare records and content, both ways.  Ends with 1 if they differ; the service may run meanwhile.
+    """
+    settings = _settings()
+    try:
+        lines = asyncio.run(checked(settings, key, repair=repair, settled=settled))
+    except (SettingsError, StorageError) as error:
+        typer.echo(f"holdfast: {error}", err=True)
+        raise typer.Exit(2) from error
+    for line in lines.text:
+        typer.echo(line)
+    raise typer.Exit(0 if lines.agree else 1)
+
+
+def _settings(host: str | None = None, port: int | None = None) -> Settings:
     given = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
     try:
         return Settings(**given)  # type: ignore[arg-type]  # pydantic checks the values
@@ -85,11 +106,6 @@ def _settings(host: str | None, port: int | None) -> Settings:
             name = "_".join(["HOLDFAST", *(str(part).upper() for part in problem["loc"])]) if problem["loc"] else "settings"
             typer.echo(f"holdfast: {name}: {problem['msg'].removeprefix('Value error, ')}", err=True)
         raise typer.Exit(2) from error
-
-
-async def _close(stores: Stores) -> None:
-    for store in stores.all():
-        await store.close()
 
 
 def _welcome(settings: Settings, port: int) -> str:

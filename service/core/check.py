@@ -46,6 +46,14 @@ class Finding:
     repaired: bool = False
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explanation:
+    """What keeps an upload, or when and why it goes, in sentences; and whether all that it promises is there."""
+
+    sentences: tuple[str, ...]
+    whole: bool
+
+
 class Check:
     """
     Goes through everything that is stored, and through every record.
@@ -87,9 +95,11 @@ class Check:
             if finding is not None:
                 yield finding
 
-    async def explain(self, record: UploadRecord) -> list[str]:
+    async def explain(self, record: UploadRecord) -> Explanation:
         """
-        Return what keeps an upload, or when and why it goes, in sentences.
+        Say what keeps an upload, or when and why it goes.
+
+        :raises StorageError: a store does not answer.
         """
         lines = [_life(record, self._clock())]
         lines += [f"It is in the slot {slot.slot} of {slot.kind} {slot.id}; that keeps it." for slot in record.attached]
@@ -98,10 +108,10 @@ class Check:
             lines.append(f"When it is complete it goes into the slot {slot.slot} of {slot.kind} {slot.id}.")
         try:
             await self._inventory.examine(record)
-            lines.append("All content that it promises is there." if record.offset else "It has no content.")
         except (NotFound, Corrupted) as error:
-            lines.append(f"Its content is not all there: {error}.")
-        return lines
+            return Explanation(sentences=(*lines, f"Its content is not all there: {error}."), whole=False)
+        lines.append("All content that it promises is there." if record.offset else "It has no content.")
+        return Explanation(sentences=tuple(lines), whole=True)
 
     async def _missing(self, record: UploadRecord) -> AsyncIterator[Finding]:
         if rules.is_over(record):

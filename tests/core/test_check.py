@@ -148,16 +148,21 @@ async def test_slots_and_uploads_that_differ(desk: Desk) -> None:
     assert {lost.key: Problem.DETACHED} == await desk.problems()
 
 
+async def told(desk: Desk, record: UploadRecord) -> str:
+    """Return what is said of *record*."""
+    return " ".join((await desk.check.explain(record)).sentences)
+
+
 async def test_explanations(desk: Desk) -> None:
     """Of each upload it is told what keeps it, or when it goes."""
     intent = Intent(slot=PHOTO)
-    attached = " ".join(await desk.check.explain(await desk.complete(attached=(PHOTO,))))
-    kept = " ".join(await desk.check.explain(await desk.complete()))
-    leaving = " ".join(await desk.check.explain(await desk.complete(expires_at=0.0)))
-    meant = " ".join(await desk.check.explain(await desk.open(intent=intent, expires_at=LATER + 1)))
-    late = " ".join(await desk.check.explain(await desk.open(expires_at=LATER - 1)))
-    gone = " ".join(await desk.check.explain(new_upload(state=State.PURGED)))
-    lost = " ".join(await desk.check.explain(new_upload(offset=8)))
+    attached = await told(desk, await desk.complete(attached=(PHOTO,)))
+    kept = await told(desk, await desk.complete())
+    leaving = await told(desk, await desk.complete(expires_at=0.0))
+    meant = await told(desk, await desk.open(intent=intent, expires_at=LATER + 1))
+    late = await told(desk, await desk.open(expires_at=LATER - 1))
+    gone = await told(desk, new_upload(state=State.PURGED))
+    lost = await told(desk, new_upload(offset=8))
 
     assert "in the slot ProfilePhoto of user 1; that keeps it" in attached
     assert "nothing purges it" in kept

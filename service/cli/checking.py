@@ -1,0 +1,60 @@
+"""
+The command ``holdfast check``: what it says.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from service.app import open_stores
+from service.core.check import Check
+from service.settings import Settings, SettingsError
+from storage.records import UploadRecord
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """What there is to say, line by line, and whether facts and bytes agree (now)."""
+
+    text: tuple[str, ...]
+    agree: bool
+
+
+async def checked(settings: Settings, key: str | None, *, repair: bool, settled: float) -> Report:
+    """
+    Compare everything that *settings* name or, given *key*, explain that one upload.
+
+    :raises SettingsError: there is nothing to compare.
+    :raises StorageError: a store does not answer.
+    """
+    stores = open_stores(settings)
+    try:
+        if stores.inventory is None:
+            raise SettingsError(f"HOLDFAST_BYTES_URL={settings.bytes_url}: this store cannot be gone through")
+        check = Check(stores.metadata, stores.desk, stores.inventory, settled=settled)
+        if key is None:
+            return await _all(check, repair=repair)
+        async for record in stores.metadata.uploads():
+            if record.key == key:
+                return await _one(check, record)
+        return Report(text=(f"{key}: no upload ever had this key, or its record is lost",), agree=False)
+    finally:
+        await stores.close()
+
+
+async def _all(check: Check, *, repair: bool) -> Report:
+    text, left = [], 0
+    async for finding in check.findings(repair=repair):
+        done = "removed" if finding.repaired else "found"
+        text.append(f"{done}: {finding.key}: {finding.name}: {finding.problem.value}: {finding.why}")
+        left += not finding.repaired
+    if not text:
+        text.append("Records and content agree.")
+    elif left and not repair:
+        text.append(f"{left} differences.  --repair removes what is stored for nothing; what is missing nobody can make up.")
+    return Report(text=tuple(text), agree=not left)
+
+
+async def _one(check: Check, record: UploadRecord) -> Report:
+    told = await check.explain(record)
+    return Report(text=(f"{record.key} of tenant {record.tenant}:", *told.sentences), agree=told.whole)
