@@ -11,13 +11,13 @@ from typing import Protocol
 
 import pytest
 
-from tests.e2e.servers import Server
+from servers.holdfast import Holdfast
 
 
 class Serve(Protocol):
     """Starts a server; several may share a data directory."""
 
-    def __call__(self, data_dir: Path | None = None, **settings: object) -> Server: ...
+    def __call__(self, data_dir: Path | None = None, **settings: object) -> Holdfast: ...
 
 
 @pytest.fixture
@@ -32,14 +32,14 @@ def folder(tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.fixture
-def make_server(folder: Path) -> Iterator[Callable[..., Server]]:
+def make_server(folder: Path) -> Iterator[Callable[..., Holdfast]]:
     """
     Return a function that makes servers without starting them; none of them may have stumbled when the test ends.
     """
-    made: list[Server] = []
+    made: list[Holdfast] = []
 
-    def make(data_dir: Path | None = None, **settings: object) -> Server:
-        server = Server(data_dir or folder / "data", **settings)
+    def make(data_dir: Path | None = None, **settings: object) -> Holdfast:
+        server = Holdfast(data_dir or folder / "data", settings)
         made.append(server)
         return server
 
@@ -52,7 +52,7 @@ def make_server(folder: Path) -> Iterator[Callable[..., Server]]:
 
 
 @pytest.fixture
-def serve(make_server: Callable[..., Server]) -> Serve:
+def serve(make_server: Callable[..., Holdfast]) -> Serve:
     """
     Return a function that starts servers.
     """

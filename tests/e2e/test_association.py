@@ -16,11 +16,11 @@ from pathlib import Path
 import httpx
 import pytest
 
+from servers.holdfast import Holdfast
 from storage.objects import Event, SlotRecord
 from storage.records import Key, Ref, SlotRef, Tenant, UploadRecord
 from storage.sqlite import SqliteMetadataStore
 from tests.e2e.conftest import Serve
-from tests.e2e.servers import Server
 from tests.pictures import PNG
 
 WORKERS = 4
@@ -32,7 +32,7 @@ PHOTO = SlotRef(tenant=TENANT, kind="user", id=USER, slot="ProfilePhoto")
 TUS = {"Tus-Resumable": "1.0.0", "Content-Type": "application/offset+octet-stream"}
 
 
-def prepare(server: Server, count: int) -> list[Key]:
+def prepare(server: Holdfast, count: int) -> list[Key]:
     """Register the user, and return the keys of *count* photos."""
     with httpx.Client(base_url=server.url) as client:
         client.put(f"/api/v1/objects/user/{USER}", json={}).raise_for_status()
@@ -43,7 +43,7 @@ def prepare(server: Server, count: int) -> list[Key]:
     return [Key(response.headers["Location"].rpartition("/")[2]) for response in made]
 
 
-def attach(client: httpx.Client, server: Server, key: Key) -> httpx.Response:
+def attach(client: httpx.Client, server: Holdfast, key: Key) -> httpx.Response:
     """Make *key* the photo of the user."""
     return client.post(f"{server.url}/.api2/api/v1/communities/1/attachments/{key}/association/{USER}?type=ProfilePhoto")
 
@@ -110,7 +110,7 @@ def test_many_replace_at_once(serve: Serve, folder: Path) -> None:
 
 
 @pytest.mark.timeout(600)
-def test_killed_among_replacements(make_server: Callable[..., Server], folder: Path) -> None:
+def test_killed_among_replacements(make_server: Callable[..., Holdfast], folder: Path) -> None:
     """
     However often all processes are killed among replacements: one photo, a consistent history, no acknowledged one lost.
     """

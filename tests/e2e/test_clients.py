@@ -18,10 +18,10 @@ import pytest
 from tusclient.client import TusClient
 from tusclient.storage import filestorage
 
+from servers.holdfast import Holdfast
 from tests.e2e import javascript
 from tests.e2e.conftest import Serve
 from tests.e2e.dialects import photo, sha256
-from tests.e2e.servers import Server
 
 KiB = 1024
 MiB = 1024 * KiB
@@ -30,13 +30,13 @@ TUS = {"Tus-Resumable": "1.0.0"}
 
 
 @pytest.fixture
-def server(serve: Serve) -> Server:
+def server(serve: Serve) -> Holdfast:
     """Return a server with the settings that it has by default."""
     return serve()
 
 
 @pytest.fixture
-def files(server: Server) -> str:
+def files(server: Holdfast) -> str:
     """Return the URL at which uploads are created."""
     return f"{server.url}/files"
 

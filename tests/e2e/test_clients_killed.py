@@ -15,10 +15,10 @@ import httpx
 import pytest
 from tusclient.client import TusClient
 
+from servers.holdfast import Holdfast
 from tests.e2e import javascript
 from tests.e2e.conftest import Serve
 from tests.e2e.dialects import photo
-from tests.e2e.servers import Server
 
 MiB = 1024 * 1024
 SIZE = 256 * MiB
@@ -68,7 +68,7 @@ def _javascript(url: str, path: Path, options: dict[str, object]) -> str:
     return str(events.last["url"])
 
 
-def _kill_on_the_way(server: Server, upload: Future[str], luck: random.Random, kills: int) -> list[float]:
+def _kill_on_the_way(server: Holdfast, upload: Future[str], luck: random.Random, kills: int) -> list[float]:
     """Kill the server so often, each time when a further part of the upload is recorded; return where (MiB)."""
     killed: list[float] = []
     until = time.monotonic() + 200 * SECONDS

@@ -14,9 +14,9 @@ from contextlib import suppress
 
 import pytest
 
+from servers.holdfast import Holdfast
 from tests.e2e.conftest import Serve
 from tests.e2e.dialects import DIALECTS, Upload, photo, sha256
-from tests.e2e.servers import Server
 from tests.e2e.wire import Cut, Wire
 
 KiB = 1024
@@ -27,7 +27,7 @@ ROUNDS = 20
 SILENCE = 0.1
 
 
-def _resume_after_silence(holder: Server, newcomer: Server, seed: int) -> float:
+def _resume_after_silence(holder: Holdfast, newcomer: Holdfast, seed: int) -> float:
     """Leave an upload in the middle without a word, resume it elsewhere, and return how long that took (milliseconds)."""
     half = MiB
     with Wire(holder.port) as silent:
@@ -143,7 +143,7 @@ def test_two_live_writers(serve: Serve, processes: int) -> None:
 
 
 @pytest.mark.parametrize("sent", [0, 64 * KiB, MiB])
-def test_frozen_holder(serve: Serve, make_server: Callable[..., Server], sent: int) -> None:
+def test_frozen_holder(serve: Serve, make_server: Callable[..., Holdfast], sent: int) -> None:
     """
     A holder that was frozen and passed over does no harm when it wakes up: to the bytes, to the offset or to its client.
     """

@@ -14,9 +14,9 @@ from typing import Protocol
 
 import pytest
 
+from servers.holdfast import Holdfast
 from tests.e2e.conftest import Serve
 from tests.e2e.dialects import DIALECTS, Upload, photo, sha256
-from tests.e2e.servers import Server
 from tests.e2e.wire import Answer, Wire
 
 KiB = 1024
@@ -35,13 +35,13 @@ def may_mount() -> bool:
 class Disk(Protocol):
     """Something that gets full."""
 
-    def fill(self, server: Server, room: int) -> None:
+    def fill(self, server: Holdfast, room: int) -> None:
         """
         Leave room for *room* bytes of an upload.
         """
         ...
 
-    def free(self, server: Server) -> None:
+    def free(self, server: Holdfast) -> None:
         """
         Make room again.
         """
@@ -54,10 +54,10 @@ class FileSizeLimit:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def fill(self, server: Server, room: int) -> None:
+    def fill(self, server: Holdfast, room: int) -> None:
         resource.prlimit(server.pid, resource.RLIMIT_FSIZE, (room, resource.RLIM_INFINITY))
 
-    def free(self, server: Server) -> None:
+    def free(self, server: Holdfast) -> None:
         server.restart()
 
 
@@ -68,11 +68,11 @@ class SmallDisk:
         self.folder = folder
         self._ballast = folder / "ballast"
 
-    def fill(self, server: Server, room: int) -> None:
+    def fill(self, server: Holdfast, room: int) -> None:
         free = os.statvfs(self.folder).f_bavail * os.statvfs(self.folder).f_frsize
         self._ballast.write_bytes(bytes(free - room))
 
-    def free(self, server: Server) -> None:
+    def free(self, server: Holdfast) -> None:
         self._ballast.unlink()
 
 
@@ -92,12 +92,12 @@ def disk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Disk]:
 
 
 @pytest.fixture
-def server(disk: FileSizeLimit | SmallDisk, serve: Serve) -> Server:
+def server(disk: FileSizeLimit | SmallDisk, serve: Serve) -> Holdfast:
     """Return a server on that disk."""
     return serve(data_dir=disk.folder / "data")
 
 
-def _ends_well(server: Server, upload: Upload, answer: Answer) -> bool:
+def _ends_well(server: Holdfast, upload: Upload, answer: Answer) -> bool:
     """Say whether the upload can be resumed where *answer* says, and has the right bytes then."""
     with Wire(server.port) as wire:
         question = upload.question(wire)
@@ -108,7 +108,7 @@ def _ends_well(server: Server, upload: Upload, answer: Answer) -> bool:
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
-def test_known_length(disk: Disk, server: Server, dialect: str) -> None:
+def test_known_length(disk: Disk, server: Holdfast, dialect: str) -> None:
     """
     Content that is known not to fit is refused before any of it is read, and can come when there is room.
     """
@@ -125,7 +125,7 @@ def test_known_length(disk: Disk, server: Server, dialect: str) -> None:
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
-def test_full_in_the_middle(disk: Disk, server: Server, dialect: str) -> None:
+def test_full_in_the_middle(disk: Disk, server: Holdfast, dialect: str) -> None:
     """
     When the disk gets full in the middle of content, what was stored is kept, and the client hears how much that is.
     """
@@ -147,7 +147,7 @@ def test_full_in_the_middle(disk: Disk, server: Server, dialect: str) -> None:
 
 
 @pytest.mark.parametrize("dialect", ["tus", "ietf"])
-def test_full_after_acknowledged_bytes(disk: Disk, server: Server, dialect: str) -> None:
+def test_full_after_acknowledged_bytes(disk: Disk, server: Holdfast, dialect: str) -> None:
     """
     Bytes of a deferred length that were acknowledged before the disk got full are there afterwards, and so is every other upload.
     """
@@ -176,7 +176,7 @@ def test_full_after_acknowledged_bytes(disk: Disk, server: Server, dialect: str)
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
-def test_no_room_for_a_record(disk: Disk, server: Server, dialect: str) -> None:
+def test_no_room_for_a_record(disk: Disk, server: Holdfast, dialect: str) -> None:
     """
     With no room at all nothing new begins, what is complete can be fetched, and all goes on when there is room again.
     """

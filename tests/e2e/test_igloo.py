@@ -16,9 +16,9 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 
+from servers.holdfast import Holdfast
 from tests.e2e.conftest import Serve
 from tests.e2e.dialects import PNG, photo
-from tests.e2e.servers import Server
 from tests.e2e.wire import Call, Wire
 
 MiB = 1024 * 1024
@@ -88,20 +88,20 @@ class Client:
 
 
 @pytest.fixture
-def server(serve: Serve) -> Server:
+def server(serve: Serve) -> Holdfast:
     """Return a server with the settings that it has by default."""
     return serve()
 
 
 @pytest.fixture
-def client(server: Server) -> Iterator[Client]:
+def client(server: Holdfast) -> Iterator[Client]:
     """Return the known client."""
     client = Client(server.url)
     yield client
     client.close()
 
 
-def test_as_the_document_shows(server: Server) -> None:
+def test_as_the_document_shows(server: Holdfast) -> None:
     """
     A photo arrives with the first two requests of the document, names and methods exactly as it has them.
     """

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import httpx
 
+from servers.holdfast import Holdfast
 from tests.e2e.conftest import Serve
-from tests.e2e.servers import Server
 from tests.pictures import picture
 
 USER = "0f8fad5b-d9cb-469f-a165-70867728950e"
@@ -28,7 +28,7 @@ grace = {GRACE}
 """
 
 
-def upload(client: httpx.Client, server: Server, photo: bytes) -> str:
+def upload(client: httpx.Client, server: Holdfast, photo: bytes) -> str:
     """Upload in two ranges; the connection of the first drops before all of it came.  Return the key."""
     values = {"name": "photo.png", "contentType": "image/png", "contentLength": len(photo)}
     location = client.post(API, data=values).raise_for_status().headers["Location"]
@@ -55,7 +55,7 @@ def statuses(client: httpx.Client, *keys: str) -> list[int]:
     return [client.get(f"/.api2/binaries/{key}/download/photo.png").status_code for key in keys]
 
 
-def pass_grace(server: Server, client: httpx.Client, key: str) -> None:
+def pass_grace(server: Holdfast, client: httpx.Client, key: str) -> None:
     """Wait for the end of the grace; the sweeper of a process that starts looks at once."""
     time.sleep(GRACE + 0.2)
     server.kill()

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import httpx
 
+from servers.process import ROOT
 from tests.e2e.conftest import Serve
-from tests.e2e.servers import ROOT
 
 README = (ROOT / "README.md").read_text()
 TOKEN = ".venv/bin/holdfast token"

@@ -11,9 +11,9 @@ import time
 
 import pytest
 
+from servers.holdfast import Holdfast
 from tests.e2e.conftest import Serve
 from tests.e2e.dialects import DIALECTS, Upload, photo, sha256
-from tests.e2e.servers import Server
 from tests.e2e.wire import Cut, Wire
 
 KiB = 1024
@@ -23,7 +23,7 @@ UPLOADS = 6  # at once; each try kills them all
 SPREAD = 3  # kills come up to so many times the usual time of a finish after the last byte
 
 
-def _last_byte_to_answer(server: Server) -> float:
+def _last_byte_to_answer(server: Holdfast) -> float:
     """Return how long the server usually has an upload between its last byte and its answer (seconds)."""
     taken = []
     for i in range(15):
@@ -39,7 +39,7 @@ def _last_byte_to_answer(server: Server) -> float:
     return statistics.median(taken)
 
 
-def _kill_at_the_end(server: Server, luck: random.Random, usual: float) -> tuple[list[Upload], list[bool]]:
+def _kill_at_the_end(server: Holdfast, luck: random.Random, usual: float) -> tuple[list[Upload], list[bool]]:
     """Send the last bytes of some uploads, kill the server about then, and return which of them were told to be complete."""
     wires = [Wire(server.port) for _ in range(UPLOADS)]
     try:

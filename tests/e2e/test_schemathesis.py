@@ -12,8 +12,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from servers.holdfast import Holdfast
 from tests.e2e.conftest import Serve
-from tests.e2e.servers import Server
 from tests.pictures import PNG
 
 USER = "0f8fad5b-d9cb-469f-a165-70867728950e"
@@ -32,7 +32,7 @@ OPTIONS = {
 }
 
 
-def prepare(server: Server) -> str:
+def prepare(server: Holdfast) -> str:
     """Make one thing of each kind known, and return what stands for it in paths."""
     for path in (f"user/{USER}", f"group/{USER}", f"organization_group/{USER}"):
         httpx.put(f"{server.url}/api/v1/objects/{path}", json={"name": "Kelp"}).raise_for_status()

@@ -18,10 +18,10 @@ from typing import Any
 import httpx
 import pytest
 
+from servers.holdfast import Holdfast
 from service.accounts.making import make_token
 from service.core.policies import GROUP_AVATAR
 from tests.e2e.conftest import Serve
-from tests.e2e.servers import Server
 from tests.pictures import GIF, JPEG, PNG
 
 SECRET = "32 bytes are what a secret needs"
@@ -43,7 +43,7 @@ def token(**more: Any) -> str:  # noqa: ANN401 - as make_token
 
 
 @pytest.fixture
-def server(serve: Serve) -> Server:
+def server(serve: Serve) -> Holdfast:
     """Return a server with accounts that knows a user, a group and an organization's group."""
     server = serve(AUTH="jwt", JWT_SECRET=SECRET)
     admin = {"Authorization": f"Bearer {token(subject='admin', roles=['admin'])}"}
@@ -63,7 +63,7 @@ class Answer:
         return json.loads(self.content)
 
 
-def replay(server: Server, head: str, content: bytes = b"") -> Answer:
+def replay(server: Holdfast, head: str, content: bytes = b"") -> Answer:
     """Send these bytes and no others."""
     with closing(socket.create_connection(("127.0.0.1", server.port), timeout=20)) as wire:
         wire.sendall(head.encode("latin-1") + content)
@@ -75,7 +75,7 @@ def replay(server: Server, head: str, content: bytes = b"") -> Answer:
 # Igloo
 
 
-def igloo_create(server: Server, cookie: str, fields: str, content: bytes) -> Answer:
+def igloo_create(server: Holdfast, cookie: str, fields: str, content: bytes) -> Answer:
     """Send ".api2/api/v1/communities/{communityKey}/attachments", with the slash that every URL begins with."""
     head = f"POST /.api2/api/v1/communities/{COMMUNITY}/attachments HTTP/1.1{CRLF}Host: localhost{CRLF}{REQUESTS}{cookie}{fields}"
     return replay(server, f"{head}Content-Length: {len(content)}{CRLF}{CRLF}", content)
@@ -83,7 +83,7 @@ def igloo_create(server: Server, cookie: str, fields: str, content: bytes) -> An
 
 @pytest.mark.parametrize("is_pyigloo", [False, True], ids=["as the document shows", "as pyigloo sends"])
 @pytest.mark.parametrize(("photo", "kind"), [(JPEG, "image/jpg"), (PNG, "image/png"), (GIF, "image/gif")])
-def test_igloo(server: Server, is_pyigloo: bool, photo: bytes, kind: str) -> None:
+def test_igloo(server: Holdfast, is_pyigloo: bool, photo: bytes, kind: str) -> None:
     """Entry, content, association: the key is the last segment of Location, and the user has a photo."""
     cookie = f"Cookie: iglooauth={token()}{CRLF}"
     if is_pyigloo:
@@ -126,12 +126,12 @@ def test_igloo(server: Server, is_pyigloo: bool, photo: bytes, kind: str) -> Non
         assert (200, True) == (shown.status, str(shown.fields["Content-Type"]).startswith("image/"))
 
 
-def test_igloo_without_a_session(server: Server) -> None:
+def test_igloo_without_a_session(server: Holdfast) -> None:
     """ "An active session must be established"."""
     assert 401 == igloo_create(server, "", f"Content-Type: application/json{CRLF}", b"{}").status
 
 
-def test_igloo_photo_of_another(server: Server) -> None:
+def test_igloo_photo_of_another(server: Holdfast) -> None:
     """ "The active user must have administrative permissions" for the photo of anybody else."""
     someone, boss = token(subject=TEAM), token(subject="boss", roles=["admin"])
     admin = {"Authorization": f"Bearer {boss}"}
@@ -171,12 +171,12 @@ SYMPHONY = (
 ENTITLED = {"entitlements": [str(GROUP_AVATAR.entitlement)]}
 
 
-def symphony(server: Server, jwt: str, host: str, content: bytes) -> Answer:
+def symphony(server: Holdfast, jwt: str, host: str, content: bytes) -> Answer:
     """Send the document's request."""
     return replay(server, SYMPHONY.format(jwt=jwt, host=host, length=len(content)), content)
 
 
-def test_symphony_as_the_document_shows(server: Server) -> None:
+def test_symphony_as_the_document_shows(server: Holdfast) -> None:
     """Its token is none: 401.  With a real one its image is five letters and no image: 400."""
     example = b'{"image":"Ynl0ZXM="}'
     assert 20 == len(example)
@@ -188,7 +188,7 @@ def test_symphony_as_the_document_shows(server: Server) -> None:
 
 @pytest.mark.parametrize("image", [JPEG, PNG, GIF], ids=["jpg", "png", "gif"])
 @pytest.mark.parametrize("host", ["localhost.symphony.com", ""], ids=["the document's host", "the official client's empty host"])
-def test_symphony(server: Server, host: str, image: bytes) -> None:
+def test_symphony(server: Holdfast, host: str, image: bytes) -> None:
     """200 and the whole group, with avatars that can be fetched."""
     content = json.dumps({"image": b64encode(image).decode()}).encode()
     response = symphony(server, token(**ENTITLED), host, content)
@@ -214,7 +214,7 @@ def test_symphony(server: Server, host: str, image: bytes) -> None:
 @pytest.mark.parametrize(
     ("jwt", "status"), [({}, 403), ({"seconds": -60, **ENTITLED}, 401), ({"tenant": "11", **ENTITLED}, 404)], ids=str
 )
-def test_symphony_statuses(server: Server, jwt: Mapping[str, Any], status: int) -> None:
+def test_symphony_statuses(server: Holdfast, jwt: Mapping[str, Any], status: int) -> None:
     """403 without the entitlement; 401 when the token expired, so that the client gets another; 404 in another pod."""
     content = json.dumps({"image": b64encode(PNG).decode()}).encode()
     made = make_token(secret=SECRET, **{"tenant": COMMUNITY, "subject": USER, **jwt})
@@ -225,7 +225,7 @@ def test_symphony_statuses(server: Server, jwt: Mapping[str, Any], status: int) 
 # Ellipsis
 
 
-def ellipsis(server: Server, who: str, path: str, content: bytes) -> Answer:
+def ellipsis(server: Holdfast, who: str, path: str, content: bytes) -> Answer:
     """Send what `requests.patch(url, json=…)` sends."""
     head = (
         f"PATCH {path} HTTP/1.1{CRLF}Host: api.ellipsis-drive.com{CRLF}{REQUESTS}Authorization: Bearer {who}{CRLF}"
@@ -236,7 +236,7 @@ def ellipsis(server: Server, who: str, path: str, content: bytes) -> Answer:
 
 @pytest.mark.parametrize("path", [f"/organization/group/{TEAM}/profile", f"/v3/organization/group/{TEAM}/profile"])
 @pytest.mark.parametrize("prefix", ["", "data:image/jpeg;base64,"], ids=["bare", "as its client sends images"])
-def test_ellipsis(server: Server, path: str, prefix: str) -> None:
+def test_ellipsis(server: Holdfast, path: str, prefix: str) -> None:
     """Exactly 200, for the account holder only, each of ten times."""
     content = json.dumps({"picture": prefix + b64encode(JPEG).decode()}).encode()
     holder = token(subject="holder", roles=["account_holder"])

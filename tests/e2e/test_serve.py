@@ -15,7 +15,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.e2e.servers import ROOT, Server, free_port, is_ready
+from servers.holdfast import Holdfast
+from servers.ports import free_port, serves
+from servers.process import ROOT
 
 SECONDS = 1.0
 SCRIPT = ROOT / "scripts" / "serve"
@@ -34,7 +36,7 @@ def _served(data_dir: Path, log: Path, within: float) -> Iterator[tuple[str, flo
     with log.open("wb") as output:
         process = subprocess.Popen([SCRIPT], cwd=data_dir.parent, env=_environment(data_dir, port), stdout=output, stderr=output)
     try:
-        while not is_ready(port):
+        while not serves(port, "/readyz"):
             assert process.poll() is None, log.read_text()
             assert time.monotonic() - begin < within, log.read_text()
             time.sleep(0.005)
@@ -132,7 +134,7 @@ def test_setting_that_means_nothing(folder: Path, name: str, value: str) -> None
     assert f"HOLDFAST_{name}" in said
 
 
-def test_health(make_server: Callable[..., Server]) -> None:
+def test_health(make_server: Callable[..., Holdfast]) -> None:
     """
     A process that serves says that it lives and that each of its stores answers.
     """

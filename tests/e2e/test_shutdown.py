@@ -11,9 +11,10 @@ import time
 import psutil
 import pytest
 
+from servers.holdfast import Holdfast
+from servers.process import living
 from tests.e2e.conftest import Serve
 from tests.e2e.dialects import DIALECTS, Upload, photo, sha256
-from tests.e2e.servers import Server, living
 from tests.e2e.wire import Cut, Wire
 
 KiB = 1024
@@ -22,7 +23,7 @@ SECONDS = 1.0
 GRACE = 5
 
 
-def _resumes(server: Server, upload: Upload, acknowledged: int) -> bool:
+def _resumes(server: Holdfast, upload: Upload, acknowledged: int) -> bool:
     """Say whether, in the server's next life, everything acknowledged is there and the rest can follow."""
     with Wire(server.port) as wire:
         offset = upload.question(wire).offset
@@ -169,7 +170,7 @@ def test_no_orphans(serve: Serve, signal_: signal.Signals) -> None:
     """
     server = serve(workers=2)
     workers = server.workers()
-    server.process.send_signal(signal_)
+    server.process.process.send_signal(signal_)
     server.wait(10)
     alive = living(workers, within=5)
     for worker in alive:

@@ -11,9 +11,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from servers.holdfast import Holdfast
 from tests.e2e.conftest import Serve
 from tests.e2e.dialects import DIALECTS, Upload, photo, sha256
-from tests.e2e.servers import Server
 from tests.e2e.wire import Cut, Wire
 
 KiB = 1024
@@ -24,12 +24,12 @@ CUTS = 50
 
 
 @pytest.fixture
-def server(serve: Serve) -> Server:
+def server(serve: Serve) -> Holdfast:
     """Return a server with the settings that it has by default."""
     return serve()
 
 
-def _complete(server: Server, upload: Upload) -> bool:
+def _complete(server: Holdfast, upload: Upload) -> bool:
     """Resume an upload until it is complete, and say whether its bytes are right."""
     with Wire(server.port) as wire:
         answer = question = upload.question(wire)
@@ -45,7 +45,7 @@ def _complete(server: Server, upload: Upload) -> bool:
         return sha256(upload.content) == sha256(upload.download(wire).content)
 
 
-def _cut(server: Server, upload: Upload, at: int, *, reset: bool = False) -> None:
+def _cut(server: Holdfast, upload: Upload, at: int, *, reset: bool = False) -> None:
     """Break a connection off after *at* bytes of content that the server's system had all taken."""
     with Wire(server.port) as wire:
         upload.create(wire)
@@ -55,12 +55,12 @@ def _cut(server: Server, upload: Upload, at: int, *, reset: bool = False) -> Non
             wire.reset()
 
 
-def _offset(server: Server, upload: Upload) -> int:
+def _offset(server: Holdfast, upload: Upload) -> int:
     with Wire(server.port) as wire:
         return upload.question(wire).offset
 
 
-def _settled_offset(server: Server, upload: Upload, expected: int) -> int:
+def _settled_offset(server: Holdfast, upload: Upload, expected: int) -> int:
     """Return the offset after the server has noticed by itself that a connection ended, or after two seconds."""
     until = time.monotonic() + 2 * SECONDS
     while server.recorded()[upload.target[-10:]] != ("open", expected) and time.monotonic() < until:
@@ -69,7 +69,7 @@ def _settled_offset(server: Server, upload: Upload, expected: int) -> int:
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
-def test_content_that_ends_early(server: Server, dialect: str) -> None:
+def test_content_that_ends_early(server: Holdfast, dialect: str) -> None:
     """
     Wherever a connection ends, every byte that the server's system had taken is kept.
     """
@@ -89,7 +89,7 @@ def test_content_that_ends_early(server: Server, dialect: str) -> None:
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
-def test_question_right_after_the_cut(server: Server, dialect: str) -> None:
+def test_question_right_after_the_cut(server: Holdfast, dialect: str) -> None:
     """
     A client that is back at once finds every byte that the server's system had taken, unless its question overtook the request.
     """
@@ -109,7 +109,7 @@ def test_question_right_after_the_cut(server: Server, dialect: str) -> None:
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
-def test_content_that_is_reset(server: Server, dialect: str) -> None:
+def test_content_that_is_reset(server: Holdfast, dialect: str) -> None:
     """
     Wherever a connection is reset, the bytes that are kept are the right ones.
     """
@@ -128,7 +128,7 @@ def test_content_that_is_reset(server: Server, dialect: str) -> None:
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
-def test_expect_continue(server: Server, dialect: str) -> None:
+def test_expect_continue(server: Holdfast, dialect: str) -> None:
     """
     A client that asks before it sends is answered before any content, and goes on.
     """
@@ -146,7 +146,7 @@ def test_expect_continue(server: Server, dialect: str) -> None:
 
 @pytest.mark.parametrize("dialect", DIALECTS)
 @pytest.mark.parametrize("mistake", ["offset", "unknown", "length"])
-def test_expect_refused(server: Server, dialect: str, mistake: str) -> None:
+def test_expect_refused(server: Holdfast, dialect: str, mistake: str) -> None:
     """
     Where the head suffices to refuse a request, its content is not asked for.
     """
@@ -169,7 +169,7 @@ def test_expect_refused(server: Server, dialect: str, mistake: str) -> None:
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
-def test_gigabyte_refused_early(server: Server, dialect: str) -> None:
+def test_gigabyte_refused_early(server: Holdfast, dialect: str) -> None:
     """
     A gigabyte for the wrong offset is refused at once, and the connection is closed instead of reading it.
     """
@@ -194,7 +194,7 @@ def test_gigabyte_refused_early(server: Server, dialect: str) -> None:
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
-def test_refused_while_sending(server: Server, dialect: str) -> None:
+def test_refused_while_sending(server: Holdfast, dialect: str) -> None:
     """
     A client that reads only after it has sent everything still sees why it was refused.
     """
@@ -243,7 +243,7 @@ def _chunked_head(upload: Upload, size: int) -> bytes:
 
 
 @pytest.mark.parametrize("dialect", ["tus", "ietf"])
-def test_chunked(server: Server, dialect: str) -> None:
+def test_chunked(server: Holdfast, dialect: str) -> None:
     """
     Content in the chunked transfer coding is content like any other.
     """
@@ -259,7 +259,7 @@ def test_chunked(server: Server, dialect: str) -> None:
 
 
 @pytest.mark.parametrize("dialect", ["tus", "ietf"])
-def test_chunked_cut(server: Server, dialect: str) -> None:
+def test_chunked_cut(server: Holdfast, dialect: str) -> None:
     """
     Chunked content that is cut counts as far as it came, and not as ended.
     """
@@ -273,7 +273,7 @@ def test_chunked_cut(server: Server, dialect: str) -> None:
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
-def test_chunked_overrun(server: Server, dialect: str) -> None:
+def test_chunked_overrun(server: Holdfast, dialect: str) -> None:
     """
     Chunked content that goes on after the length is refused in the words of the dialect.
     """
@@ -288,7 +288,7 @@ def test_chunked_overrun(server: Server, dialect: str) -> None:
     assert {"tus": 413, "ietf": 400, "attachments": 411}[dialect] == answer.status
 
 
-def test_slow_client(server: Server) -> None:
+def test_slow_client(server: Holdfast) -> None:
     """
     The bytes of a client too slow to fill a block reach the file within two seconds, and a question from elsewhere sees them.
     """
@@ -317,7 +317,7 @@ def test_slow_client(server: Server) -> None:
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
-def test_pipelining(server: Server, dialect: str) -> None:
+def test_pipelining(server: Holdfast, dialect: str) -> None:
     """
     Requests that are sent without waiting for answers are answered in their order.
     """
@@ -341,7 +341,7 @@ def test_pipelining(server: Server, dialect: str) -> None:
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
-def test_http_1_0(server: Server, dialect: str) -> None:
+def test_http_1_0(server: Holdfast, dialect: str) -> None:
     """
     A client that speaks HTTP/1.0 can upload and download; it gets no interim response and no chunks.
     """
@@ -362,7 +362,7 @@ def test_http_1_0(server: Server, dialect: str) -> None:
     assert "transfer-encoding" not in download.fields
 
 
-def test_garbage(server: Server) -> None:
+def test_garbage(server: Holdfast) -> None:
     """
     What is no HTTP is refused and does not disturb anybody else.
     """

@@ -1,0 +1,102 @@
+"""
+The service as a process of its own, to be killed, frozen and started again.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import sys
+from collections.abc import Mapping
+from contextlib import closing
+from pathlib import Path
+
+import psutil
+
+from servers.ports import LOOPBACK, free_port, serves
+from servers.process import Process, living
+from servers.server import Server
+
+
+class Holdfast(Server):
+    """
+    ``python -m service serve`` on one port and one data directory, for as many lives as somebody wants.
+
+    *settings* are those of the README in lower case and without ``HOLDFAST_``; *environment* is whatever else it shall find.
+    """
+
+    def __init__(
+        self,
+        data_dir: Path,
+        settings: Mapping[str, object] | None = None,
+        *,
+        name: str = "holdfast",
+        port: int = 0,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        self.data_dir = data_dir
+        self.port = port or free_port()
+        self._settings = settings or {}
+        self._environment = environment or {}
+        self.process = Process(
+            name,
+            [sys.executable, "-m", "service", "serve"],
+            ready=lambda: serves(self.port, "/readyz"),
+            log=data_dir.parent / f"{data_dir.name}-{self.port}.log",
+            environment=self.environment(),
+        )
+        super().__init__(self.process)
+
+    def __repr__(self) -> str:
+        return f"<Holdfast {self.url} {self.process}>"
+
+    @property
+    def url(self) -> str:
+        return f"http://{LOOPBACK}:{self.port}"
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    @property
+    def started_in(self) -> float:
+        """
+        Seconds that the last start took until it was ready.
+        """
+        return self.process.started_in
+
+    def workers(self) -> list[psutil.Process]:
+        """
+        Return the processes that the first one has started to serve.
+        """
+        return [child for child in living(psutil.Process(self.pid).children()) if "spawn_main" in " ".join(child.cmdline())]
+
+    def environment(self) -> dict[str, str]:
+        """
+        Return the environment that it runs in: no setting of whoever runs the tests gets there.
+        """
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("HOLDFAST_")}
+        settings = {f"HOLDFAST_{name.upper()}": str(value) for name, value in self._settings.items()}
+        own = {"HOLDFAST_PORT": str(self.port), "HOLDFAST_DATA_DIR": str(self.data_dir)}
+        return {**kept, **own, **self._environment, **settings}
+
+    def terminate(self) -> None:
+        """
+        Ask it to end (SIGTERM); `wait` says how it did.
+        """
+        self.process.process.terminate()
+
+    def wait(self, seconds: float) -> int:
+        """
+        Return its exit code.
+
+        :raises subprocess.TimeoutExpired: it still runs after *seconds*.
+        """
+        return self.process.process.wait(seconds)
+
+    def recorded(self) -> dict[str, tuple[str, int]]:
+        """
+        Return state and offset of every upload as they are recorded, without disturbing anybody as a request would.
+        """
+        with closing(sqlite3.connect(f"file:{self.data_dir / 'holdfast.sqlite'}?mode=ro", uri=True, timeout=10)) as database:
+            return {key: (state, offset) for key, state, offset in database.execute("SELECT key, state, offset FROM uploads")}

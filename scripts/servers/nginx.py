@@ -1,0 +1,104 @@
+"""
+nginx, in front of several processes that are one service, without stickiness: requests go to each in turn.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+from collections.abc import Sequence
+from pathlib import Path
+
+from servers.ports import LOOPBACK, free_port, listens
+from servers.process import Process
+from servers.server import Server
+
+CONFIGURATION = """\
+daemon off;
+{user}
+worker_processes 1;
+pid {folder}/nginx.pid;
+error_log {folder}/log warn;
+
+events {{
+    worker_connections 4096;
+}}
+
+http {{
+    access_log off;
+    client_body_temp_path {folder}/content;
+    proxy_temp_path {folder}/proxy;
+    fastcgi_temp_path {folder}/fastcgi;
+    uwsgi_temp_path {folder}/uwsgi;
+    scgi_temp_path {folder}/scgi;
+
+    upstream holdfast {{
+{upstreams}
+    }}
+
+    server {{
+        listen {host}:{port};
+        client_max_body_size 0;
+
+        location / {{
+            proxy_pass http://holdfast;
+            proxy_http_version 1.1;
+            # Content goes on as it comes: what came before a connection broke has arrived, and a newcomer finds it.
+            proxy_request_buffering off;
+            proxy_buffering off;
+            proxy_connect_timeout 1s;
+            proxy_read_timeout 300s;
+            proxy_send_timeout 300s;
+            proxy_set_header Connection "";
+            proxy_set_header Host $http_host;
+            proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+            proxy_set_header X-Forwarded-Proto $scheme;
+        }}
+    }}
+}}
+"""
+
+
+class Nginx(Server):
+    """
+    One nginx that passes what comes to *port* on to each of the *upstreams* (ports of this machine) in turn.
+
+    One of them that takes no connection is left out for a second, and another one gets its request.
+    """
+
+    def __init__(self, folder: Path, upstreams: Sequence[int], port: int = 0) -> None:
+        self.port = port or free_port()
+        self._folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+        self._write(upstreams)
+        command = [_program(), "-p", str(folder), "-c", str(folder / "nginx.conf"), "-e", str(folder / "log")]
+        super().__init__(Process("nginx", command, ready=lambda: listens(self.port), log=folder / "log"))
+
+    @property
+    def url(self) -> str:
+        return f"http://{LOOPBACK}:{self.port}"
+
+    def reload(self, upstreams: Sequence[int]) -> None:
+        """
+        Have new requests go to other *upstreams*; those that run are not disturbed.
+        """
+        self._write(upstreams)
+        self.processes["nginx"].process.send_signal(signal.SIGHUP)
+
+    def _write(self, upstreams: Sequence[int]) -> None:
+        lines = [f"        server {LOOPBACK}:{port} max_fails=1 fail_timeout=1s;" for port in upstreams]
+        text = CONFIGURATION.format(
+            folder=self._folder,
+            # Without it the workers of root would be nobody, who may not enter a folder of root's.
+            user="user root;" if os.geteuid() == 0 else "",
+            host=LOOPBACK,
+            port=self.port,
+            upstreams="\n".join(lines),
+        )
+        (self._folder / "nginx.conf").write_text(text)
+
+
+def _program() -> str:
+    """Return where nginx is: in a folder that only root's PATH has."""
+    return shutil.which("nginx", path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin") or "nginx"

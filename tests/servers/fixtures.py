@@ -1,0 +1,74 @@
+"""
+Real servers for every test that asks for one; whoever does not ask does not wait for any.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from servers.moto import MotoServer
+from servers.process import ROOT
+from servers.redis import RedisCluster, RedisServer
+from servers.s3 import S3Account
+from servers.sentinel import RedisSentinel
+from servers.swift import SwiftServer, folder_with_attributes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bucket:
+    """An empty bucket of one test's own."""
+
+    account: S3Account
+    name: str
+
+
+@pytest.fixture(scope="session")
+def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    """Return a Redis for everybody, without files; a test that breaks one starts its own."""
+    with RedisServer(tmp_path_factory.mktemp("redis"), append_only=False) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def redis_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisCluster]:
+    """Return a Redis Cluster for everybody, without files; a test that breaks one starts its own."""
+    with RedisCluster(tmp_path_factory.mktemp("cluster"), append_only=False) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def redis_sentinel(tmp_path: Path) -> Iterator[RedisSentinel]:
+    """Return a Redis with a replica and sentinels, to be broken."""
+    with RedisSentinel(tmp_path / "sentinel") as sentinel:
+        yield sentinel
+
+
+@pytest.fixture(scope="session")
+def swift_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SwiftServer]:
+    """Return a real S3 server for everybody; a test that breaks one thaws or starts again what it broke."""
+    folder = tmp_path_factory.mktemp("swift")
+    with SwiftServer(folder_with_attributes(folder, ROOT / ".venv" / "swift-data")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def moto_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MotoServer]:
+    """Return moto's S3 server for everybody."""
+    with MotoServer(tmp_path_factory.mktemp("moto")) as server:
+        yield server
+
+
+@pytest.fixture
+def swift(swift_server: SwiftServer) -> Bucket:
+    """Return an empty bucket of Swift."""
+    return Bucket(account=swift_server.account, name=swift_server.account.make_bucket())
+
+
+@pytest.fixture
+def moto(moto_server: MotoServer) -> Bucket:
+    """Return an empty bucket of moto."""
+    return Bucket(account=moto_server.account, name=moto_server.account.make_bucket())
