@@ -5,9 +5,9 @@ Bridges to work that must not be left half done.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -29,6 +29,28 @@ async def unbroken(work: Awaitable[T]) -> T:
         if not future.cancelled():
             future.exception()  # seen, so that nobody warns of it
         raise
+
+
+async def together(*works: Coroutine[Any, Any, T]) -> list[T]:
+    """
+    Return what each of *works* returns.  When one fails, or the caller is cancelled, the others have ended before that is raised.
+    """
+    tasks = [asyncio.ensure_future(work) for work in works]
+    try:
+        return await asyncio.gather(*tasks)
+    except BaseException:
+        await ended(tasks)
+        raise
+
+
+async def ended(tasks: Iterable[asyncio.Task[Any]]) -> None:
+    """
+    Cancel *tasks*, and wait until the last of them has ended; what they raise is forgotten.
+    """
+    tasks = list(tasks)
+    for task in tasks:
+        task.cancel()
+    await unbroken(asyncio.gather(*tasks, return_exceptions=True))
 
 
 class Threads:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from storage.errors import Corrupted
-from storage.parts import LARGEST, SMALLEST, GiB, MiB, Part, PartLimits, PartPlan, PartState, Tail, TooManyParts, plan_parts
+from storage.s3.parts import LARGEST, SMALLEST, GiB, MiB, PartLimits, PartPlan, TooManyParts, plan_parts
 from storage.records import Parts
 
 TiB = 1024 * GiB

@@ -1,5 +1,5 @@
 """
-How the content of an upload is cut into the parts of an S3 multipart upload, and what has to be remembered of them.
+How the content of an upload is cut into the parts of an S3 multipart upload.
 
 Nothing here waits or asks a server.  Sizes and offsets are bytes; parts are numbered from 1.
 """
@@ -9,19 +9,14 @@ Nothing here waits or asks a server.  Sizes and offsets are bytes; parts are num
 #
 # Sizes are fixed when an upload begins: where a part begins and ends follows from its number alone.  So a part that is sent
 # again, by whomever, is the same part, and a hole cannot be: what is durable is a row of whole parts without gaps, and then a
-# tail that is shorter than the next one, kept as an object of its own until the part that contains it is recorded.
+# tail that is shorter than the next one (see `storage.s3.state`).
 #
 # S3 wants every part but the last to have 5 MiB at least, and has 10,000 at most; others have less (Scaleway 1,000), or want all
 # of them alike (R2).  Of an unknown length the first parts are small, for most uploads are, and they double as it goes on.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
-from typing import Self
-
-from storage.errors import Corrupted
-from storage.records import Parts
 
 MiB = 1024 * 1024
 GiB = 1024 * MiB
@@ -111,78 +106,14 @@ def plan_parts(length: int | None, limits: PartLimits) -> PartPlan:
 
     :raises TooManyParts: not even the largest parts are enough.
     """
-    size = max(limits.size, SMALLEST)
+    size = min(max(limits.size, SMALLEST), LARGEST)
     if length is None:
-        doubles_every = 0 if limits.alike else max(1, limits.most // DOUBLINGS)
-        return PartPlan(first=size, doubles_every=doubles_every, most=limits.most)
+        # Not even the last of them grows beyond what a part may have.
+        sizes = 1 if limits.alike else min(DOUBLINGS, (LARGEST // size).bit_length())
+        return PartPlan(first=size, doubles_every=0 if sizes == 1 else -(-limits.most // sizes), most=limits.most)
     parts = max(1, limits.most - SPARE_PARTS)
     needed = -(-length // parts)
     size = max(size, -(-needed // MiB) * MiB)
     if size > LARGEST:
         raise TooManyParts(f"{length} bytes do not fit into {limits.most} parts of {LARGEST} bytes")
     return PartPlan(first=size, doubles_every=0, most=limits.most)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
-    """A part that is durable: what the server calls its content, and its CRC-32, if one was made."""
-
-    etag: str
-    crc: int | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tail:
-    """Bytes behind the last whole part, in an object of their own: *epoch* is that of the lease they were written under."""
-
-    size: int
-    epoch: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PartState:
-    """
-    Everything that a multipart upload has to remember.  *upload_id* is empty before its first part.
-    """
-
-    plan: PartPlan
-    upload_id: str = ""
-    parts: tuple[Part, ...] = ()
-    tail: Tail | None = None
-
-    @property
-    def whole(self) -> int:
-        """Where the last whole part ends."""
-        return self.plan.start_of(len(self.parts) + 1)
-
-    @property
-    def offset(self) -> int:
-        """Bytes that are durable."""
-        return self.whole + (0 if self.tail is None else self.tail.size)
-
-    def to_parts(self) -> Parts:
-        """
-        Return the state as a record keeps it.
-        """
-        tail = None if self.tail is None else [self.tail.size, self.tail.epoch]
-        plan = [self.plan.first, self.plan.doubles_every, self.plan.most]
-        parts = [[part.etag, part.crc] for part in self.parts]
-        return Parts(json.dumps([plan, self.upload_id, parts, tail], separators=(",", ":")))
-
-    @classmethod
-    def from_parts(cls, text: Parts) -> Self:
-        """
-        Return the state that `to_parts` wrote.
-
-        :raises Corrupted: it did not write that.
-        """
-        try:
-            (first, doubles_every, most), upload_id, parts, tail = json.loads(text)
-            return cls(
-                plan=PartPlan(first=first, doubles_every=doubles_every, most=most),
-                upload_id=upload_id,
-                parts=tuple(Part(etag=etag, crc=crc) for etag, crc in parts),
-                tail=None if tail is None else Tail(size=tail[0], epoch=tail[1]),
-            )
-        except (ValueError, TypeError, IndexError) as error:
-            raise Corrupted("what was remembered of the parts cannot be understood") from error

@@ -1,0 +1,322 @@
+"""
+One append: content is cut into parts, which are sent while the next ones come.
+"""
+
+# Theory of operation
+# -------------------
+#
+# Blocks are copied into the buffer of a part.  A full one is sent by a task of its own, and the next is filled; with some in
+# flight, reading waits.  Parts arrive in any order; what counts is the row without gaps.  Whenever it has become longer, the
+# checkpoint is told; while that is busy, it is told once more afterwards, however much arrives.
+#
+# When the content ends, the rest, less than a part, becomes the last part if the upload has its length then, and one piece more
+# of the tail if not.  If all the upload is in it, it becomes the object itself, by one call.  (Not if its beginning is in pieces:
+# then `complete` puts them together, under the name that every record of this upload knows.)
+#
+# A part that cannot be sent ends the append: the parts in front of it count, the others are forgotten, and sent again by the next
+# append under the same numbers.  Nothing is in flight any more when `run` returns or raises.
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+
+from storage.errors import NoSpace, StorageError, Unavailable
+from storage.ports import Checkpoint, Receipt
+from storage.records import UploadRecord
+from storage.s3.bucket import Bucket
+from storage.s3.buffers import Buffer, Buffers
+from storage.s3.errors import UploadGone
+from storage.s3.options import Names
+from storage.s3.parts import TooManyParts
+from storage.s3.publishing import Publishing
+from storage.s3.reading import Reading
+from storage.s3.state import Part, PartState, Piece
+from storage.threads import ended, together
+
+IN_FLIGHT = 4
+MOST_PIECES = 8
+RENEWALS = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tools:
+    """What every append works with."""
+
+    bucket: Bucket
+    names: Names
+    buffers: Buffers
+    reading: Reading
+    publishing: Publishing
+    summed: bool
+    """Whether parts are summed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filled:
+    """A part as it is filled: its number, where it begins, and what is there of it."""
+
+    number: int
+    start: int
+    buffer: Buffer
+
+
+class Appending:
+    """
+    One append to the upload of *record*, from the *state* that is recorded.
+    """
+
+    def __init__(self, tools: Tools, record: UploadRecord, state: PartState, checkpoint: Checkpoint) -> None:
+        self._tools = tools
+        self._record = record
+        self._base = state
+        self._state = state.aged()
+        self._summed = state.parts[0].crc is not None if state.parts else tools.summed
+        self._position = record.offset
+        self._filling: Filled | None = None
+        self._flying: dict[asyncio.Task[None], int] = {}
+        # What becomes of the state when the parts in front have arrived.
+        self._early: dict[int, Callable[[PartState], PartState]] = {}
+        self._failed: tuple[int, StorageError] | None = None
+        self._lock = asyncio.Lock()
+        self._begun: list[PartState] = []
+        self._checkpoint = checkpoint
+        self._told = state.offset
+        self._telling: asyncio.Task[None] | None = None
+        self._ending = False
+
+    async def run(self, content: AsyncIterator[memoryview]) -> Receipt:
+        """
+        Take *content*, and return what is durable; see `storage.ports.ByteStore.append`.
+        """
+        try:
+            await self._receive(content)
+            await self._end()
+        except BaseException:
+            await ended(self._flying if self._telling is None else [*self._flying, self._telling])
+            raise
+        finally:
+            if self._filling is not None:
+                self._filling.buffer.release()
+            await self._forget_the_unused()
+        return self._receipt()
+
+    def _receipt(self) -> Receipt:
+        received = self._state.offset - self._base.offset
+        return Receipt(received=received, parts=self._state.to_parts() if received else self._record.parts)
+
+    # What comes.
+
+    async def _receive(self, content: AsyncIterator[memoryview]) -> None:
+        async for block in content:
+            if self._is_over():
+                return
+            if not block and self._filling is not None:
+                await self._filling.buffer.relax()
+            room = self._room
+            rest = block if room is None else block[:room]
+            while rest and not self._is_over():
+                try:
+                    rest = rest[await self._take(rest) :]
+                except StorageError as error:
+                    self._fail(self._state.plan.most + 1, error)
+
+    async def _take(self, block: memoryview) -> int:
+        """Fill the part with as much of *block* as it takes; a whole one is on its way then."""
+        filling = self._filling = self._filling or await self._next()
+        taken = await filling.buffer.add(block)
+        self._position += taken
+        if filling.buffer.is_full and self._room != 0:
+            while len(self._flying) >= IN_FLIGHT:
+                await self._land()
+            self._filling = None
+            self._fly(self._send_part, filling)
+        return taken
+
+    @property
+    def _room(self) -> int | None:
+        """Bytes that may still come; None while nobody knows."""
+        return None if self._record.length is None else max(0, self._record.length - self._position)
+
+    async def _next(self) -> Filled:
+        """Return the part that begins or goes on here, in memory if possible, at once if nothing is in flight."""
+        plan, buffers = self._state.plan, self._tools.buffers
+        try:
+            number = plan.number_at(self._position)
+        except TooManyParts as error:
+            raise NoSpace(str(error)) from error
+        start, size = plan.start_of(number), plan.size_of(number)
+        front = self._position - start
+        if self._room is not None:
+            size = min(size, front + self._room)
+        while (buffer := buffers.in_memory(size, front)) is None and self._flying:
+            await self._land()
+        return Filled(number=number, start=start, buffer=buffer or buffers.in_spool(size, front))
+
+    async def _end(self) -> None:
+        """Send what is left, wait for all that is in flight, and raise what went wrong."""
+        moved = bool(self._base.upload) and self._base.upload != self._state.upload
+        self._ending = not moved  # what was moved is recorded once more than needed, before anything is deleted
+        last = self._filling
+        if self._failed is None and last is not None:
+            self._filling = None
+            if self._room != 0:
+                self._fly(self._send_piece, last)
+            elif last.number > 1:
+                self._fly(self._send_part, last)
+            else:
+                self._fly(self._send_piece if self._record.offset else self._send_all, last)
+        stale = self._base.stale if self._position > self._record.offset else ()
+        await together(self._land_all(), self._tools.publishing.remove(self._record.key, stale))
+        if self._telling is not None:
+            await self._telling
+        if self._failed is not None:
+            await self._fall_short(self._failed[1])
+
+    async def _fall_short(self, error: StorageError) -> None:
+        if isinstance(error, NoSpace):
+            raise NoSpace(str(error), self._receipt()) from error
+        if self._state.offset > self._told:
+            await self._checkpoint(self._receipt())
+        raise error
+
+    # What is in flight.
+
+    def _fly(self, work: Callable[[Filled], Awaitable[None]], filled: Filled) -> None:
+        async def carry() -> None:
+            try:
+                await work(filled)
+            except StorageError as error:
+                self._fail(filled.number, error)
+
+        task = asyncio.create_task(carry())
+        task.add_done_callback(lambda _: filled.buffer.release())
+        self._flying[task] = filled.number
+
+    async def _land(self) -> None:
+        """Wait for the next that arrives."""
+        done, _ = await asyncio.wait(self._flying, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            del self._flying[task]
+            if not task.cancelled():
+                task.result()
+
+    async def _land_all(self) -> None:
+        while self._flying:
+            await self._land()
+
+    def _fail(self, number: int, error: StorageError) -> None:
+        """Give up what comes behind a part that does not get through."""
+        if self._failed is None or number < self._failed[0]:
+            self._failed = number, error
+            for task, other in self._flying.items():
+                if other > number:
+                    task.cancel()
+
+    def _is_over(self) -> bool:
+        """Say whether there is no use in going on; raise what the checkpoint raised."""
+        if self._telling is not None and self._telling.done():
+            self._telling.result()
+        return self._failed is not None
+
+    async def _send_part(self, filled: Filled) -> None:
+        part = await self._send(filled)
+        self._arrive(filled.number, lambda state: state.with_part(part, filled.buffer.filled))
+
+    async def _send(self, filled: Filled) -> Part:
+        """Put what is in pieces in front of a part, and send it to the multipart upload, another one if that is gone."""
+        if filled.buffer.front:
+            await self._tools.reading.fill(self._record.key, self._base, filled.buffer)
+        portion = filled.buffer.portion(0, summed=self._summed)
+        gone = ""
+        for _ in range(RENEWALS):
+            line = await self._upload(gone)
+            name = self._tools.names.of(self._record.key, line.name)
+            try:
+                return await self._tools.bucket.send(name, line.upload, filled.number, portion)
+            except UploadGone:
+                gone = line.upload
+        raise Unavailable(f"the multipart upload of {self._record.key} is ended again and again")
+
+    async def _send_all(self, filled: Filled) -> None:
+        end, size = self._tools.names.new_content(), filled.buffer.filled
+        part = await self._tools.bucket.put(
+            self._tools.names.of(self._record.key, end), filled.buffer.portion(0, summed=self._summed)
+        )
+        begun = dataclasses.replace(self._state, generation=self._record.generation, name=end, upload="")
+        self._arrive(filled.number, lambda _: begun.with_part(part, size))
+
+    async def _send_piece(self, filled: Filled) -> None:
+        buffer = filled.buffer
+        merged = bool(buffer.front) and len(self._base.pieces) >= MOST_PIECES
+        if merged:
+            await self._tools.reading.fill(self._record.key, self._base, buffer)
+        start = 0 if merged else buffer.front
+        end = self._tools.names.new_piece(filled.start + start)
+        part = await self._tools.bucket.put(
+            self._tools.names.of(self._record.key, end), buffer.portion(start, summed=self._summed)
+        )
+        piece = Piece(name=end, size=buffer.filled - start, etag=part.etag, crc=part.crc)
+        self._arrive(filled.number, lambda state: self._named(state).with_piece(piece, merged=merged))
+
+    def _named(self, state: PartState) -> PartState:
+        """Return *state* with a name to publish under."""
+        if state.name:
+            return state
+        return dataclasses.replace(state, generation=self._record.generation, name=self._tools.names.new_content())
+
+    def _arrive(self, number: int, change: Callable[[PartState], PartState]) -> None:
+        self._early[number] = change
+        before = self._state
+        while (change_next := self._early.pop(len(self._state.parts) + 1, None)) is not None:
+            self._state = change_next(self._state)
+        if self._state is not before:
+            self._tell()
+
+    # The multipart upload.
+
+    async def _upload(self, gone: str) -> PartState:
+        """Return the state with a multipart upload of its generation that is not *gone*."""
+        async with self._lock:
+            state = self._state
+            if state.upload not in {"", gone} and state.generation == self._record.generation:
+                return state
+            if not state.parts:
+                begun = await self._begin(state)
+            else:
+                begun = await self._tools.publishing.move(self._record.key, state, self._record.generation)
+            self._begun.append(begun)
+            if self._early or len(self._state.parts) != len(state.parts):
+                # Parts arrived there that nobody has any more.
+                raise Unavailable(f"the multipart upload of {self._record.key} was ended by somebody else")
+            self._state = begun
+            return begun
+
+    async def _begin(self, state: PartState) -> PartState:
+        fresh = state.generation != self._record.generation or not state.name
+        end = self._tools.names.new_content() if fresh else state.name
+        upload, summed = await self._tools.bucket.begin(self._tools.names.of(self._record.key, end), summed=self._summed)
+        return dataclasses.replace(state, generation=self._record.generation, name=end, upload=upload, summed=summed)
+
+    async def _forget_the_unused(self) -> None:
+        """Abort the multipart uploads that were begun, and have nothing that is recorded."""
+        used = self._state.upload if self._state.parts and self._state.offset > self._base.offset else ""
+        for begun in self._begun:
+            if begun.upload != used:
+                await self._tools.publishing.forget_upload(self._record.key, begun.name, begun.upload)
+                if self._state.upload == begun.upload:
+                    self._state = dataclasses.replace(self._state, upload="", summed=False)
+
+    # The checkpoint.
+
+    def _tell(self) -> None:
+        if not self._ending and (self._telling is None or (self._telling.done() and not self._telling.exception())):
+            self._telling = asyncio.create_task(self._keep_telling())
+
+    async def _keep_telling(self) -> None:
+        while self._state.offset > self._told and not self._ending:
+            told = self._state.offset
+            await self._checkpoint(self._receipt())
+            self._told = told

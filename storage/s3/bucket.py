@@ -1,0 +1,346 @@
+"""
+The bucket: what is asked of an S3 server, in storage words, on threads, and again when trouble passes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import functools
+import random
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, TypeVar, cast
+
+import boto3
+from botocore.config import Config
+
+from storage.errors import NotFound
+from storage.s3.buffers import Portion
+from storage.s3.errors import Passing, UploadGone, translated
+from storage.s3.options import Addressing, S3Options
+from storage.s3.state import Extent, Part
+from storage.s3.stream import Stream
+from storage.threads import Threads
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client, type_defs
+
+T = TypeVar("T")
+
+CONNECT_TIMEOUT = 3
+TRIES = 4  # of botocore, at once; then, with pauses, for `S3Options.patience`
+FIRST_PAUSE = 0.5
+LONGEST_PAUSE = 8.0
+JITTER = 0.2
+CRC_BYTES = 4
+REGION = "us-east-1"  # what servers that have no regions call theirs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """An object as the server tells of it; *crc* is the CRC-32 of its content, if the server knows it."""
+
+    name: str
+    size: int
+    etag: str
+    crc: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pending:
+    """A multipart upload that was neither completed nor aborted."""
+
+    name: str
+    upload: str
+    initiated: datetime
+
+
+def make_client(options: S3Options, session: boto3.session.Session | None = None) -> S3Client:
+    """
+    Return the one client of a process: its calls may be made on any thread.
+
+    With `when_required` alone, botocore signs the payload, which costs a SHA-256 of everything; hence `payload_signing_enabled`.
+    """
+    session = session or boto3.session.Session()
+    style = Addressing.PATH if options.addressing is Addressing.AUTO and options.endpoint_url else options.addressing
+    config = Config(
+        signature_version="s3v4",
+        max_pool_connections=2 * options.threads,
+        connect_timeout=CONNECT_TIMEOUT,
+        read_timeout=options.timeout,
+        tcp_keepalive=True,
+        retries={"mode": "standard", "total_max_attempts": TRIES},
+        request_checksum_calculation="when_required",
+        response_checksum_validation="when_required",
+        s3={"addressing_style": style.value, "payload_signing_enabled": False},
+    )
+    region = session.region_name or (REGION if options.endpoint_url else None)
+    return session.client("s3", endpoint_url=options.endpoint_url, region_name=region, config=config)
+
+
+class Bucket:
+    """
+    The objects and multipart uploads of one bucket.  Every method raises storage errors only.
+    """
+
+    def __init__(self, options: S3Options, session: boto3.session.Session | None = None) -> None:
+        with translated("the S3 client could not be made"):
+            self._client = make_client(options, session)
+        self._bucket = options.bucket
+        self._patience = options.patience
+        self._sending = Threads("s3-send", options.threads)
+        self._reading = Threads("s3-read", options.threads)
+
+    async def put(self, name: str, portion: Portion) -> Part:
+        """
+        Make an object, and return what the server calls its content.
+        """
+
+        def put() -> Part:
+            request: type_defs.PutObjectRequestTypeDef = {
+                "Bucket": self._bucket,
+                "Key": name,
+                "Body": cast("bytes", portion.body()),
+            }
+            if (crc := portion.crc()) is not None:
+                request["ChecksumCRC32"] = _crc_text(crc)
+            return Part(etag=_etag(self._client.put_object(**request)["ETag"]), crc=crc)
+
+        return await self._call(f"putting {name}", put)
+
+    async def copy(self, source: str, target: str) -> None:
+        """
+        Make an object with the content of another.
+
+        :raises NotFound: there is no such source.
+        """
+        origin: type_defs.CopySourceTypeDef = {"Bucket": self._bucket, "Key": source}
+        await self._call(
+            f"copying {source}", lambda: self._client.copy_object(Bucket=self._bucket, Key=target, CopySource=origin)
+        )
+
+    async def head(self, name: str) -> Found | None:
+        """
+        Return what the server knows of an object, or None if there is none.
+        """
+        request: type_defs.HeadObjectRequestTypeDef = {"Bucket": self._bucket, "Key": name, "ChecksumMode": "ENABLED"}
+        try:
+            head = await self._call(f"looking for {name}", lambda: self._client.head_object(**request))
+        except NotFound:
+            return None
+        of_all = head.get("ChecksumType", "FULL_OBJECT") == "FULL_OBJECT"
+        crc = _crc(head.get("ChecksumCRC32", "")) if of_all else None
+        return Found(name=name, size=head["ContentLength"], etag=_etag(head["ETag"]), crc=crc)
+
+    async def open(self, name: str, start: int, stop: int) -> Stream:
+        """
+        Return the bytes of an object from *start* up to *stop*, at least one, as a stream that has begun.
+
+        :raises NotFound: there is no such object.
+        :raises Corrupted: it ends before *stop*.
+        """
+        stream = Stream(functools.partial(self._get, name), self._call_reading, start, stop, name)
+        await stream.begin()
+        return stream
+
+    async def begin(self, name: str, *, summed: bool) -> tuple[str, bool]:
+        """
+        Begin a multipart upload; return its id, and whether the server will know the CRC-32 of it all.
+        """
+        request: type_defs.CreateMultipartUploadRequestTypeDef = {"Bucket": self._bucket, "Key": name}
+        if summed:
+            request |= {"ChecksumAlgorithm": "CRC32", "ChecksumType": "FULL_OBJECT"}
+        begun = await self._call(f"beginning {name}", lambda: self._client.create_multipart_upload(**request))
+        return begun["UploadId"], begun.get("ChecksumType") == "FULL_OBJECT"
+
+    async def send(self, name: str, upload: str, number: int, portion: Portion) -> Part:
+        """
+        Make a part of a multipart upload, and return what the server calls its content.
+
+        :raises UploadGone: there is no such upload.
+        """
+
+        def send() -> Part:
+            request: type_defs.UploadPartRequestTypeDef = {
+                "Bucket": self._bucket,
+                "Key": name,
+                "UploadId": upload,
+                "PartNumber": number,
+                "Body": cast("bytes", portion.body()),
+            }
+            if (crc := portion.crc()) is not None:
+                request["ChecksumCRC32"] = _crc_text(crc)
+            return Part(etag=_etag(self._client.upload_part(**request)["ETag"]), crc=crc)
+
+        with _uploads_gone():
+            return await self._call(f"sending part {number} of {name}", send)
+
+    async def copy_part(self, source: str, extent: Extent, name: str, upload: str, number: int) -> str:
+        """
+        Make a range of an object a part of a multipart upload, and return its ETag.
+
+        :raises NotFound: there is no such source.
+        :raises UploadGone: there is no such upload.
+        """
+        request: type_defs.UploadPartCopyRequestTypeDef = {
+            "Bucket": self._bucket,
+            "Key": name,
+            "UploadId": upload,
+            "PartNumber": number,
+            "CopySource": {"Bucket": self._bucket, "Key": source},
+            "CopySourceRange": f"bytes={extent.start}-{extent.start + extent.size - 1}",
+        }
+        copied = await self._call(f"copying {source}", lambda: self._client.upload_part_copy(**request)["CopyPartResult"])
+        return _etag(copied.get("ETag", ""))
+
+    async def finish(self, name: str, upload: str, parts: Sequence[Part], size: int, crc: int | None) -> str:
+        """
+        Make an object of the parts of a multipart upload, and return its ETag.
+
+        *crc* is that of the whole, of an upload whose server knows it.
+
+        :raises UploadGone: there is no such upload (any more).
+        :raises PartsDiffer: it has other parts.
+        """
+        completed: list[type_defs.CompletedPartTypeDef] = [
+            {"PartNumber": number, "ETag": f'"{part.etag}"'} for number, part in enumerate(parts, 1)
+        ]
+        request: type_defs.CompleteMultipartUploadRequestTypeDef = {
+            "Bucket": self._bucket,
+            "Key": name,
+            "UploadId": upload,
+            "MultipartUpload": {"Parts": completed},
+            "MpuObjectSize": size,
+        }
+        if crc is not None:
+            request |= {"ChecksumCRC32": _crc_text(crc), "ChecksumType": "FULL_OBJECT"}
+            for each, part in zip(completed, parts, strict=True):
+                if part.crc is not None:
+                    each["ChecksumCRC32"] = _crc_text(part.crc)
+        with _uploads_gone():
+            done = await self._call(f"completing {name}", lambda: self._client.complete_multipart_upload(**request))
+        return _etag(done.get("ETag", ""))
+
+    async def abort(self, name: str, upload: str) -> None:
+        """
+        Forget a multipart upload and its parts; one that is not there is no error.
+        """
+        request: type_defs.AbortMultipartUploadRequestTypeDef = {"Bucket": self._bucket, "Key": name, "UploadId": upload}
+        with suppress(NotFound, UploadGone):
+            await self._call(f"aborting {name}", lambda: self._client.abort_multipart_upload(**request))
+
+    async def remove(self, name: str) -> None:
+        """
+        Delete an object; one that is not there is no error.
+        """
+        with suppress(NotFound):
+            await self._call(f"deleting {name}", lambda: self._client.delete_object(Bucket=self._bucket, Key=name))
+
+    async def objects(self, prefix: str) -> AsyncIterator[Found]:
+        """
+        Yield the objects whose names begin with *prefix*.
+        """
+        pages = iter(self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=prefix))
+        while page := await self._call(f"listing {prefix}", lambda: next(pages, None)):
+            for each in page.get("Contents", ()):
+                yield Found(name=each["Key"], size=each["Size"], etag=_etag(each.get("ETag", "")))
+
+    async def uploads(self, prefix: str) -> AsyncIterator[Pending]:
+        """
+        Yield the multipart uploads whose names begin with *prefix*.
+        """
+        pages = iter(self._client.get_paginator("list_multipart_uploads").paginate(Bucket=self._bucket, Prefix=prefix))
+        while page := await self._call(f"listing uploads of {prefix}", lambda: next(pages, None)):
+            for each in page.get("Uploads", ()):
+                yield Pending(name=each["Key"], upload=each["UploadId"], initiated=each["Initiated"])
+
+    def link(self, name: str, seconds: int, disposition: str | None, content_type: str | None) -> str:
+        """
+        Return a URL at which whoever has it reads an object, for so many seconds.
+        """
+        given = {"ResponseContentDisposition": disposition, "ResponseContentType": content_type}
+        place = {"Bucket": self._bucket, "Key": name} | {field: value for field, value in given.items() if value is not None}
+        with translated("signing a URL"):
+            return self._client.generate_presigned_url("get_object", Params=place, ExpiresIn=seconds)
+
+    async def ping(self) -> None:
+        """
+        Return when the bucket is there.
+        """
+
+        def ask() -> None:
+            with translated(f"the bucket {self._bucket}"):
+                try:
+                    self._client.head_bucket(Bucket=self._bucket)
+                except self._client.exceptions.ClientError as error:
+                    if error.response["ResponseMetadata"]["HTTPStatusCode"] == 404:  # noqa: PLR2004 - HEAD has no other words
+                        error.response["Error"]["Code"] = "NoSuchBucket"
+                    raise
+
+        await self._reading.run(ask)
+
+    def close(self) -> None:
+        """
+        End threads and connections.
+        """
+        self._sending.close()
+        self._reading.close()
+        self._client.close()
+
+    def _get(self, name: str, start: int, stop: int) -> type_defs.GetObjectOutputTypeDef:
+        return self._client.get_object(Bucket=self._bucket, Key=name, Range=f"bytes={start}-{stop - 1}")
+
+    async def _call(self, what: str, work: Callable[[], T]) -> T:
+        return await self._persist(self._sending, what, work)
+
+    async def _call_reading(self, what: str, work: Callable[[], T]) -> T:
+        return await self._persist(self._reading, what, work)
+
+    async def _persist(self, threads: Threads, what: str, work: Callable[[], T]) -> T:
+        """Return what *work* returns, called on a thread, again and again while its trouble may pass."""
+
+        def call() -> T:
+            with translated(what):
+                return work()
+
+        clock = asyncio.get_running_loop().time
+        until = clock() + self._patience
+        pause = FIRST_PAUSE
+        while True:
+            try:
+                return await threads.run(call)
+            except Passing:
+                if clock() + pause >= until:
+                    raise
+                # Not all come back at once.
+                await asyncio.sleep(pause * random.uniform(1 - JITTER, 1 + JITTER))  # noqa: S311
+                pause = min(2 * pause, LONGEST_PAUSE)
+
+
+@contextmanager
+def _uploads_gone() -> Iterator[None]:
+    """Some servers say of an unknown upload that there is no such key."""
+    try:
+        yield
+    except NotFound as error:
+        raise UploadGone(str(error)) from error
+
+
+def _etag(quoted: str) -> str:
+    return quoted.strip('"')
+
+
+def _crc_text(crc: int) -> str:
+    return base64.b64encode(crc.to_bytes(CRC_BYTES, "big")).decode()
+
+
+def _crc(text: str) -> int | None:
+    """Return the sum that a server tells of, if it is one of all the content: of parts apart there would be a dash in it."""
+    try:
+        raw = base64.b64decode(text, validate=True)
+    except ValueError:
+        return None
+    return int.from_bytes(raw, "big") if len(raw) == CRC_BYTES else None

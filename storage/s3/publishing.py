@@ -1,0 +1,261 @@
+"""
+How parts and pieces become an object, and what is done when nobody knows whether they did.
+"""
+
+# Theory of operation
+# -------------------
+#
+# A multipart upload is completed with the ETags that were recorded, so what others sent to it meanwhile, or instead, is refused
+# or left out.  If the answer is lost, or the upload is gone, only the object itself can tell: it has to have the size, and the
+# ETag (of an upload that is the MD5 of the MD5s of its parts) or the CRC-32 that follow from the record; else it is read back.
+# That an upload is gone never means by itself that all is well.
+#
+# *Sealing* completes an upload before its content has come, because parts cannot be read before.  What is behind the sealed
+# parts then takes another multipart upload, whose first parts the server copies from the sealed object:
+#
+# * an append *moves* the parts to a new name, which its receipt tells of;
+# * `publish` has no receipt, so it puts the whole in the place of what was sealed.
+#
+# The same is done for the fence.  Who passed a holder over must not go on in his upload: the sleeper may be sending a part of it
+# just now, and some servers take it even into an upload that is being completed.  The recorded parts are out of his reach, for
+# nobody sends a recorded part again.
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import hashlib
+import zlib
+from collections.abc import Sequence
+from contextlib import aclosing, suppress
+
+from storage.errors import Corrupted, NotFound, StorageError
+from storage.records import Key
+from storage.s3.bucket import Bucket, Found
+from storage.s3.buffers import NOTHING, Buffer, Buffers
+from storage.s3.errors import PartsDiffer, Passing, UploadGone
+from storage.s3.options import Names
+from storage.s3.reading import Reading
+from storage.s3.state import Extent, Part, PartState, is_md5
+from storage.threads import together
+
+COPIES_AT_ONCE = 4
+ROUNDS = 3
+
+
+class Publishing:
+    """
+    Makes objects of what is durable.
+    """
+
+    def __init__(self, bucket: Bucket, names: Names, reading: Reading, buffers: Buffers) -> None:
+        self._bucket = bucket
+        self._names = names
+        self._reading = reading
+        self._buffers = buffers
+
+    async def publish(self, key: Key, state: PartState, generation: int) -> None:
+        """
+        Make an object of everything under the name of *state*, for a record of that *generation*.
+
+        :raises Corrupted: something is missing.
+        """
+        if not state.offset:
+            await self._bucket.put(self._names.of(key, ""), NOTHING)
+        elif state.published:
+            pass
+        elif not state.parts:
+            await self._publish_tail(key, state)
+        elif not state.pieces:
+            await self.seal(key, state)
+        else:
+            await self._publish_both(key, state, generation)
+
+    async def seal(self, key: Key, state: PartState) -> None:
+        """
+        Make an object of the parts.
+
+        :raises Corrupted: they are not there.
+        """
+        state = dataclasses.replace(state, pieces=())
+        name = self._names.of(key, state.name)
+        try:
+            crc = state.crc if state.summed else None
+            etag = await self._bucket.finish(name, state.upload, state.parts, state.whole, crc)
+        except (UploadGone, PartsDiffer, Passing) as error:
+            await self._refuse_other(key, state, error)
+            return
+        if etag != _etag_of(state.parts):
+            found = await self._bucket.head(name)
+            if found is None or found.size != state.whole or (None not in (found.crc, state.crc) and found.crc != state.crc):
+                raise Corrupted(f"the server made another object of the parts of {key}")
+
+    async def move(self, key: Key, state: PartState, generation: int) -> PartState:
+        """
+        Make the parts those of a new multipart upload under a new name; what they were copied from is old then.
+
+        :raises Corrupted: they are not there.
+        """
+        name = self._names.of(key, state.name)
+        # Whatever a later state made of them that the record forgot: it begins with the recorded parts, or the copies differ.
+        with suppress(UploadGone, Passing):
+            await self._bucket.finish(name, state.upload, state.parts, state.whole, state.crc if state.summed else None)
+        end = self._names.new_content()
+        upload, summed = await self._bucket.begin(self._names.of(key, end), summed=state.parts[0].crc is not None)
+        try:
+            parts = await self._copy_parts(key, state, self._names.of(key, end), upload)
+        except BaseException:
+            await self.forget_upload(key, end, upload)
+            raise
+        return dataclasses.replace(
+            state,
+            generation=generation,
+            name=end,
+            upload=upload,
+            summed=summed,
+            parts=parts,
+            old=(*state.old, state.name),
+        )
+
+    async def remove(self, key: Key, ends: Sequence[str]) -> None:
+        """
+        Delete what nobody needs any more; what resists is found by whoever looks for it.
+        """
+
+        async def one(end: str) -> None:
+            with suppress(StorageError):
+                await self._bucket.remove(self._names.of(key, end))
+
+        await together(*map(one, ends))
+
+    async def forget_upload(self, key: Key, end: str, upload: str) -> None:
+        """
+        Abort a multipart upload of which nothing is recorded.
+        """
+        with suppress(StorageError):
+            await self._bucket.abort(self._names.of(key, end), upload)
+
+    async def _publish_tail(self, key: Key, state: PartState) -> None:
+        name = self._names.of(key, state.name)
+        if len(state.pieces) == 1:
+            try:
+                await self._bucket.copy(self._names.of(key, state.pieces[0].name), name)
+            except NotFound as error:
+                await self._refuse_other(key, state, error)
+            return
+        buffer = await self._gather(key, state)
+        try:
+            await self._bucket.put(name, buffer.portion(0, summed=state.crc is not None))
+        finally:
+            buffer.release()
+
+    async def _publish_both(self, key: Key, state: PartState, generation: int) -> None:
+        """Publish parts and tail: in the upload of the parts where nobody disturbs, else in the place of the sealed parts."""
+        name = self._names.of(key, state.name)
+        if generation == state.generation:
+            with suppress(UploadGone, NotFound):
+                last = await self._send_tail(key, state, state.upload)
+                await self.seal(key, last)
+                return
+        for _ in range(ROUNDS):
+            found = await self._bucket.head(name)
+            if found is not None and found.size == state.offset and await self._is_same(key, state, found):
+                return
+            with suppress(UploadGone):
+                await self.seal(key, state)
+                break
+        upload, summed = await self._bucket.begin(name, summed=state.parts[0].crc is not None)
+        try:
+            parts = await self._copy_parts(key, state, name, upload)
+            again = dataclasses.replace(state, upload=upload, summed=summed, parts=parts)
+            await self.seal(key, await self._send_tail(key, again, upload))
+        except BaseException:
+            await self.forget_upload(key, state.name, upload)
+            raise
+
+    async def _send_tail(self, key: Key, state: PartState, upload: str) -> PartState:
+        """Make the tail the last part of a multipart upload."""
+        name, number, size = self._names.of(key, state.name), len(state.parts) + 1, state.offset - state.whole
+        if len(state.pieces) == 1:
+            piece = state.pieces[0]
+            extent = Extent(start=0, size=size, etag=piece.etag, crc=piece.crc)
+            etag = await self._bucket.copy_part(self._names.of(key, piece.name), extent, name, upload, number)
+            return state.with_part(Part(etag=etag, crc=piece.crc), size)
+        buffer = await self._gather(key, state)
+        try:
+            summed = state.parts[0].crc is not None
+            return state.with_part(await self._bucket.send(name, upload, number, buffer.portion(0, summed=summed)), size)
+        finally:
+            buffer.release()
+
+    async def _gather(self, key: Key, state: PartState) -> Buffer:
+        """Return the whole tail."""
+        size = state.offset - state.whole
+        buffer = self._buffers.in_memory(size, 0) or self._buffers.in_spool(size, 0)
+        try:
+            await self._reading.fill(key, state, buffer)
+        except BaseException:
+            buffer.release()
+            raise
+        return buffer
+
+    async def _copy_parts(self, key: Key, state: PartState, name: str, upload: str) -> tuple[Part, ...]:
+        source = self._names.of(key, state.name)
+        gate = asyncio.Semaphore(COPIES_AT_ONCE)
+
+        async def one(number: int, extent: Extent) -> Part:
+            async with gate:
+                try:
+                    etag = await self._bucket.copy_part(source, extent, name, upload, number)
+                except NotFound as error:
+                    raise Corrupted(_lost(key)) from error
+                if etag != extent.etag and not await self._is_stored(key, state, extent):
+                    raise Corrupted(f"part {number} of {key} is not what was stored")
+                return Part(etag=etag, crc=extent.crc)
+
+        extents = dataclasses.replace(state, pieces=()).extents()
+        return tuple(await together(*(one(number, extent) for number, extent in enumerate(extents, 1))))
+
+    async def _refuse_other(self, key: Key, state: PartState, error: StorageError) -> None:
+        """Return if there is an object with just what *state* says; else raise what went wrong before."""
+        found = await self._bucket.head(self._names.of(key, state.name))
+        if found is None:
+            raise Corrupted(_lost(key)) if isinstance(error, UploadGone | NotFound) else error
+        if found.size != state.offset:
+            raise UploadGone(f"{key} was published with {found.size} bytes, not {state.offset}") from error
+        if not await self._is_same(key, state, found):
+            raise Corrupted(f"{key} was published with other bytes than were stored") from error
+
+    async def _is_same(self, key: Key, state: PartState, found: Found) -> bool:
+        if not state.pieces and found.etag == _etag_of(state.parts):
+            return True
+        if found.crc is not None and state.crc is not None:
+            return found.crc == state.crc
+        for extent in state.extents():
+            if not await self._is_stored(key, state, extent):
+                return False
+        return True
+
+    async def _is_stored(self, key: Key, state: PartState, extent: Extent) -> bool:
+        """Read a part or a piece back from where it was published, and compare it with what was recorded of it."""
+        crc, md5 = 0, hashlib.md5(usedforsecurity=False)
+        stream = await self._reading.content(key, state, extent.start, extent.start + extent.size)
+        async with aclosing(stream.blocks()) as blocks:
+            async for block in blocks:
+                if extent.crc is not None:
+                    crc = zlib.crc32(block, crc)
+                else:
+                    md5.update(block)
+        return crc == extent.crc if extent.crc is not None else md5.hexdigest() == extent.etag
+
+
+def _lost(key: Key) -> str:
+    return f"neither the multipart upload of {key} nor its object is there: did somebody abort it, or a rule of the bucket?"
+
+
+def _etag_of(parts: Sequence[Part]) -> str | None:
+    """Return the ETag of an object that was made of *parts*, by a server whose ETags are MD5s."""
+    if not all(is_md5(part.etag) for part in parts):
+        return None
+    digests = b"".join(bytes.fromhex(part.etag) for part in parts)
+    return f"{hashlib.md5(digests, usedforsecurity=False).hexdigest()}-{len(parts)}"

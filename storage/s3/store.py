@@ -1,0 +1,192 @@
+"""
+Content in a bucket of any S3 server.
+"""
+
+# Theory of operation
+# -------------------
+#
+#     <prefix>attachments/<shard>/<key>-<random>    the content, and the multipart upload that becomes it
+#     <prefix>tail/<key>/<offset>-<random>          a piece of the tail: bytes behind the last whole part
+#
+# There is nothing else in the bucket: the record of the upload remembers all that is needed (`storage.s3.state`), so that asking
+# how far an upload is, and beginning to append, call no server.  The modules beside this one, from the inside out: `parts` (the
+# arithmetic), `state` (what is remembered), `options` (and names), `errors` (a table), `bucket` (calls), `stream` and `reading`,
+# `spool` and `buffers`, `publishing` (parts become an object), `appending`.
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import aclosing, suppress
+from urllib.parse import quote
+
+import boto3
+
+from storage.errors import Corrupted, NoSpace, NotFound
+from storage.ports import Checkpoint, Receipt, unrecorded
+from storage.records import State, UploadRecord
+from storage.s3.appending import Appending, Tools
+from storage.s3.bucket import Bucket, Found, Pending
+from storage.s3.buffers import Buffers
+from storage.s3.options import Checksum, Names, S3Options
+from storage.s3.parts import TooManyParts, plan_parts
+from storage.s3.publishing import Publishing
+from storage.s3.reading import Reading
+from storage.s3.spool import Spool
+from storage.s3.state import PartState
+from storage.s3.stream import Stream
+from storage.threads import together
+
+
+class S3ByteStore:
+    """
+    A `storage.ports.ByteStore` on S3, for any number of processes.
+
+    `read` of an open upload may have to complete the parts that are recorded, for they cannot be read before: whoever reads one
+    holds its lease, and reads by its newest record.
+    """
+
+    def __init__(self, options: S3Options, session: boto3.session.Session | None = None) -> None:
+        """*session* has the credentials; without one they come from where boto3 finds them."""
+        self._limits = options.limits
+        self._bucket = Bucket(options, session)
+        self._names = Names(options.prefix)
+        self._buffers = Buffers(options.memory, Spool(options.spool_folder))
+        self._reading = Reading(self._bucket, self._names)
+        self._publishing = Publishing(self._bucket, self._names, self._reading, self._buffers)
+        self._tools = Tools(
+            bucket=self._bucket,
+            names=self._names,
+            buffers=self._buffers,
+            reading=self._reading,
+            publishing=self._publishing,
+            summed=options.checksum is Checksum.CRC32,
+        )
+
+    async def append(
+        self, record: UploadRecord, content: AsyncIterator[memoryview], checkpoint: Checkpoint = unrecorded
+    ) -> Receipt:
+        return await Appending(self._tools, record, self._state(record), checkpoint).run(content)
+
+    async def complete(self, record: UploadRecord) -> None:
+        state = self._state(record)
+        await self._publishing.publish(record.key, state, record.generation)
+        # A record that is rolled back finds these bytes in the object: it has the same name.
+        superseded = (*(piece.name for piece in state.pieces), *state.old, *state.stale)
+        if superseded:
+            await self._publishing.remove(record.key, superseded)
+
+    async def read(self, record: UploadRecord, start: int, stop: int) -> AsyncIterator[memoryview]:
+        state = self._state(record)
+        if start < stop and stop > state.offset:
+            await self._refuse_beyond(record, state, stop)
+        published = state.published or record.state is State.COMPLETE
+        parts_end = stop if published else min(stop, state.whole)
+        if start < parts_end:
+            stream = await self._open_parts(record, state, start, parts_end, published=published)
+            async with aclosing(stream.blocks()) as blocks:
+                async for block in blocks:
+                    yield block
+        if max(start, parts_end) < stop:
+            async with aclosing(self._reading.tail(record.key, state, max(start, parts_end), stop)) as blocks:
+                async for block in blocks:
+                    yield block
+
+    async def delete(self, record: UploadRecord) -> None:
+        state, key = self._state(record, whatever=True), record.key
+        remove, abort = self._bucket.remove, self._bucket.abort
+        if state.upload:
+            await abort(self._names.of(key, state.name), state.upload)
+        ends = {"", state.name, *(piece.name for piece in state.pieces), *state.old, *state.stale}
+        await together(*(remove(self._names.of(key, end)) for end in ends))
+        # What appends left behind whose receipts were never recorded.
+        async for pending in self._bucket.uploads(self._names.content_prefix(key)):
+            await abort(pending.name, pending.upload)
+        for prefix in (self._names.content_prefix(key), self._names.tail_prefix(key)):
+            async for found in self._bucket.objects(prefix):
+                await remove(found.name)
+
+    async def ping(self) -> None:
+        await self._bucket.ping()
+
+    async def close(self) -> None:
+        self._bucket.close()
+        self._buffers.close()
+
+    # What the port does not ask for.
+
+    def link(self, record: UploadRecord, seconds: int, *, name: str | None, content_type: str | None) -> str:
+        """
+        Return a URL at which whoever has it downloads complete content from the bucket itself, for so many seconds.
+        """
+        disposition = None if name is None else f"attachment; filename*=UTF-8''{quote(name, safe='')}"
+        return self._bucket.link(self._names.of(record.key, self._state(record).name), seconds, disposition, content_type)
+
+    async def objects(self) -> AsyncIterator[Found]:
+        """
+        Yield everything that is in the bucket under the prefix.
+        """
+        for prefix in self._names.prefixes:
+            async for found in self._bucket.objects(prefix):
+                yield found
+
+    async def uploads(self) -> AsyncIterator[Pending]:
+        """
+        Yield every multipart upload under the prefix that is neither completed nor aborted.
+        """
+        async for pending in self._bucket.uploads(self._names.prefixes[0]):
+            yield pending
+
+    def names(self, record: UploadRecord) -> frozenset[str]:
+        """
+        Return the objects that an upload has, or had and may still need.
+        """
+        state = self._state(record, whatever=True)
+        ends = (state.name, *(piece.name for piece in state.pieces), *state.old, *state.stale)
+        return frozenset(self._names.of(record.key, end) for end in ends)
+
+    async def remove(self, found: Found) -> None:
+        """
+        Delete an object that no record knows.
+        """
+        await self._bucket.remove(found.name)
+
+    async def abort(self, pending: Pending) -> None:
+        """
+        Abort a multipart upload that no record knows.
+        """
+        await self._bucket.abort(pending.name, pending.upload)
+
+    def _state(self, record: UploadRecord, *, whatever: bool = False) -> PartState:
+        """Return what is remembered of an upload; *whatever* it is, or else raise if it is not what was promised."""
+        try:
+            if not record.parts:
+                state = PartState(plan=plan_parts(record.length, self._limits), generation=record.generation)
+            else:
+                state = PartState.from_parts(record.parts)
+        except TooManyParts as error:
+            if not whatever:
+                raise NoSpace(str(error)) from error
+            state = PartState(plan=plan_parts(None, self._limits))
+        except Corrupted:
+            if not whatever:
+                raise
+            state = PartState(plan=plan_parts(None, self._limits))
+        if state.offset != record.offset and not whatever:
+            raise Corrupted(f"{record.key} has {state.offset} bytes, not {record.offset}")
+        return state
+
+    async def _open_parts(self, record: UploadRecord, state: PartState, start: int, stop: int, *, published: bool) -> Stream:
+        try:
+            return await self._reading.content(record.key, state, start, stop)
+        except NotFound:
+            if published:
+                raise
+        # If it was published meanwhile, or is not there at all, reading it says so.
+        with suppress(Corrupted):
+            await self._publishing.seal(record.key, state)
+        return await self._reading.content(record.key, state, start, stop)
+
+    async def _refuse_beyond(self, record: UploadRecord, state: PartState, stop: int) -> None:
+        if not state.offset and await self._bucket.head(self._names.of(record.key, state.name)) is None:
+            raise NotFound(f"there is no content of {record.key}")
+        raise Corrupted(f"{record.key} ends at {state.offset}, not at {stop}")
