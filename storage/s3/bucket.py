@@ -11,7 +11,6 @@ import random
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import datetime
 from typing import TYPE_CHECKING, TypeVar, cast
 
 import boto3
@@ -41,11 +40,16 @@ REGION = "us-east-1"  # what servers that have no regions call theirs
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """An object as the server tells of it; *crc* is the CRC-32 of its content, if the server knows it."""
+    """
+    An object as the server tells of it; *crc* is the CRC-32 of its content, if the server knows it.
+
+    Here and below times are seconds since the epoch.
+    """
 
     name: str
     size: int
     etag: str
+    changed_at: float
     crc: int | None = None
 
 
@@ -55,7 +59,7 @@ class Pending:
 
     name: str
     upload: str
-    initiated: datetime
+    changed_at: float
 
 
 def make_client(options: S3Options, session: boto3.session.Session | None = None) -> S3Client:
@@ -133,7 +137,8 @@ class Bucket:
             return None
         of_all = head.get("ChecksumType", "FULL_OBJECT") == "FULL_OBJECT"
         crc = _crc(head.get("ChecksumCRC32", "")) if of_all else None
-        return Found(name=name, size=head["ContentLength"], etag=_etag(head["ETag"]), crc=crc)
+        changed_at = head["LastModified"].timestamp()
+        return Found(name=name, size=head["ContentLength"], etag=_etag(head["ETag"]), changed_at=changed_at, crc=crc)
 
     async def open(self, name: str, start: int, stop: int) -> Stream:
         """
@@ -246,7 +251,8 @@ class Bucket:
         pages = iter(self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=prefix))
         while page := await self._call(f"listing {prefix}", lambda: next(pages, None)):
             for each in page.get("Contents", ()):
-                yield Found(name=each["Key"], size=each["Size"], etag=_etag(each.get("ETag", "")))
+                changed_at = each["LastModified"].timestamp()
+                yield Found(name=each["Key"], size=each["Size"], etag=_etag(each.get("ETag", "")), changed_at=changed_at)
 
     async def uploads(self, prefix: str) -> AsyncIterator[Pending]:
         """
@@ -255,7 +261,19 @@ class Bucket:
         pages = iter(self._client.get_paginator("list_multipart_uploads").paginate(Bucket=self._bucket, Prefix=prefix))
         while page := await self._call(f"listing uploads of {prefix}", lambda: next(pages, None)):
             for each in page.get("Uploads", ()):
-                yield Pending(name=each["Key"], upload=each["UploadId"], initiated=each["Initiated"])
+                yield Pending(name=each["Key"], upload=each["UploadId"], changed_at=each["Initiated"].timestamp())
+
+    async def parts(self, name: str, upload: str) -> AsyncIterator[tuple[int, str, int]]:
+        """
+        Yield number, ETag and size of each part that a multipart upload has.
+
+        :raises UploadGone: there is no such upload.
+        """
+        pages = iter(self._client.get_paginator("list_parts").paginate(Bucket=self._bucket, Key=name, UploadId=upload))
+        with _uploads_gone():
+            while page := await self._call(f"listing parts of {name}", lambda: next(pages, None)):
+                for each in page.get("Parts", ()):
+                    yield each["PartNumber"], _etag(each["ETag"]), each["Size"]
 
     def link(self, name: str, seconds: int, disposition: str | None, content_type: str | None) -> str:
         """

@@ -11,7 +11,7 @@ Content in a bucket of any S3 server.
 # There is nothing else in the bucket: the record of the upload remembers all that is needed (`storage.s3.state`), so that asking
 # how far an upload is, and beginning to append, call no server.  The modules beside this one, from the inside out: `parts` (the
 # arithmetic), `state` (what is remembered), `options` (and names), `errors` (a table), `bucket` (calls), `stream` and `reading`,
-# `spool` and `buffers`, `publishing` (parts become an object), `appending`.
+# `spool` and `buffers`, `publishing` (parts become an object), `appending`; `inventory` is for whoever compares.
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from storage.errors import Corrupted, NoSpace, NotFound
 from storage.ports import Checkpoint, Receipt, unrecorded
 from storage.records import State, UploadRecord
 from storage.s3.appending import Appending, Tools
-from storage.s3.bucket import Bucket, Found, Pending
+from storage.s3.bucket import Bucket
 from storage.s3.buffers import Buffers
 from storage.s3.options import Checksum, Names, S3Options
 from storage.s3.parts import TooManyParts, plan_parts
@@ -48,14 +48,14 @@ class S3ByteStore:
     def __init__(self, options: S3Options, session: boto3.session.Session | None = None) -> None:
         """*session* has the credentials; without one they come from where boto3 finds them."""
         self._limits = options.limits
-        self._bucket = Bucket(options, session)
-        self._names = Names(options.prefix)
+        self.bucket = Bucket(options, session)
+        self.names = Names(options.prefix)
         self._buffers = Buffers(options.memory, Spool(options.spool_folder))
-        self._reading = Reading(self._bucket, self._names)
-        self._publishing = Publishing(self._bucket, self._names, self._reading, self._buffers)
+        self._reading = Reading(self.bucket, self.names)
+        self._publishing = Publishing(self.bucket, self.names, self._reading, self._buffers)
         self._tools = Tools(
-            bucket=self._bucket,
-            names=self._names,
+            bucket=self.bucket,
+            names=self.names,
             buffers=self._buffers,
             reading=self._reading,
             publishing=self._publishing,
@@ -65,10 +65,10 @@ class S3ByteStore:
     async def append(
         self, record: UploadRecord, content: AsyncIterator[memoryview], checkpoint: Checkpoint = unrecorded
     ) -> Receipt:
-        return await Appending(self._tools, record, self._state(record), checkpoint).run(content)
+        return await Appending(self._tools, record, self.state(record), checkpoint).run(content)
 
     async def complete(self, record: UploadRecord) -> None:
-        state = self._state(record)
+        state = self.state(record)
         await self._publishing.publish(record.key, state, record.generation)
         # A record that is rolled back finds these bytes in the object: it has the same name.
         superseded = (*(piece.name for piece in state.pieces), *state.old, *state.stale)
@@ -76,7 +76,7 @@ class S3ByteStore:
             await self._publishing.remove(record.key, superseded)
 
     async def read(self, record: UploadRecord, start: int, stop: int) -> AsyncIterator[memoryview]:
-        state = self._state(record)
+        state = self.state(record)
         if start < stop and stop > state.offset:
             await self._refuse_beyond(record, state, stop)
         published = state.published or record.state is State.COMPLETE
@@ -92,24 +92,24 @@ class S3ByteStore:
                     yield block
 
     async def delete(self, record: UploadRecord) -> None:
-        state, key = self._state(record, whatever=True), record.key
-        remove, abort = self._bucket.remove, self._bucket.abort
+        state, key = self.state(record, promised=False), record.key
+        remove, abort = self.bucket.remove, self.bucket.abort
         if state.upload:
-            await abort(self._names.of(key, state.name), state.upload)
+            await abort(self.names.of(key, state.name), state.upload)
         ends = {"", state.name, *(piece.name for piece in state.pieces), *state.old, *state.stale}
-        await together(*(remove(self._names.of(key, end)) for end in ends))
+        await together(*(remove(self.names.of(key, end)) for end in ends))
         # What appends left behind whose receipts were never recorded.
-        async for pending in self._bucket.uploads(self._names.content_prefix(key)):
+        async for pending in self.bucket.uploads(self.names.content_prefix(key)):
             await abort(pending.name, pending.upload)
-        for prefix in (self._names.content_prefix(key), self._names.tail_prefix(key)):
-            async for found in self._bucket.objects(prefix):
+        for prefix in (self.names.content_prefix(key), self.names.tail_prefix(key)):
+            async for found in self.bucket.objects(prefix):
                 await remove(found.name)
 
     async def ping(self) -> None:
-        await self._bucket.ping()
+        await self.bucket.ping()
 
     async def close(self) -> None:
-        self._bucket.close()
+        self.bucket.close()
         self._buffers.close()
 
     # What the port does not ask for.
@@ -119,59 +119,29 @@ class S3ByteStore:
         Return a URL at which whoever has it downloads complete content from the bucket itself, for so many seconds.
         """
         disposition = None if name is None else f"attachment; filename*=UTF-8''{quote(name, safe='')}"
-        return self._bucket.link(self._names.of(record.key, self._state(record).name), seconds, disposition, content_type)
+        return self.bucket.link(self.names.of(record.key, self.state(record).name), seconds, disposition, content_type)
 
-    async def objects(self) -> AsyncIterator[Found]:
+    def state(self, record: UploadRecord, *, promised: bool = True) -> PartState:
         """
-        Yield everything that is in the bucket under the prefix.
-        """
-        for prefix in self._names.prefixes:
-            async for found in self._bucket.objects(prefix):
-                yield found
+        Return what is remembered of an upload; *promised* says that it has to be what the record promises.
 
-    async def uploads(self) -> AsyncIterator[Pending]:
+        :raises Corrupted: it is not.
+        :raises NoSpace: the upload is longer than all parts together.
         """
-        Yield every multipart upload under the prefix that is neither completed nor aborted.
-        """
-        async for pending in self._bucket.uploads(self._names.prefixes[0]):
-            yield pending
-
-    def names(self, record: UploadRecord) -> frozenset[str]:
-        """
-        Return the objects that an upload has, or had and may still need.
-        """
-        state = self._state(record, whatever=True)
-        ends = (state.name, *(piece.name for piece in state.pieces), *state.old, *state.stale)
-        return frozenset(self._names.of(record.key, end) for end in ends)
-
-    async def remove(self, found: Found) -> None:
-        """
-        Delete an object that no record knows.
-        """
-        await self._bucket.remove(found.name)
-
-    async def abort(self, pending: Pending) -> None:
-        """
-        Abort a multipart upload that no record knows.
-        """
-        await self._bucket.abort(pending.name, pending.upload)
-
-    def _state(self, record: UploadRecord, *, whatever: bool = False) -> PartState:
-        """Return what is remembered of an upload; *whatever* it is, or else raise if it is not what was promised."""
         try:
             if not record.parts:
                 state = PartState(plan=plan_parts(record.length, self._limits), generation=record.generation)
             else:
                 state = PartState.from_parts(record.parts)
         except TooManyParts as error:
-            if not whatever:
+            if promised:
                 raise NoSpace(str(error)) from error
             state = PartState(plan=plan_parts(None, self._limits))
         except Corrupted:
-            if not whatever:
+            if promised:
                 raise
             state = PartState(plan=plan_parts(None, self._limits))
-        if state.offset != record.offset and not whatever:
+        if promised and state.offset != record.offset:
             raise Corrupted(f"{record.key} has {state.offset} bytes, not {record.offset}")
         return state
 
@@ -187,6 +157,6 @@ class S3ByteStore:
         return await self._reading.content(record.key, state, start, stop)
 
     async def _refuse_beyond(self, record: UploadRecord, state: PartState, stop: int) -> None:
-        if not state.offset and await self._bucket.head(self._names.of(record.key, state.name)) is None:
+        if not state.offset and await self.bucket.head(self.names.of(record.key, state.name)) is None:
             raise NotFound(f"there is no content of {record.key}")
         raise Corrupted(f"{record.key} ends at {state.offset}, not at {stop}")

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,6 +19,7 @@ from storage.objects import Association, SlotRecord
 from storage.ports import ByteStore, Change
 from storage.records import Intent, SlotRef, State, UploadRecord
 from tests.core.worlds import Clock
+from tests.servers.fixtures import Place
 from tests.storage.backends import INVENTORIES, NOW, TENANT, appended, changed, content_of, new_upload
 
 PHOTO = SlotRef(tenant=TENANT, kind="user", id="1", slot="ProfilePhoto")
@@ -68,9 +68,9 @@ class Desk:
 
 
 @pytest.fixture(params=INVENTORIES)
-async def desk(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Desk]:
+async def desk(request: pytest.FixtureRequest, place: Place) -> AsyncIterator[Desk]:
     """Return a desk over every byte store that has an inventory."""
-    desk = Desk(*INVENTORIES[request.param](tmp_path))
+    desk = Desk(*INVENTORIES[request.param](place))
     yield desk
     await desk.inventory.close()
     await desk.content.close()

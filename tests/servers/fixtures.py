@@ -4,9 +4,10 @@ Real servers for every test that asks for one; whoever does not ask does not wai
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,6 +25,20 @@ class Bucket:
 
     account: S3Account
     name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a test keeps what it keeps: a folder, or a server, that is started when it is asked for by its fixture's name."""
+
+    folder: Path
+    ask: Callable[[str], Any]
+
+
+@pytest.fixture
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+    """Return where the test keeps what it keeps."""
+    return Place(tmp_path, request.getfixturevalue)
 
 
 @pytest.fixture(scope="session")
@@ -71,4 +86,16 @@ def swift(swift_server: SwiftServer) -> Bucket:
 @pytest.fixture
 def moto(moto_server: MotoServer) -> Bucket:
     """Return an empty bucket of moto."""
+    return Bucket(account=moto_server.account, name=moto_server.account.make_bucket())
+
+
+@pytest.fixture(scope="session")
+def swift_place(swift_server: SwiftServer) -> Bucket:
+    """Return a bucket of Swift for everybody; a test takes a prefix of its own in it."""
+    return Bucket(account=swift_server.account, name=swift_server.account.make_bucket())
+
+
+@pytest.fixture(scope="session")
+def moto_place(moto_server: MotoServer) -> Bucket:
+    """Return a bucket of moto for everybody; a test takes a prefix of its own in it."""
     return Bucket(account=moto_server.account, name=moto_server.account.make_bucket())

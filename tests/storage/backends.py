@@ -21,18 +21,36 @@ from storage.local_inventory import LocalInventory
 from storage.memory import MemoryByteStore, MemoryLeases, MemoryMetadataStore
 from storage.ports import ByteStore, Desk, Leases, MetadataStore
 from storage.records import Tenant, UploadRecord
+from storage.s3.inventory import S3Inventory
+from storage.s3.store import S3ByteStore
 from storage.sqlite import SqliteMetadataStore
 from storage.sqlite_leases import SqliteLeases
+from tests.servers.fixtures import Bucket, Place
+from tests.storage.s3.stores import s3_store
 
+MiB = 1024 * 1024
 TENANT = Tenant("1")
 OTHER_TENANT = Tenant("2")
 NOW = 1_700_000_000.0
 SPOILED = 0xEE
+S3_SERVERS = ("swift", "moto")
 
 
 def local(durability: Durability, folder: Path) -> ByteStore:
     """Return a local store below *folder*."""
     return LocalByteStore(str(folder / "data"), durability, threads=4)
+
+
+def s3(server: str, place: Place) -> S3ByteStore:
+    """Return a store in the bucket that a test shares with others, under a prefix that it has for itself."""
+    bucket: Bucket = place.ask(f"{server}_place")
+    return s3_store(bucket, memory=4 * MiB, spool_folder=str(place.folder))
+
+
+def s3_inventory(server: str, place: Place) -> tuple[ByteStore, Inventory]:
+    """Return such a store, and its inventory."""
+    store = s3(server, place)
+    return store, S3Inventory(store)
 
 
 def twice(store: MemoryByteStore) -> tuple[ByteStore, Inventory]:
@@ -68,15 +86,21 @@ def sqlite_far_doors(folder: Path) -> Sequence[Leases]:
     return SqliteLeases(str(folder / "leases")), SqliteLeases(str(folder / "leases"))
 
 
-BYTE_STORES: dict[str, Callable[[Path], ByteStore]] = {
-    "memory": lambda _folder: MemoryByteStore(),
-    **{f"local-{durability}": partial(local, durability) for durability in Durability},
+def _in_folder(durability: Durability) -> Callable[[Place], ByteStore]:
+    return lambda place: local(durability, place.folder)
+
+
+BYTE_STORES: dict[str, Callable[[Place], ByteStore]] = {
+    "memory": lambda _place: MemoryByteStore(),
+    **{f"local-{durability}": _in_folder(durability) for durability in Durability},
+    **{f"s3-{server}": partial(s3, server) for server in S3_SERVERS},
 }
 
 # Each makes a byte store, and its inventory.
-INVENTORIES: dict[str, Callable[[Path], tuple[ByteStore, Inventory]]] = {
-    "memory": lambda _folder: twice(MemoryByteStore()),
-    "local": local_inventory,
+INVENTORIES: dict[str, Callable[[Place], tuple[ByteStore, Inventory]]] = {
+    "memory": lambda _place: twice(MemoryByteStore()),
+    "local": lambda place: local_inventory(place.folder),
+    **{f"s3-{server}": partial(s3_inventory, server) for server in S3_SERVERS},
 }
 
 METADATA_STORES: dict[str, Callable[[Path], MetadataStore]] = {

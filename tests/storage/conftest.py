@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from storage.ports import ByteStore, MetadataStore
+from tests.servers.fixtures import Place
 from tests.storage.backends import BYTE_STORES, LEASES, METADATA_STORES
 from tests.storage.claimants import Claimant, Doors
 from tests.storage.processes import Room, may_mount, small_disk
@@ -50,8 +51,8 @@ async def metadata(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncItera
 
 
 @pytest.fixture(params=BYTE_STORES)
-async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[ByteStore]:
+async def store(request: pytest.FixtureRequest, place: Place) -> AsyncIterator[ByteStore]:
     """Return a store of every kind."""
-    store = BYTE_STORES[request.param](tmp_path)
+    store = BYTE_STORES[request.param](place)
     yield store
     await store.close()

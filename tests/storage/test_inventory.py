@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 
@@ -14,6 +13,7 @@ from storage.errors import Corrupted, NotFound
 from storage.inventory import Inventory, Stored
 from storage.ports import ByteStore
 from storage.records import State, UploadRecord
+from tests.servers.fixtures import Place
 from tests.storage.backends import INVENTORIES, appended, changed, claimed, content_of, new_upload
 
 # Who waits for somebody that never comes fails soon.
@@ -47,9 +47,9 @@ class Shop:
 
 
 @pytest.fixture(params=INVENTORIES)
-async def shop(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Shop]:
+async def shop(request: pytest.FixtureRequest, place: Place) -> AsyncIterator[Shop]:
     """Return a byte store of every kind that has an inventory."""
-    shop = Shop(*INVENTORIES[request.param](tmp_path))
+    shop = Shop(*INVENTORIES[request.param](place))
     yield shop
     await shop.inventory.close()
     await shop.store.close()

@@ -8,9 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from storage.errors import Corrupted
 from storage.s3.parts import LARGEST, SMALLEST, GiB, MiB, PartLimits, PartPlan, TooManyParts, plan_parts
-from storage.records import Parts
 
 TiB = 1024 * GiB
 
@@ -35,6 +33,9 @@ plans = st.builds(
         (None, PartLimits(), 8 * MiB, 1000),
         (None, PartLimits(most=1000), 8 * MiB, 100),
         (None, PartLimits(alike=True), 8 * MiB, 0),
+        (None, PartLimits(size=64 * MiB), 64 * MiB, 1429),
+        (None, PartLimits(size=4 * GiB), 4 * GiB, 0),
+        (None, PartLimits(size=6 * GiB), 5 * GiB, 0),
     ],
 )
 def test_plan(length: int | None, limits: PartLimits, first: int, doubles_every: int) -> None:
@@ -81,26 +82,3 @@ def test_the_end(plan: PartPlan) -> None:
     for number in (0, plan.most + 1):
         with pytest.raises(TooManyParts):
             plan.size_of(number)
-
-
-@given(
-    plans,
-    st.text(max_size=20),
-    st.lists(st.builds(Part, etag=st.text(max_size=40), crc=st.none() | st.integers(0, 2**32 - 1)), max_size=5),
-    st.none() | st.builds(Tail, size=st.integers(0, SMALLEST), epoch=st.integers(0, 2**40)),
-)
-def test_state(plan: PartPlan, upload_id: str, parts: list[Part], tail: Tail | None) -> None:
-    """What is remembered comes back, and tells how far the upload is."""
-    state = PartState(plan=plan, upload_id=upload_id, parts=tuple(parts), tail=tail)
-
-    assert state == PartState.from_parts(state.to_parts())
-    assert plan.start_of(len(parts) + 1) + (tail.size if tail else 0) == state.offset
-
-
-@pytest.mark.parametrize(
-    "text", ["", "{}", "[]", "[1,2,3,4]", '[[1,2],"",[],null]', '[[1,2,3],"",[1],null]', '[[1,2,3],"",[],[1]]']
-)
-def test_garbage(text: str) -> None:
-    """What was not written by this is told to be corrupted."""
-    with pytest.raises(Corrupted):
-        PartState.from_parts(Parts(text))
