@@ -20,7 +20,7 @@ from service.accounts.tokens import TokenVerifier
 from service.accounts.webhook import Webhook
 from service.asgi.auth import Accounts, without_accounts
 from service.asgi.cors import cors
-from service.asgi.driver import Driver
+from service.asgi.driver import Driver, Elsewhere
 from service.asgi.health import Health
 from service.asgi.inspection import Inspection
 from service.asgi.pictures import Gallery
@@ -45,7 +45,10 @@ from storage.local import LocalByteStore
 from storage.local_inventory import LocalInventory
 from storage.memory import MemoryByteStore, MemoryLeases, MemoryMetadataStore
 from storage.ports import ByteStore, Desk, Leases, MetadataStore
-from storage.records import Tenant
+from storage.records import Tenant, UploadRecord
+from storage.s3.inventory import S3Inventory
+from storage.s3.options import S3Options
+from storage.s3.store import S3ByteStore
 from storage.sqlite import SqliteMetadataStore
 from storage.sqlite_leases import SqliteLeases
 
@@ -112,6 +115,29 @@ def _local_bytes(settings: Settings) -> tuple[ByteStore, Inventory]:
     return store, LocalInventory(store)
 
 
+def _s3_bytes(settings: Settings) -> tuple[ByteStore, Inventory]:
+    bucket, _, prefix = settings.bytes_url.removeprefix("s3://").partition("/")
+    if not bucket or not settings.bytes_url.startswith("s3://"):
+        raise SettingsError(f"HOLDFAST_BYTES_URL={settings.bytes_url}: has to be s3://BUCKET or s3://BUCKET/PREFIX")
+    spool = os.path.join(settings.data_dir, "spool")
+    os.makedirs(spool, mode=0o700, exist_ok=True)
+    store = S3ByteStore(
+        S3Options(
+            bucket=bucket,
+            prefix=f"{prefix.strip('/')}/" if prefix.strip("/") else "",
+            endpoint_url=settings.s3_endpoint_url or None,
+            part_size=settings.s3_part_size,
+            equal_parts=settings.s3_equal_parts,
+            max_parts=settings.s3_max_parts,
+            checksum=settings.s3_checksum,
+            addressing=settings.s3_addressing,
+            memory=settings.s3_memory,
+            spool_folder=spool,
+        )
+    )
+    return store, S3Inventory(store)
+
+
 def _memory_facts(_settings: Settings) -> Facts:
     return MemoryMetadataStore(), MemoryLeases(), None
 
@@ -123,7 +149,11 @@ def _sqlite_facts(settings: Settings) -> Facts:
 
 
 Facts = tuple[MetadataStore, Leases, Desk | None]
-BYTES: dict[str, Callable[[Settings], tuple[ByteStore, Inventory]]] = {"file": _local_bytes, "memory": _memory_bytes}
+BYTES: dict[str, Callable[[Settings], tuple[ByteStore, Inventory]]] = {
+    "file": _local_bytes,
+    "s3": _s3_bytes,
+    "memory": _memory_bytes,
+}
 FACTS: dict[str, Callable[[Settings], Facts]] = {"sqlite": _sqlite_facts, "memory": _memory_facts}
 
 
@@ -156,6 +186,7 @@ def create_app(settings: Settings, stores: Stores) -> Starlette:
         without_accounts if accounts is None else accounts,
         trusted=parse_networks(settings.trusted_proxies),
         idle_timeout=settings.idle_timeout,
+        elsewhere=_elsewhere(settings, content),
     )
     gallery = Gallery(driver, Renditions(images, shelf), policies)
     health = Health({"bytes": stores.content.ping, "metadata": stores.metadata.ping, "leases": stores.leases.ping})
@@ -183,6 +214,19 @@ def create_app(settings: Settings, stores: Stores) -> Starlette:
     )
     app.router.redirect_slashes = False
     return app
+
+
+def _elsewhere(settings: Settings, content: ByteStore) -> Elsewhere | None:
+    """Return what says where the store itself serves content, if it is to."""
+    if not settings.s3_redirect:
+        return None
+    if not isinstance(content, S3ByteStore):
+        raise SettingsError("HOLDFAST_S3_REDIRECT has no effect without HOLDFAST_BYTES_URL=s3://BUCKET")
+
+    def elsewhere(record: UploadRecord, disposition: str, content_type: str) -> str:
+        return content.link(record, settings.link_life, disposition=disposition, content_type=content_type)
+
+    return elsewhere
 
 
 def open_accounts(settings: Settings, links: Links) -> Accounts | None:

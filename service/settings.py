@@ -14,7 +14,10 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from service.core.policies import Policy, Who
 from storage.local import Durability
+from storage.s3.options import Addressing, Checksum
 
+MiB = 1024**2
+GiB = 1024**3
 TiB = 1024**4
 DAYS = 86_400  # seconds
 YEARS = 365 * DAYS
@@ -89,9 +92,35 @@ class Settings(BaseSettings):
         default="sqlite:", description="Where records are kept: `sqlite:` (in the data directory), `sqlite:PATH` or `memory:`."
     )
     bytes_url: str = Field(
-        default="file:", description="Where content is kept: `file:` (in the data directory), `file:PATH` or `memory:`."
+        default="file:",
+        description="Where content is kept: `file:` (in the data directory), `file:PATH`, `s3://BUCKET/PREFIX` or `memory:`.",
     )
-    s3_endpoint_url: str = Field(default="", description="Reserved for the S3 store; has to be empty.")
+    s3_endpoint_url: str = Field(default="", description="URL of the S3 server; empty: Amazon's.")
+    s3_addressing: Addressing = Field(
+        default=Addressing.AUTO, description="Where the name of the bucket stands in URLs: `path`, `virtual` (host) or `auto`."
+    )
+    s3_part_size: int = Field(
+        default=8 * MiB,
+        ge=5 * MiB,
+        le=5 * GiB,
+        description="Size of the parts that content is sent in (bytes); longer uploads have larger ones.",
+    )
+    s3_max_parts: int = Field(default=10_000, ge=1, le=10_000, description="Parts that the server takes of one upload.")
+    s3_equal_parts: bool = Field(
+        default=False,
+        description="Whether the server wants all parts of one size, as Cloudflare R2 does.",
+    )
+    s3_checksum: Checksum = Field(
+        default=Checksum.CRC32, description="What is sent along so that the server finds damaged parts: `crc32` or `none`."
+    )
+    s3_memory: int = Field(
+        default=192 * MiB,
+        ge=32 * MiB,
+        description="Memory of a process for parts being filled or sent (bytes); what is more goes to files.",
+    )
+    s3_redirect: bool = Field(
+        default=False, description="Whether downloads lead to the S3 server itself, by URLs that hold for `HOLDFAST_LINK_LIFE`."
+    )
     workers: int = Field(default=1, ge=1, le=256, description="Processes that serve.")
     auth: Literal["none", "jwt"] = Field(
         default="none", description="`none`: no accounts, loopback only.  `jwt`: every request has a token."
@@ -182,8 +211,8 @@ class Settings(BaseSettings):
             raise ValueError(f"HOLDFAST_JWT_SECRET needs at least {MIN_SECRET} bytes (RFC 7518, section 3.2)")
         if self.authorize_url and not self.authorize_secret:
             raise ValueError("HOLDFAST_AUTHORIZE_URL needs HOLDFAST_AUTHORIZE_SECRET")
-        if self.s3_endpoint_url:
-            raise ValueError("HOLDFAST_S3_ENDPOINT_URL: the S3 store is not in this version")
+        if self.s3_endpoint_url and not self.bytes_url.startswith("s3:"):
+            raise ValueError("HOLDFAST_S3_ENDPOINT_URL has no effect without HOLDFAST_BYTES_URL=s3://BUCKET")
         if self.auth == "none" and not is_loopback(self.host):
             raise ValueError(
                 f"HOLDFAST_AUTH=none serves loopback only, and HOLDFAST_HOST={self.host} is not a loopback address: "

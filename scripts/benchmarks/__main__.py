@@ -17,7 +17,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NoReturn
 
-from benchmarks import machine, measure, report
+from benchmarks import machine, measure, report, s3
 from benchmarks.load import Senders, senders
 from benchmarks.options import Options, parse
 from benchmarks.results import Burst, Measured, Memory, Transfer, rows
@@ -49,6 +49,8 @@ def _bench(options: Options, directory: Path) -> int:
     machine.require_space(directory, max(options.size, options.rss))
     facts = machine.facts(directory)
     print(report.heading(facts, options), flush=True)
+    if options.s3:
+        return _s3(options, directory)
     with senders(max(options.streams, measure.CONCURRENCY)) as sending:
         measured = _measure(options, directory, sending)
         figures = rows(measured, LIMIT)
@@ -59,6 +61,13 @@ def _bench(options: Options, directory: Path) -> int:
     if options.json:
         Path(options.json).write_text(report.document(facts, options, measured, figures, memory))
     return 0 if memory is None or memory.kept else 1
+
+
+def _s3(options: Options, directory: Path) -> int:
+    with senders(1) as sending:
+        ingest, crowd = s3.measure(directory, sending, _say, size=options.size, rounds=options.rounds)
+    print("", *ingest.lines(), crowd.line(), sep="\n")
+    return 0 if ingest.kept and crowd.kept else 1
 
 
 def _measure(options: Options, directory: Path, sending: Senders) -> list[Measured]:

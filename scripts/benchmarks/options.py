@@ -42,6 +42,8 @@ class Options:
     """Small uploads in each turn."""
     rss: int
     """Bytes that flow into Holdfast while its memory is watched."""
+    s3: bool
+    """Measure over an S3 server, beside boto3, and nothing else."""
     directory: str | None
     json: str | None
 
@@ -63,6 +65,7 @@ def parse(arguments: Sequence[str]) -> Options:
         rounds=given.rounds,
         small=given.small,
         rss=given.rss,
+        s3=given.s3,
         directory=given.dir,
         json=given.json,
     )
@@ -91,6 +94,8 @@ def _parser() -> argparse.ArgumentParser:
         help="measure this running server too; URL takes new uploads")  # fmt: skip
     add("--pid", type=_typed(parse_pid), action="append", default=[], metavar="NAME=PID",
         help="the process behind a --url on this machine; without it, its CPU time is unknown")  # fmt: skip
+    add("--s3", action="store_true",
+        help="measure over a real S3 server, started for this, beside boto3, and 1,000 slow uploads")  # fmt: skip
     add("--dir", help="where the servers keep uploads meanwhile; removed at the end (default: the system's temporary directory)")
     add("--json", metavar="FILE", help="write every figure of every turn there")
     return parser

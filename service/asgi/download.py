@@ -15,7 +15,7 @@ from service.asgi.driver import Driver, encode_fields
 from service.core.commands import Completes, GetOffset
 from service.core.errors import UploadError, UploadNotFound
 from service.core.uploads import Uploads
-from service.protocols.representation import select
+from service.protocols.representation import elsewhere, offered, select
 from service.protocols.wire import Fields, ProtocolError, Request, Response, UploadDialect
 from storage.records import Ref, State, UploadRecord
 
@@ -45,6 +45,8 @@ async def download(
             return other
         selection = select(record, request.method, request.fields)
         start, stop = (selection.start, selection.stop) if request.method == "GET" else (0, 0)
+        if driver.elsewhere is not None and start < stop:
+            return elsewhere(driver.elsewhere(record, *offered(record)))
         blocks = _content(driver.uploads, record, start, stop)
         # The first block is here before the head goes out: a store that fails can still say so.
         first = await anext(blocks, b"")

@@ -37,7 +37,7 @@ from service.core.principals import Principal
 from service.core.uploads import Uploads
 from service.protocols.wire import Dialect, Fields, ProtocolError, Request, Response
 from storage.keys import parse_key
-from storage.records import Tenant
+from storage.records import Tenant, UploadRecord
 
 logger = logging.getLogger("holdfast")
 
@@ -61,6 +61,10 @@ _TENANT = re.compile(r"[^\x00-\x20\x7f/?#%&]{1,255}")
 _CONTROLS = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 
+Elsewhere = Callable[[UploadRecord, str, str], str]
+"""Returns the URL of complete content, sent under a disposition and a media type."""
+
+
 class Driver:
     """
     Leads requests of any dialect through the core.
@@ -76,7 +80,9 @@ class Driver:
         *,
         trusted: tuple[Network, ...],
         idle_timeout: float,
+        elsewhere: Elsewhere | None = None,
     ) -> None:
+        """*elsewhere* is asked where a store serves complete content by itself."""
         self.uploads = uploads
         self.filing = filing
         self._pictures = pictures
@@ -84,6 +90,7 @@ class Driver:
         self._authenticate = authenticate
         self._trusted = trusted
         self.idle_timeout = idle_timeout
+        self.elsewhere = elsewhere
 
     def request(self, scope: Scope, *, tenant: Tenant, key: str | None, tenant_named: bool = True) -> Request:
         """

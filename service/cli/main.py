@@ -35,7 +35,8 @@ def serve(
         if name.startswith("HOLDFAST_"):
             typer.echo(f"holdfast: {name} is not a setting; it is ignored", err=True)
     logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    logging.getLogger("uvicorn").setLevel("WARNING")
+    for noisy in ("uvicorn", "botocore"):
+        logging.getLogger(noisy).setLevel("WARNING")
     try:
         # Opened once before anybody is told that the service is here: a folder that cannot be written is found now.
         asyncio.run(open_stores(settings).close())

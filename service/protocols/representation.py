@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 from service.core.sniffing import canonical
 from service.protocols.fields import imf_fixdate, parse_integer
-from service.protocols.wire import Fields
+from service.protocols.wire import Fields, Response
 from storage.records import UploadRecord
 
 # RFC 9110, section 14.1.2: int-range = first-pos "-" [ last-pos ]; suffix-range = "-" suffix-length
@@ -89,6 +89,22 @@ def select(record: UploadRecord, method: str, fields: Mapping[str, str]) -> Sele
     return Selection(status=206, fields=partial, start=start, stop=stop)
 
 
+def offered(record: UploadRecord) -> tuple[str, str]:
+    """
+    Return under what disposition and media type an attachment is sent, for whoever sends it in our place.
+    """
+    kind = record.content_type or DEFAULT_TYPE
+    return content_disposition(record.name, inline=canonical(kind) in INLINE), kind
+
+
+def elsewhere(url: str) -> Response:
+    """
+    Return the answer that content is at *url*, which holds for this time only.
+    """
+    # RFC 9110, section 15.4.8: 307 keeps the method; whoever wants a range asks for the same one there.
+    return Response(status=307, fields=(("Location", url), ("Cache-Control", "private, no-store"), NOTHING))
+
+
 def entity_tag(record: UploadRecord) -> str:
     """
     Return a strong validator: a key is never used again, and its complete content never changes.
@@ -154,10 +170,10 @@ def _parse_range(value: str, length: int) -> tuple[int, int] | None:
 
 
 def _description(record: UploadRecord) -> Fields:
-    kind = record.content_type or DEFAULT_TYPE
+    disposition, kind = offered(record)
     return (
         ("Content-Type", kind),
-        ("Content-Disposition", content_disposition(record.name, inline=canonical(kind) in INLINE)),
+        ("Content-Disposition", disposition),
         # User content must not become active content of this origin.
         ("X-Content-Type-Options", "nosniff"),
         ("Content-Security-Policy", "sandbox; default-src 'none'"),

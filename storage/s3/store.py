@@ -17,7 +17,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import aclosing, suppress
-from urllib.parse import quote
 
 import boto3
 
@@ -114,11 +113,10 @@ class S3ByteStore:
 
     # What the port does not ask for.
 
-    def link(self, record: UploadRecord, seconds: int, *, name: str | None, content_type: str | None) -> str:
+    def link(self, record: UploadRecord, seconds: int, *, disposition: str | None, content_type: str | None) -> str:
         """
         Return a URL at which whoever has it downloads complete content from the bucket itself, for so many seconds.
         """
-        disposition = None if name is None else f"attachment; filename*=UTF-8''{quote(name, safe='')}"
         return self.bucket.link(self.names.of(record.key, self.state(record).name), seconds, disposition, content_type)
 
     def state(self, record: UploadRecord, *, promised: bool = True) -> PartState:
