@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from storage import memory, sqlite_leases
+from storage import claims, memory
 from storage.errors import LeaseLost
 from tests.storage.claimants import SHORT, Claimant, Doors, held
 
@@ -22,7 +22,7 @@ LITTLE_PATIENCE = 5 * SHORT
 @pytest.fixture
 def _little_patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let nobody wait for a busy holder as long as they do in earnest."""
-    for backend in (memory, sqlite_leases):
+    for backend in (memory, claims):
         monkeypatch.setattr(backend, "PATIENCE", LITTLE_PATIENCE)
 
 
