@@ -10,7 +10,7 @@ newcomer swaps its own name into the row, and asks the one it found there to let
     newcomer → holder    evict <serial> <newcomer>
     holder → newcomer    busy <serial of the newcomer>                 (alive, and at work that cannot be interrupted)
     holder → newcomer    released <serial of the newcomer> <0|1>       (1: somebody before may still be asleep)
-    holder → newcomer    unknown <serial of the newcomer>              (no such claim, or no longer)
+    holder → newcomer    unknown <serial of the newcomer>              (no such claim, or not for a while)
 
 So claimants form a chain, each waiting only for the one before it.  Messages may be lost, and are repeated; any may come twice.
 
@@ -27,6 +27,7 @@ import asyncio
 import enum
 import itertools
 import secrets
+from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -35,6 +36,8 @@ from storage.errors import LeaseLost, StorageError
 from storage.ports import PATIENCE, Lease
 from storage.records import Ref
 from storage.threads import unbroken
+
+REMEMBERED = 1000
 
 
 class Heard(enum.Enum):
@@ -125,8 +128,8 @@ class Claim:
     evicted: Callable[[], object]
     answer: asyncio.Future[str | None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
     """What the one before says in the end: "0" or "1" (see above), or None if its process does not know it."""
-    heard: float = 0.0
-    """When the one before was last heard of (seconds of the loop's clock)."""
+    silence: float = 0.0
+    """For how many seconds the one before has not been heard of."""
     epoch: int = 0
     waiting: bool = True
     busy: bool = False
@@ -152,6 +155,8 @@ class Claims:
         self._claims: dict[int, Claim] = {}
         self._taken: dict[tuple[Ref, int], Claim] = {}
         """By the upload and the epoch."""
+        self._left: OrderedDict[int, bool] = OrderedDict()
+        """Of the last that have let go, whether they were forced: they may still be asked for."""
         self.process = secrets.token_hex(8)
 
     def enter(self, ref: Ref, evicted: Callable[[], object]) -> Claim:
@@ -219,7 +224,10 @@ class Claims:
         Know no more of a claim whose row has been seen to, and tell who waits.
         """
         mine.gone = True
-        self._claims.pop(mine.serial, None)
+        if self._claims.pop(mine.serial, None) is not None:
+            self._left[mine.serial] = mine.forced
+        if len(self._left) > REMEMBERED:
+            self._left.popitem(last=False)
         self._taken.pop((mine.ref, mine.epoch), None)
         if mine.newcomer is not None:
             process, _, serial = mine.newcomer.partition("/")
@@ -267,8 +275,9 @@ class Claims:
         """Return whether somebody may still act on the lease of *before*, or on that of the one it was behind."""
         loop = asyncio.get_running_loop()
         process, _, serial = before.partition("/")
-        begun = mine.heard = loop.time()
-        asked = found.asked
+        step = min(self._repeat, wait / 2)
+        begun = loop.time()
+        asked = found.asked and process != self.process
         while not mine.answer.done():
             if not asked:
                 match await self._ask(process, f"evict {serial} {mine.name}"):
@@ -277,9 +286,12 @@ class Claims:
                     case Heard.UNKNOWN:
                         return True
             asked = False
-            await asyncio.wait([mine.answer], timeout=min(self._repeat, wait / 2))
+            waiting_since = loop.time()
+            await asyncio.wait([mine.answer], timeout=step)
             now = loop.time()
-            if now - mine.heard >= wait and not mine.answer.done():
+            # When this process itself was held up, the other one was not silent for as long.
+            mine.silence += min(now - waiting_since, 2 * step)
+            if mine.silence >= wait and not mine.answer.done():
                 return True  # asleep
             if now - begun >= max(wait, PATIENCE) and not mine.answer.done():
                 raise LeaseLost("the holder is still at work")
@@ -290,7 +302,8 @@ class Claims:
         process, _, asking = newcomer.partition("/")
         mine = self._claims.get(serial)
         if mine is None:
-            self._tell(process, f"unknown {asking}")
+            forced = self._left.get(serial)
+            self._tell(process, f"unknown {asking}" if forced is None else f"released {asking} {int(forced)}")
             return
         mine.newcomer = newcomer
         if mine.gone:
@@ -304,7 +317,7 @@ class Claims:
     def _hear(self, serial: int) -> None:
         mine = self._claims.get(serial)
         if mine is not None:
-            mine.heard = asyncio.get_running_loop().time()
+            mine.silence = 0.0
 
     def _answer(self, serial: int, said: str | None) -> None:
         mine = self._claims.get(serial)

@@ -14,7 +14,7 @@ import pytest
 
 from tests.protocols.service import Serve, Service
 
-pytest_plugins = ["tests.servers.fixtures"]
+pytest_plugins = ["tests.servers.fixtures", "tests.storage.places"]
 pytest.register_assert_rewrite("tests.protocols.exchange", "tests.protocols.speakers")
 
 # Examples are not kept between runs, and a busy machine is no failure.

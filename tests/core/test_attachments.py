@@ -9,7 +9,6 @@ import json
 from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 
@@ -45,6 +44,7 @@ from tests.core.contents import FakeContent
 from tests.core.situations import PNG
 from tests.core.worlds import LIMITS, Clock
 from tests.storage.backends import METADATA_STORES, OTHER_TENANT, TENANT, new_upload
+from tests.storage.places import Place
 
 # Who waits for somebody that never comes fails soon.
 pytestmark = pytest.mark.timeout(60)
@@ -90,11 +90,11 @@ class Desk:
 
 
 @pytest.fixture(params=METADATA_STORES)
-async def desk(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Desk]:
+async def desk(request: pytest.FixtureRequest, place: Place) -> AsyncIterator[Desk]:
     """Return a desk over every kind of metadata store, with one user."""
-    clock, content, metadata = Clock(), MemoryByteStore(), METADATA_STORES[request.param](tmp_path)
+    clock, content, metadata = Clock(), MemoryByteStore(), METADATA_STORES[request.param](place)
     # A store in files is opened twice, as by two processes.
-    far = metadata if request.param == "memory" else METADATA_STORES[request.param](tmp_path)
+    far = metadata if request.param == "memory" else METADATA_STORES[request.param](place)
     uploads = Uploads(content, metadata, SeparateDesk(metadata, MemoryLeases()), LIMITS, clock=clock)
     near, other = (Attachments(content, store, POLICIES, clock=clock) for store in (metadata, far))
     objects = Objects(metadata, POLICIES, clock=clock)

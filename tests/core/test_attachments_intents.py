@@ -8,7 +8,6 @@ import asyncio
 import dataclasses
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 
@@ -38,6 +37,7 @@ from tests.core.contents import FakeContent
 from tests.core.situations import PNG
 from tests.core.worlds import LIMITS, Clock, FaultyByteStore
 from tests.storage.backends import METADATA_STORES, TENANT
+from tests.storage.places import Place
 
 USER = ObjectRef(tenant=TENANT, kind="user", id="kelp")
 PHOTO = SlotRef(tenant=TENANT, kind="user", id="kelp", slot="ProfilePhoto")
@@ -82,9 +82,9 @@ class Desk:
 
 
 @pytest.fixture(params=METADATA_STORES)
-async def desk(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Desk]:
+async def desk(request: pytest.FixtureRequest, place: Place) -> AsyncIterator[Desk]:
     """Return a desk over every kind of metadata store, with one user."""
-    clock, content, metadata = Clock(), FaultyByteStore(MemoryByteStore()), METADATA_STORES[request.param](tmp_path)
+    clock, content, metadata = Clock(), FaultyByteStore(MemoryByteStore()), METADATA_STORES[request.param](place)
     attachments = Attachments(content, metadata, POLICIES, clock=clock)
     uploads = Uploads(content, metadata, SeparateDesk(metadata, MemoryLeases()), LIMITS, attachments, clock=clock)
     objects = Objects(metadata, POLICIES, clock=clock)

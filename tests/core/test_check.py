@@ -21,6 +21,7 @@ from storage.records import Intent, SlotRef, State, UploadRecord
 from tests.core.worlds import Clock
 from tests.servers.fixtures import Place
 from tests.storage.backends import INVENTORIES, NOW, TENANT, appended, changed, content_of, new_upload
+from tests.storage.places import Place
 
 PHOTO = SlotRef(tenant=TENANT, kind="user", id="1", slot="ProfilePhoto")
 # Files of a test were changed in this year; those of memory never.

@@ -15,14 +15,14 @@ from service.core.uploads import Uploads
 from storage.desk import SeparateDesk
 from storage.errors import LeaseLost, NoSpace, StorageError, Unavailable
 from storage.keys import new_key
-from storage.local import Durability
+from storage.local import Durability, LocalByteStore
 from storage.memory import MemoryByteStore, MemoryLeases, MemoryMetadataStore
 from storage.ports import ByteStore, Checkpoint, Lease, Leases, MetadataStore, Receipt, unrecorded
 from storage.records import Key, Ref, State, Tenant, UploadRecord
 from storage.sqlite import SqliteMetadataStore
 from storage.sqlite_leases import SqliteLeases
 from tests.core.contents import FakeContent
-from tests.storage.backends import NOW, TENANT, content_of, local
+from tests.storage.backends import NOW, TENANT, content_of
 
 LIMITS = Limits(eviction_wait=5, finish_retry=60, idle_expiry=1000, final_expiry=5000, max_size=1_000_000)
 
@@ -254,7 +254,7 @@ def memory_world(_folder: Path) -> World:
 def file_world(folder: Path) -> World:
     """Return a world of local files and SQLite."""
     return World(
-        content=FaultyByteStore(local(Durability.NONE, folder)),
+        content=FaultyByteStore(LocalByteStore(str(folder / "data"), Durability.NONE, threads=4)),
         metadata=SqliteMetadataStore(str(folder / "holdfast.sqlite"), Durability.NONE),
         leases=SqliteLeases(str(folder / "leases")),
     )

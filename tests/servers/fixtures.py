@@ -55,6 +55,13 @@ def redis_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisClu
         yield cluster
 
 
+@pytest.fixture(scope="session")
+def redis_watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisSentinel]:
+    """Return a Redis with a replica and sentinels for everybody, without files; a test that breaks one starts its own."""
+    with RedisSentinel(tmp_path_factory.mktemp("watched"), append_only=False) as sentinel:
+        yield sentinel
+
+
 @pytest.fixture
 def redis_sentinel(tmp_path: Path) -> Iterator[RedisSentinel]:
     """Return a Redis with a replica and sentinels, to be broken."""

@@ -10,7 +10,6 @@ import asyncio
 import dataclasses
 from collections.abc import AsyncIterator, Callable, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from storage.desk import SeparateDesk
@@ -25,8 +24,13 @@ from storage.s3.inventory import S3Inventory
 from storage.s3.store import S3ByteStore
 from storage.sqlite import SqliteMetadataStore
 from storage.sqlite_leases import SqliteLeases
+<<<<<<< HEAD
 from tests.servers.fixtures import Bucket, Place
 from tests.storage.s3.stores import s3_store
+=======
+from tests.storage.places import Place
+from tests.storage.redis.stores import SERVERS, redis_desk, redis_leases, redis_metadata
+>>>>>>> f8a005f (Redis: records, leases and desks on one server, Sentinels and a Cluster, through the same suites as every other backend)
 
 MiB = 1024 * 1024
 TENANT = Tenant("1")
@@ -36,9 +40,9 @@ SPOILED = 0xEE
 S3_SERVERS = ("swift", "moto")
 
 
-def local(durability: Durability, folder: Path) -> ByteStore:
-    """Return a local store below *folder*."""
-    return LocalByteStore(str(folder / "data"), durability, threads=4)
+def local(durability: Durability, place: Place) -> ByteStore:
+    """Return a local store below the folder."""
+    return LocalByteStore(str(place.folder / "data"), durability, threads=4)
 
 
 def s3(server: str, place: Place) -> S3ByteStore:
@@ -58,67 +62,91 @@ def twice(store: MemoryByteStore) -> tuple[ByteStore, Inventory]:
     return store, store
 
 
-def local_inventory(folder: Path) -> tuple[ByteStore, Inventory]:
-    """Return a local store below *folder*, and its inventory."""
-    store = LocalByteStore(str(folder / "data"), Durability.NONE, threads=4)
+def local_inventory(place: Place) -> tuple[ByteStore, Inventory]:
+    """Return a local store below the folder, and its inventory."""
+    store = LocalByteStore(str(place.folder / "data"), Durability.NONE, threads=4)
     return store, LocalInventory(store)
 
 
-def sqlite(durability: Durability, folder: Path) -> MetadataStore:
-    """Return a store in a file below *folder*."""
-    return SqliteMetadataStore(str(folder / "facts" / "holdfast.sqlite"), durability)
+def sqlite(durability: Durability, place: Place) -> MetadataStore:
+    """Return a store in a file below the folder."""
+    return SqliteMetadataStore(str(place.folder / "facts" / "holdfast.sqlite"), durability)
 
 
-def memory_doors(_folder: Path) -> Sequence[Leases]:
+def memory_doors(_place: Place) -> Sequence[Leases]:
     """Return one object twice: memory has no other process."""
     leases = MemoryLeases()
     return leases, leases
 
 
-def sqlite_doors(folder: Path) -> Sequence[Leases]:
+def sqlite_doors(place: Place) -> Sequence[Leases]:
     """Return one object twice: the claimants are in the same process."""
-    leases = SqliteLeases(str(folder / "leases"))
+    leases = SqliteLeases(str(place.folder / "leases"))
     return leases, leases
 
 
-def sqlite_far_doors(folder: Path) -> Sequence[Leases]:
+def sqlite_far_doors(place: Place) -> Sequence[Leases]:
     """Return two objects that know each other by the folder only, as those of two processes do."""
-    return SqliteLeases(str(folder / "leases")), SqliteLeases(str(folder / "leases"))
+    return SqliteLeases(str(place.folder / "leases")), SqliteLeases(str(place.folder / "leases"))
 
 
+<<<<<<< HEAD
 def _in_folder(durability: Durability) -> Callable[[Place], ByteStore]:
     return lambda place: local(durability, place.folder)
+=======
+def redis_doors(fixture: str, place: Place) -> Sequence[Leases]:
+    """Return one object twice: the claimants are in the same process."""
+    leases = redis_leases(fixture, place)
+    return leases, leases
+
+
+def redis_far_doors(fixture: str, place: Place) -> Sequence[Leases]:
+    """Return two objects that know each other by the Redis only, as those of two processes do."""
+    return redis_leases(fixture, place), redis_leases(fixture, place)
+>>>>>>> f8a005f (Redis: records, leases and desks on one server, Sentinels and a Cluster, through the same suites as every other backend)
 
 
 BYTE_STORES: dict[str, Callable[[Place], ByteStore]] = {
     "memory": lambda _place: MemoryByteStore(),
+<<<<<<< HEAD
     **{f"local-{durability}": _in_folder(durability) for durability in Durability},
     **{f"s3-{server}": partial(s3, server) for server in S3_SERVERS},
+=======
+    **{f"local-{durability}": partial(local, durability) for durability in Durability},
+>>>>>>> f8a005f (Redis: records, leases and desks on one server, Sentinels and a Cluster, through the same suites as every other backend)
 }
 
 # Each makes a byte store, and its inventory.
 INVENTORIES: dict[str, Callable[[Place], tuple[ByteStore, Inventory]]] = {
     "memory": lambda _place: twice(MemoryByteStore()),
+<<<<<<< HEAD
     "local": lambda place: local_inventory(place.folder),
     **{f"s3-{server}": partial(s3_inventory, server) for server in S3_SERVERS},
+=======
+    "local": local_inventory,
+>>>>>>> f8a005f (Redis: records, leases and desks on one server, Sentinels and a Cluster, through the same suites as every other backend)
 }
 
-METADATA_STORES: dict[str, Callable[[Path], MetadataStore]] = {
-    "memory": lambda _folder: MemoryMetadataStore(),
+METADATA_STORES: dict[str, Callable[[Place], MetadataStore]] = {
+    "memory": lambda _place: MemoryMetadataStore(),
     **{f"sqlite-{durability}": partial(sqlite, durability) for durability in Durability},
+    **{name: partial(redis_metadata, fixture) for name, fixture in SERVERS.items()},
 }
 
 # Each makes the two doors through which two claimants come.
-LEASES: dict[str, Callable[[Path], Sequence[Leases]]] = {
+LEASES: dict[str, Callable[[Place], Sequence[Leases]]] = {
     "memory": memory_doors,
     "sqlite": sqlite_doors,
     "sqlite-far": sqlite_far_doors,
+    **{name: partial(redis_doors, fixture) for name, fixture in SERVERS.items()},
+    **{f"{name}-far": partial(redis_far_doors, fixture) for name, fixture in SERVERS.items()},
 }
 
 # Each makes a desk, and what keeps its facts and its leases.
-DESKS: dict[str, Callable[[Path], tuple[Desk, MetadataStore, Leases]]] = {
-    "memory": lambda _folder: separate(MemoryMetadataStore(), MemoryLeases()),
-    "sqlite": lambda folder: separate(sqlite(Durability.NONE, folder), SqliteLeases(str(folder / "leases"))),
+DESKS: dict[str, Callable[[Place], tuple[Desk, MetadataStore, Leases]]] = {
+    "memory": lambda _place: separate(MemoryMetadataStore(), MemoryLeases()),
+    "sqlite": lambda place: separate(sqlite(Durability.NONE, place), SqliteLeases(str(place.folder / "leases"))),
+    **{name: partial(redis_desk, fixture) for name, fixture in SERVERS.items()},
 }
 
 

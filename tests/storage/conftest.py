@@ -13,6 +13,7 @@ from storage.ports import ByteStore, MetadataStore
 from tests.servers.fixtures import Place
 from tests.storage.backends import BYTE_STORES, LEASES, METADATA_STORES
 from tests.storage.claimants import Claimant, Doors
+from tests.storage.places import Place
 from tests.storage.processes import Room, may_mount, small_disk
 
 # A limit on the size of files may be set by everybody; a small disk is tried as well wherever mounting is permitted.
@@ -28,9 +29,9 @@ def room(request: pytest.FixtureRequest, tmp_path: Path) -> Room:
 
 
 @pytest.fixture(params=LEASES)
-async def doors(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Doors]:
+async def doors(request: pytest.FixtureRequest, place: Place) -> AsyncIterator[Doors]:
     """Return two doors of every kind of leases."""
-    doors = LEASES[request.param](tmp_path)
+    doors = LEASES[request.param](place)
     yield doors
     for door in {id(door): door for door in doors}.values():
         await door.close()
@@ -43,9 +44,9 @@ def claimants(doors: Doors) -> Sequence[Claimant]:
 
 
 @pytest.fixture(params=METADATA_STORES)
-async def metadata(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[MetadataStore]:
+async def metadata(request: pytest.FixtureRequest, place: Place) -> AsyncIterator[MetadataStore]:
     """Return a metadata store of every kind."""
-    store = METADATA_STORES[request.param](tmp_path)
+    store = METADATA_STORES[request.param](place)
     yield store
     await store.close()
 

@@ -101,6 +101,7 @@ async def worker(name: str, *arguments: object, under: tuple[str, ...] = ()) -> 
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": "scripts"},
     )
     try:
         yield Worker(process)

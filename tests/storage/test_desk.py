@@ -7,7 +7,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 
@@ -16,6 +15,7 @@ from storage.objects import Event
 from storage.ports import Desk, Hold, Leases, MetadataStore
 from storage.records import Ref, UploadRecord
 from tests.storage.backends import DESKS, NOW, OTHER_TENANT, TENANT, changed, new_upload
+from tests.storage.places import Place
 
 # Who waits for somebody that never comes fails soon.
 pytestmark = pytest.mark.timeout(60)
@@ -48,9 +48,9 @@ class Office:
 
 
 @pytest.fixture(params=DESKS)
-async def office(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Office]:
+async def office(request: pytest.FixtureRequest, place: Place) -> AsyncIterator[Office]:
     """Return a desk of every kind."""
-    office = Office(*DESKS[request.param](tmp_path))
+    office = Office(*DESKS[request.param](place))
     yield office
     await office.leases.close()
     await office.metadata.close()

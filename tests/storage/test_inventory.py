@@ -15,6 +15,7 @@ from storage.ports import ByteStore
 from storage.records import State, UploadRecord
 from tests.servers.fixtures import Place
 from tests.storage.backends import INVENTORIES, appended, changed, claimed, content_of, new_upload
+from tests.storage.places import Place
 
 # Who waits for somebody that never comes fails soon.
 pytestmark = pytest.mark.timeout(60)

@@ -222,7 +222,8 @@ async def test_the_same_name_for_many_things(metadata: MetadataStore) -> None:
     """Kinds and tenants have ids of their own, and objects have slots of their own."""
     users = [new_object(tenant=tenant, kind=kind, id="1") for tenant in (TENANT, OTHER_TENANT) for kind in ("user", "group")]
     slots = [new_slot(user, slot, etag=slot) for user in users for slot in ("a", "b")]
-    await metadata.commit(begins(*users, *slots))
+    for tenant in (TENANT, OTHER_TENANT):
+        await metadata.commit(begins(*(record for record in (*users, *slots) if record.tenant == tenant)))
 
     assert users == [await metadata.get_object(user.ref) for user in users]
     assert slots == [slot for user in users for slot in await metadata.get_slots(user.ref)]
@@ -231,7 +232,8 @@ async def test_the_same_name_for_many_things(metadata: MetadataStore) -> None:
 async def test_objects_are_listed_by_pages(metadata: MetadataStore) -> None:
     """Every object of the kind is on exactly one page, ordered by id, whatever else there is."""
     users = [new_object(id=name) for name in ("ä", "b", "a", "B", "a b", "10", "9")]
-    await metadata.commit(begins(*users, new_object(kind="group"), new_object(tenant=OTHER_TENANT)))
+    await metadata.commit(begins(*users, new_object(kind="group")))
+    await metadata.commit(begins(new_object(tenant=OTHER_TENANT)))
     listed: list[ObjectRecord] = []
     while page := await metadata.list_objects(TENANT, "user", listed[-1].id if listed else "", 3):
         assert len(page) <= 3
@@ -245,7 +247,8 @@ async def test_events_are_read_by_pages(metadata: MetadataStore) -> None:
     attachment = new_key()
     events = [new_event(attachment=attachment if number % 3 else None) for number in range(20)]
     for number in range(0, 20, 2):
-        await metadata.commit([], [new_event(tenant=OTHER_TENANT, attachment=attachment), *events[number : number + 2]])
+        await metadata.commit([], [new_event(tenant=OTHER_TENANT, attachment=attachment)])
+        await metadata.commit([], events[number : number + 2])
     for wanted in (None, attachment):
         read: list[Event] = []
         position = ""

@@ -1,0 +1,137 @@
+"""
+Leases between processes on many machines, in a Redis.
+
+How claimants deal with each other is `storage.claims`.  Here a row is a hash beside the records of its tenant, and messages are
+published: the script that writes a newcomer into the row asks the holder in the same step.
+
+Nobody can tell a dead process from one that is cut off.  So a row says *until* when its claimant is believed to be alive, by the
+clock of Redis, and each process puts that off for all its claims as long as it lives.  A claimant whose time is over, or to
+whose channel nobody listens, is passed over at once; the lease is forced then, for it may be asleep.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+
+from storage.claims import Claims, Found
+from storage.errors import StorageError
+from storage.ports import Lease
+from storage.records import Ref
+from storage.redis.line import Call, Line, Name, Script
+from storage.redis.mailbox import Mailbox
+from storage.redis.names import Names
+
+SECONDS = 1.0
+MILLISECONDS = 1000
+DAYS = 24 * 60 * 60
+LIFE = 15 * SECONDS
+RENEW_EVERY = 5 * SECONDS
+# A row that was never fenced, and that nobody came for, tells of a sleeper; nobody sleeps longer.
+KEEP = 30 * DAYS
+REPEAT = 0.1 * SECONDS
+
+CLAIM, GIVE_BACK, SETTLE, FORGET = Script("claim"), Script("give_back"), Script("settle"), Script("forget")
+RENEW, LOOK = Script("renew"), Script("look")
+TIMES = (int(LIFE * MILLISECONDS), int(KEEP * MILLISECONDS))
+
+
+class RedisLeases:
+    """
+    `storage.ports.Leases` for all processes that know the same Redis.
+    """
+
+    def __init__(self, line: Line, names: Names) -> None:
+        self._line = line
+        self._names = names
+        self._mailbox = Mailbox(line, names.processes)
+        self.claims = Claims(RedisRows(line, names), self._mailbox, REPEAT)
+        self._renewing: asyncio.Task[None] | None = None
+        line.join()
+
+    async def acquire(self, ref: Ref, evicted: Callable[[], object], wait: float) -> Lease:
+        await self.open()
+        return await self.claims.take(self.claims.enter(ref, evicted), wait)
+
+    async def release(self, lease: Lease, *, fenced: bool = True) -> None:
+        await self.claims.release(lease, fenced=fenced)
+
+    async def held(self, ref: Ref) -> bool:
+        _, held = await self._line.run(LOOK, [self._names.record(ref), self._names.lease(ref)])
+        return bool(held)
+
+    async def open(self) -> None:
+        """
+        Return when the claims of this process can be asked for.
+
+        :raises Unavailable: they cannot.
+        """
+        await self._mailbox.open(self.claims.process, self.claims.understand)
+        if self._renewing is None:
+            self._renewing = asyncio.create_task(self._renew())
+
+    async def ping(self) -> None:
+        await self.open()
+        await self._line.call("SET", self._names.ping, "pong")
+
+    async def close(self) -> None:
+        if self._renewing is not None:
+            self._renewing.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._renewing
+        await self._mailbox.close()
+        await self._line.leave()
+
+    async def _renew(self) -> None:
+        while True:
+            await asyncio.sleep(RENEW_EVERY)
+            calls: list[Call] = [([self._names.lease(mine.ref)], [mine.name, *TIMES]) for mine in self.claims.standing()]
+            with suppress(StorageError):  # the next time will do
+                await self._line.run_many(RENEW, calls)
+            await self._mailbox.check()
+
+
+class RedisRows:
+    """
+    `storage.claims.Rows` in a Redis.
+    """
+
+    def __init__(self, line: Line, names: Names) -> None:
+        self._line = line
+        self._names = names
+
+    async def swap(self, ref: Ref, name: str) -> Found:
+        keys: list[Name] = [self._names.lease(ref), self._names.epoch(ref.tenant)]
+        try:
+            epoch, *before = await self._line.run(CLAIM, keys, [name, *TIMES, self._names.processes])
+        except StorageError:
+            with suppress(StorageError):  # when the name does stand there, it says itself that it is behind somebody
+                await self.withdraw(ref, name)
+            raise
+        if not before:
+            return Found(epoch=epoch)
+        holder, behind, alive, listeners = before
+        return Found(
+            epoch=epoch,
+            before=holder.decode(),
+            behind=behind.decode() if behind else None,
+            lapsed=not alive,
+            asked=bool(listeners) or not self._line.counts_receivers,
+        )
+
+    async def withdraw(self, ref: Ref, name: str) -> None:
+        """
+        Put whoever stood there before back into the place of *name*, if that stands there.
+        """
+        await self._line.run_once(GIVE_BACK, [self._names.lease(ref)], [name, *TIMES, "", ""])
+
+    async def give_back(self, ref: Ref, name: str, found: Found) -> bool:
+        rest = [found.before or "", found.behind or ""]
+        return bool(await self._line.run(GIVE_BACK, [self._names.lease(ref)], [name, *TIMES, *rest]))
+
+    async def settle(self, ref: Ref, name: str) -> None:
+        await self._line.run(SETTLE, [self._names.lease(ref)], [name])
+
+    async def forget(self, ref: Ref, name: str) -> None:
+        await self._line.run(FORGET, [self._names.lease(ref)], [name])

@@ -1,0 +1,10 @@
+-- Answers events: position, document, position, document, and so on.
+--
+-- KEYS: events.  ARGV: the beginning of the range, the limit.
+
+local found = {}
+for _, entry in ipairs(redis.call('XRANGE', KEYS[1], ARGV[1], '+', 'COUNT', ARGV[2])) do
+  found[#found + 1] = entry[1]
+  found[#found + 1] = entry[2][2]
+end
+return found

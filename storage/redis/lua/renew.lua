@@ -1,0 +1,10 @@
+-- Puts off the time at which a claimant counts as asleep.
+--
+-- KEYS: lease.  ARGV: the claimant, the milliseconds that it is believed to be alive and that the row is kept.
+
+if redis.call('HGET', KEYS[1], 'holder') == ARGV[1] then
+  local time = redis.call('TIME')
+  local now = time[1] * 1000 + math.floor(time[2] / 1000)
+  redis.call('HSET', KEYS[1], 'until', now + ARGV[2])
+  redis.call('PEXPIRE', KEYS[1], ARGV[3])
+end

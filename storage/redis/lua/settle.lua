@@ -1,0 +1,7 @@
+-- Writes down that a claimant is behind nobody.
+--
+-- KEYS: lease.  ARGV: the claimant.
+
+if redis.call('HGET', KEYS[1], 'holder') == ARGV[1] then
+  redis.call('HSET', KEYS[1], 'behind', '')
+end

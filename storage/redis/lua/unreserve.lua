@@ -1,0 +1,7 @@
+-- Takes a reservation back that nothing came of.
+--
+-- KEYS: the reservation.  ARGV: the operation.
+
+if redis.call('GET', KEYS[1]) == ARGV[1] then
+  redis.call('DEL', KEYS[1])
+end

@@ -1,0 +1,235 @@
+"""
+Records in a Redis, for services on many machines: one server, Sentinels or a Cluster.
+
+Each commit is one script in the hash slot of its tenant, and so happens whole or not at all, also in a Cluster.  It carries an
+operation of its own, which is stored with what it changed: a commit that is sent again because its answer was lost finds that it
+has happened, and does nothing.  When such an answer was lost, and somebody else changed the record in between, that is told as
+PreconditionFailed, for then it is no longer the one that was read.
+
+Two things are of no tenant.  Upload keys are unique over all of them, so that a key is reserved before its record is there; a
+crash in between leaves the reservation, and nobody will ever draw that key again anyway.  And the set of tenants is where a
+sweeper begins.
+
+How durable a commit is follows the server's own configuration: ``appendonly yes`` with ``appendfsync always`` or ``everysec``.
+A failover may take the last commits back, which lowers revisions and offsets; the byte store goes on from the recorded ones.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import json
+import secrets
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import suppress
+from typing import Any, TypeVar
+
+from storage.errors import AlreadyExists, Corrupted, NotFound, PreconditionFailed, StorageError
+from storage.objects import Event, LoggedEvent, ObjectRecord, SlotRecord
+from storage.ports import SECRET_BYTES, Change
+from storage.records import Key, ObjectRef, Ref, SlotRef, Tenant, UploadRecord
+from storage.redis.line import Call, Line, Script
+from storage.redis.names import (
+    Names,
+    behind_moment,
+    encoded,
+    moment,
+    parse_place,
+    parse_place_of_one,
+    plan_commit,
+    when_due,
+)
+from storage.threads import unbroken
+
+T = TypeVar("T")
+
+HOURS = 60 * 60
+# Within this time an event that is told again is known, whoever tells it.
+KEEP_EVENT_IDS = 1 * HOURS
+PAGE = 1000
+# How many tenants are asked together.
+TOGETHER = 256
+# Where the key begins in the index of what is due.
+BEHIND_MOMENT = len(moment(0))
+ALL = -1
+
+COMMIT, RESERVE, UNRESERVE, AGAIN = Script("commit"), Script("reserve"), Script("unreserve"), Script("again")
+LIST, EVENTS, EVENTS_OF_ONE, SECRET = Script("list"), Script("events"), Script("events_of_one"), Script("secret")
+
+
+class RedisMetadataStore:
+    """
+    A `storage.ports.MetadataStore` on a line to a Redis, under names that begin with a prefix.
+    """
+
+    def __init__(self, line: Line, names: Names) -> None:
+        self._line = line
+        self._names = names
+        line.join()
+
+    async def create(self, record: UploadRecord, events: Sequence[Event] = ()) -> None:
+        await self.commit([Change(old=None, new=record)], events)
+
+    async def get(self, ref: Ref) -> UploadRecord:
+        return read_upload(ref, await self._line.call("HGET", self._names.record(ref), "document"))
+
+    async def replace(self, old: UploadRecord, new: UploadRecord, events: Sequence[Event] = ()) -> None:
+        await self.commit([Change(old=old, new=new)], events)
+
+    async def commit(self, changes: Sequence[Change], events: Sequence[Event] = ()) -> None:
+        await unbroken(self._commit(changes, events))
+
+    async def settle(self, change: Change, events: Sequence[Event], lease: tuple[bytes, str]) -> None:
+        """
+        Commit *change* and *events*, and in the same step delete a lease: its hash, and who lets go of it.
+
+        :raises PreconditionFailed, NoSpace, Unavailable: as of `commit`; the lease is still there.
+        """
+        await self._change([change], events, secrets.token_hex(8), lease)
+
+    async def get_object(self, ref: ObjectRef) -> ObjectRecord:
+        found = await self._line.call("HGET", self._names.record(ref), "document")
+        if found is None:
+            raise NotFound(f"no object {ref.id}")
+        return _read(ObjectRecord.from_mapping, found)
+
+    async def list_objects(self, tenant: Tenant, kind: str, after: str, limit: int) -> Sequence[ObjectRecord]:
+        index, base = self._names.all_objects(tenant, kind), self._names.objects(tenant, kind)
+        found = await self._line.run(LIST, [index], [base, b"(" + encoded(after), "+", limit, 0])
+        return [_read(ObjectRecord.from_mapping, document) for document in found]
+
+    async def get_slot(self, ref: SlotRef) -> SlotRecord:
+        found = await self._line.call("HGET", self._names.record(ref), "document")
+        if found is None:
+            raise NotFound(f"nothing was ever in {ref.slot} of {ref.id}")
+        return _read(SlotRecord.from_mapping, found)
+
+    async def get_slots(self, ref: ObjectRef) -> Sequence[SlotRecord]:
+        found = await self._line.run(LIST, [self._names.all_slots(ref)], [self._names.slots(ref), "-", "+", ALL, 0])
+        return [_read(SlotRecord.from_mapping, document) for document in found]
+
+    async def events(self, tenant: Tenant, after: str, limit: int, attachment: Key | None = None) -> Sequence[LoggedEvent]:
+        log = self._names.events(tenant)
+        if attachment is None:
+            found = await self._line.run(EVENTS, [log], [parse_place(after), limit])
+        else:
+            index = self._names.events_of(tenant, attachment)
+            found = await self._line.run(EVENTS_OF_ONE, [log, index], [parse_place_of_one(after), limit])
+        pairs = zip(found[::2], found[1::2], strict=True)
+        return [
+            LoggedEvent(position=position.decode(), event=_read(Event.from_mapping, document)) for position, document in pairs
+        ]
+
+    async def due(self, now: float, limit: int, after: UploadRecord | None = None) -> Sequence[UploadRecord]:
+        place = None if after is None else when_due(after)
+        first = b"-" if place is None else b"(" + place
+        pages = []
+        async for tenants in self._tenants():
+            calls: list[Call] = [
+                ([self._names.due(tenant)], [self._names.uploads(tenant), first, behind_moment(now), limit, BEHIND_MOMENT])
+                for tenant in tenants
+            ]
+            pages += [_read_uploads(found) for found in await self._line.run_many(LIST, calls)]
+        merged = heapq.merge(*pages, key=lambda record: when_due(record) or b"")
+        return [record for record, _ in zip(merged, range(limit), strict=False)]
+
+    async def uploads(self) -> AsyncIterator[UploadRecord]:
+        async for tenants in self._tenants():
+            for tenant in tenants:
+                index, base, first = self._names.all_uploads(tenant), self._names.uploads(tenant), b"-"
+                while page := _read_uploads(await self._line.run(LIST, [index], [base, first, "+", PAGE, 0])):
+                    for record in page:
+                        yield record
+                    first = b"(" + page[-1].key.encode()
+
+    async def secret(self, name: str) -> bytes:
+        value: bytes = await self._line.run(SECRET, [self._names.secret(name)], [secrets.token_bytes(SECRET_BYTES)])
+        return value
+
+    async def ping(self) -> None:
+        # A replica, or a server that is full, can be read only.
+        await self._line.call("SET", self._names.ping, "pong")
+
+    async def close(self) -> None:
+        await self._line.leave()
+
+    async def _commit(self, changes: Sequence[Change], events: Sequence[Event]) -> None:
+        operation = secrets.token_hex(8)
+        begins = [change.new for change in changes if change.old is None and isinstance(change.new, UploadRecord)]
+        if begins:
+            await self._reserve(begins, operation)
+        try:
+            await self._change(changes, events, operation)
+        except (AlreadyExists, PreconditionFailed):
+            await self._unreserve(begins, operation)
+            raise
+
+    async def _change(
+        self, changes: Sequence[Change], events: Sequence[Event], operation: str, lease: tuple[bytes, str] | None = None
+    ) -> None:
+        tenants = {change.new.tenant for change in changes} | {event.tenant for event in events}
+        if not tenants:
+            return
+        (tenant,) = tenants
+        plan = plan_commit(self._names, tenant, changes, events, operation, KEEP_EVENT_IDS, lease)
+        match await self._line.run(COMMIT, plan.keys, plan.arguments):
+            case [b"changed", number]:
+                change = changes[number - 1]
+                raise PreconditionFailed(f"{change.new.ref} is no longer at revision {change.new.revision - 1}")
+            case [b"taken", number]:
+                raise AlreadyExists(f"{changes[number - 1].new.ref} is taken")
+            case [b"told", number]:
+                raise AlreadyExists(f"the event {events[number - 1].id} was stored before")
+            case [b"again", document]:
+                raise AlreadyExists("the idempotency key is taken", _read(UploadRecord.from_mapping, document))
+
+    async def _reserve(self, records: Sequence[UploadRecord], operation: str) -> None:
+        """Reserve the keys of new uploads, and enter their tenant before its first upload is there."""
+        keys = [self._line.run(RESERVE, [self._names.reservation(record.key)], [operation]) for record in records]
+        entered = self._line.call("SADD", self._names.tenants, encoded(records[0].tenant))
+        *ours, _ = await asyncio.gather(*keys, entered)
+        if all(ours):
+            return
+        taken = records[ours.index(0)]
+        await self._unreserve(records, operation)
+        known = None
+        if taken.idempotency_key is not None:
+            index, key = self._names.again(taken.tenant), encoded(taken.idempotency_key)
+            known = await self._line.run(AGAIN, [index], [key])
+        existing = None if known is None else _read(UploadRecord.from_mapping, known)
+        raise AlreadyExists(f"the key {taken.key} is taken", existing)
+
+    async def _unreserve(self, records: Sequence[UploadRecord], operation: str) -> None:
+        for record in records:
+            with suppress(StorageError):  # what was found out is worth more than a few bytes
+                await self._line.run(UNRESERVE, [self._names.reservation(record.key)], [operation])
+
+    async def _tenants(self) -> AsyncIterator[Sequence[Tenant]]:
+        """Yield every tenant that has an upload, some at a time."""
+        names = await self._line.call("SMEMBERS", self._names.tenants)
+        found = sorted(Tenant(name.decode("utf-8", "surrogatepass")) for name in names)
+        for begin in range(0, len(found), TOGETHER):
+            yield found[begin : begin + TOGETHER]
+
+
+def read_upload(ref: Ref, document: bytes | None) -> UploadRecord:
+    """
+    Return the record of *document*.
+
+    :raises NotFound: there is none.
+    :raises Corrupted: it is something else.
+    """
+    if document is None:
+        raise NotFound(f"no upload {ref.key}")
+    return _read(UploadRecord.from_mapping, document)
+
+
+def _read_uploads(documents: Sequence[bytes]) -> list[UploadRecord]:
+    return [_read(UploadRecord.from_mapping, document) for document in documents]
+
+
+def _read(make: Callable[[Mapping[str, Any]], T], document: bytes) -> T:
+    try:
+        return make(json.loads(document))
+    except (ValueError, TypeError, KeyError) as error:
+        raise Corrupted(f"a record in Redis is no record: {error}") from error

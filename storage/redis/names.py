@@ -1,0 +1,267 @@
+"""
+What things are called in a Redis, and what a commit asks of it.  Nothing here asks anybody.
+
+    <prefix>{<tenant>}:upload:<key>                     hash: revision, operation, document (a record as JSON)
+    <prefix>{<tenant>}:object:<kind>:<id>               likewise
+    <prefix>{<tenant>}:slot:<kind>:<id>:<slot>          likewise
+    <prefix>{<tenant>}:uploads, :objects:<kind>, :slots:<kind>:<id>     sorted sets without scores: their keys, ids or names
+    <prefix>{<tenant>}:due                              sorted set without scores: when an upload expires, then its key
+    <prefix>{<tenant>}:again                            hash: idempotency key → the hash of the upload that has it
+    <prefix>{<tenant>}:events                           stream: event (as JSON); the ids of its entries are the positions
+    <prefix>{<tenant>}:events:<attachment>              sorted set without scores: the positions of those that name it
+    <prefix>{<tenant>}:event:<id>                       the operation that told it, for a while
+    <prefix>{<tenant>}:lease:<key>                      hash: holder, epoch, behind, until
+    <prefix>{<tenant>}:epoch                            the newest epoch
+    <prefix>tenants                                     set: every tenant that has an upload
+    <prefix>key:<key>                                   the operation that created this upload, of whatever tenant
+    <prefix>secret:<name>
+    <prefix>process:<process>                           channel: what others have to say to a process
+
+What is between braces decides on which node of a Cluster a key lives, so that all of a tenant can change in one step.
+
+Text of others that ends a name is kept as it is, because ranges have its order; elsewhere it is quoted as in a URL.  Scores are
+not used: of two that are equal no range begins behind one, and scripts compare text by the locale of the server.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from storage.errors import UnknownPosition
+from storage.objects import Event, ObjectRecord, SlotRecord
+from storage.ports import Change, Record
+from storage.records import Key, ObjectRef, Ref, SlotRef, Tenant, UploadRecord
+
+PREFIX = "holdfast:"
+NONE = b""
+_POSITION = re.compile(r"([0-9]{1,19})-([0-9]{1,19})")
+# A text never holds this byte, nor one that is greater.
+_BEHIND_ALL = b"\xff"
+_BIGGEST = 2**63
+
+
+def encoded(text: str) -> bytes:
+    """
+    Return *text* as it stands in names and sets; bytes have the order of texts.
+    """
+    return text.encode("utf-8", "surrogatepass")
+
+
+def _quoted(text: str) -> str:
+    return quote(text, safe="", errors="surrogatepass")
+
+
+class Names:
+    """
+    The names of everything that one service keeps.
+    """
+
+    def __init__(self, prefix: str = PREFIX) -> None:
+        if not prefix.isascii() or "{" in prefix or "}" in prefix:
+            raise ValueError("the prefix of the keys in Redis is ASCII without braces")
+        self._prefix = prefix
+        self.tenants = f"{prefix}tenants"
+        self.ping = f"{prefix}ping"
+        self.processes = f"{prefix}process:"
+
+    def tenant(self, tenant: Tenant) -> str:
+        # Redis takes empty braces for none; a percent sign alone is no quoted text.
+        return f"{self._prefix}{{{_quoted(tenant) or '%'}}}:"
+
+    def reservation(self, key: Key) -> bytes:
+        return encoded(f"{self._prefix}key:{key}")
+
+    def secret(self, name: str) -> bytes:
+        return encoded(f"{self._prefix}secret:{name}")
+
+    def channel(self, process: str) -> str:
+        return self.processes + process
+
+    def uploads(self, tenant: Tenant) -> str:
+        return f"{self.tenant(tenant)}upload:"
+
+    def objects(self, tenant: Tenant, kind: str) -> str:
+        return f"{self.tenant(tenant)}object:{_quoted(kind)}:"
+
+    def slots(self, ref: ObjectRef) -> str:
+        return f"{self.tenant(ref.tenant)}slot:{_quoted(ref.kind)}:{_quoted(ref.id)}:"
+
+    def record(self, ref: Ref | ObjectRef | SlotRef) -> bytes:
+        match ref:
+            case Ref():
+                return encoded(self.uploads(ref.tenant) + ref.key)
+            case ObjectRef():
+                return encoded(self.objects(ref.tenant, ref.kind) + ref.id)
+            case SlotRef():
+                return encoded(self.slots(ref.object) + ref.slot)
+
+    def all_uploads(self, tenant: Tenant) -> str:
+        return f"{self.tenant(tenant)}uploads"
+
+    def all_objects(self, tenant: Tenant, kind: str) -> str:
+        return f"{self.tenant(tenant)}objects:{_quoted(kind)}"
+
+    def all_slots(self, ref: ObjectRef) -> str:
+        return f"{self.tenant(ref.tenant)}slots:{_quoted(ref.kind)}:{_quoted(ref.id)}"
+
+    def due(self, tenant: Tenant) -> str:
+        return f"{self.tenant(tenant)}due"
+
+    def again(self, tenant: Tenant) -> str:
+        return f"{self.tenant(tenant)}again"
+
+    def events(self, tenant: Tenant) -> str:
+        return f"{self.tenant(tenant)}events"
+
+    def events_of(self, tenant: Tenant, attachment: Key) -> bytes:
+        return encoded(f"{self.tenant(tenant)}events:{attachment}")
+
+    def event(self, event: Event) -> bytes:
+        return encoded(f"{self.tenant(event.tenant)}event:{event.id}")
+
+    def lease(self, ref: Ref) -> bytes:
+        return encoded(f"{self.tenant(ref.tenant)}lease:{ref.key}")
+
+    def epoch(self, tenant: Tenant) -> str:
+        return f"{self.tenant(tenant)}epoch"
+
+
+def when_due(record: UploadRecord) -> bytes | None:
+    """
+    Return where a record stands among those that expire.
+    """
+    return None if record.expires_at is None else moment(record.expires_at) + record.key.encode()
+
+
+def moment(time: float) -> bytes:
+    """
+    Return 16 bytes of text that have the order of times.
+    """
+    (bits,) = struct.unpack(">Q", struct.pack(">d", time + 0.0))  # there is one zero only
+    return b"%016x" % (bits ^ (_BIGGEST if bits < _BIGGEST else 2 * _BIGGEST - 1))
+
+
+def behind_moment(time: float) -> bytes:
+    """
+    Return the end of a range: behind everything that expires at *time* or before.
+    """
+    return b"(" + moment(time) + _BEHIND_ALL
+
+
+def parse_place(position: str) -> str:
+    """
+    Return the beginning of a range of events, behind *position*; an empty one is before the first.
+
+    :raises UnknownPosition: it is none.
+    """
+    if not position:
+        return "-"
+    milliseconds, number = _place(position)
+    return f"({milliseconds}-{number}"
+
+
+def parse_place_of_one(position: str) -> str:
+    """
+    Return what `parse_place` does, as it stands in the set of an attachment.
+
+    :raises UnknownPosition: it is none.
+    """
+    if not position:
+        return "-"
+    milliseconds, number = _place(position)
+    return f"({milliseconds:020d}-{number:020d}"
+
+
+def _place(position: str) -> tuple[int, int]:
+    found = _POSITION.fullmatch(position)
+    milliseconds, number = (int(text) for text in found.groups()) if found else (_BIGGEST, 0)
+    if milliseconds >= _BIGGEST or number >= _BIGGEST:
+        raise UnknownPosition("this is no position of an event")
+    return milliseconds, number
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What the script ``commit`` is told."""
+
+    keys: Sequence[str | bytes]
+    arguments: Sequence[str | bytes | int]
+
+
+def plan_commit(
+    names: Names,
+    tenant: Tenant,
+    changes: Sequence[Change],
+    events: Sequence[Event],
+    operation: str,
+    keep: int,
+    lease: tuple[bytes, str] | None = None,
+) -> Plan:
+    """
+    Return what to tell the script ``commit``: event ids are kept for *keep* seconds; *lease* is a hash, and who lets go of it.
+    """
+    held, holder = lease or (names.epoch(tenant), "")
+    keys: list[str | bytes] = [names.events(tenant), names.again(tenant), names.due(tenant), held]
+    arguments: list[str | bytes | int] = [operation, keep, holder, len(changes)]
+    for change in changes:
+        old, new = change.old, change.new
+        keys += [names.record(new.ref), _index(names, new)]
+        arguments += ["" if old is None else old.revision, new.revision, document(new)]
+        arguments.append(_some(encoded(_name(new))) if old is None else NONE)
+        arguments += _moves(old, new)
+    for event in events:
+        index = names.events(tenant) if event.attachment is None else names.events_of(tenant, event.attachment)
+        keys += [names.event(event), index]
+        arguments += [document(event), "" if event.attachment is None else "1"]
+    return Plan(keys=keys, arguments=arguments)
+
+
+def document(record: Record | Event) -> str:
+    """
+    Return a record or an event as JSON.
+    """
+    return json.dumps(record.to_mapping(), separators=(",", ":"))
+
+
+def _index(names: Names, record: Record) -> str:
+    match record:
+        case UploadRecord():
+            return names.all_uploads(record.tenant)
+        case ObjectRecord():
+            return names.all_objects(record.tenant, record.kind)
+        case SlotRecord():
+            return names.all_slots(record.ref.object)
+
+
+def _name(record: Record) -> str:
+    match record:
+        case UploadRecord():
+            return record.key
+        case ObjectRecord():
+            return record.id
+        case SlotRecord():
+            return record.slot
+
+
+def _moves(old: Record | None, new: Record) -> list[bytes]:
+    """Return what leaves and enters the two indexes of what uploads may have: when it is due, and its idempotency key."""
+    if not isinstance(new, UploadRecord):
+        return [NONE] * 4
+    before = old if isinstance(old, UploadRecord) else None
+    due = (None if before is None else when_due(before)), when_due(new)
+    again = (None if before is None else before.idempotency_key), new.idempotency_key
+    return [*_move(*due), *_move(*(None if key is None else encoded(key) for key in again))]
+
+
+def _move(out: bytes | None, into: bytes | None) -> list[bytes]:
+    return [NONE, NONE] if out == into else [_some(out), _some(into)]
+
+
+def _some(value: bytes | None) -> bytes:
+    """Return an argument that can be told from none, even when it is empty."""
+    return NONE if value is None else b"+" + value

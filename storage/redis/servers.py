@@ -1,0 +1,231 @@
+"""
+Where a Redis is: one server, the primary that Sentinels name, or the nodes of a Cluster.
+
+    redis://[user:password@]host[:port][/db]            rediss:// with TLS, unix:///path
+    redis+sentinel://[user:password@]host[:port],…/service[/db]
+    redis+cluster://[user:password@]host[:port],…
+
+``rediss+sentinel`` and ``rediss+cluster`` speak TLS.  What redis-py's connections take may follow as a query, as in
+``?ssl_ca_certs=/etc/ca.pem``; ``sentinel_username`` and ``sentinel_password`` are for the Sentinels themselves.
+
+Nobody is asked for anything before the first command.  No client here repeats a command by itself: only who knows what a command
+does may do that (`storage.redis.line`).
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+
+from redis.asyncio import ConnectionPool, Redis, RedisCluster, Sentinel
+from redis.asyncio.cluster import ClusterNode
+from redis.asyncio.connection import SSLConnection, parse_url
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.maint_notifications import MaintNotificationsConfig
+
+SECONDS = 1.0
+SOCKET_TIMEOUT = 2 * SECONDS
+# Sentinels are asked one after the other until one knows.
+SENTINEL_TIMEOUT = 0.5 * SECONDS
+PORT = 6379
+SENTINEL_PORT = 26379
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Address:
+    """What a URL says: the *kind* of servers, some of their hosts and ports, and the *options* of connections."""
+
+    kind: str
+    hosts: Sequence[tuple[str, int]]
+    options: dict[str, Any]
+    service: str = ""
+
+
+class Servers(Protocol):
+    """
+    The clients of one Redis, wherever its primary is.
+    """
+
+    commands: Redis | RedisCluster
+    counts_receivers: bool
+    """Whether PUBLISH tells of every subscriber, and not only of those at one node."""
+
+    async def listener(self) -> Redis:
+        """
+        Return a new client for a subscription.
+        """
+        ...
+
+    async def look_again(self) -> None:
+        """
+        Forget the connections to what turned out to be no primary.
+        """
+        ...
+
+    async def close(self) -> None:
+        """
+        Close every connection.
+        """
+        ...
+
+
+def parse_address(url: str) -> Address:
+    """
+    Return what *url* says.
+
+    :raises ValueError: it says nothing that can be understood.
+    """
+    scheme, separator, rest = url.partition("://")
+    base, plus, kind = scheme.partition("+")
+    if not separator or base not in ("redis", "rediss", "unix") or (plus and kind not in ("sentinel", "cluster")):
+        raise ValueError(f"this is no URL of a Redis: it begins with {scheme!r}")
+    if not plus:
+        return Address(kind="single", hosts=(), options=dict(parse_url(url)))
+    if base == "unix":
+        raise ValueError("Sentinels and nodes of a Cluster are not found at a path")
+    place, _, tail = rest.partition("/")
+    place, question, query = place.partition("?")
+    account, at, hosts = place.rpartition("@")
+    port = SENTINEL_PORT if kind == "sentinel" else PORT
+    found = [_host(text, port) for text in hosts.split(",")]
+    path, _, more = tail.partition("?")
+    service, _, database = path.partition("/")
+    if (kind == "sentinel") != bool(service):
+        raise ValueError("a URL of Sentinels names a service, and one of a Cluster none")
+    options = dict(parse_url(f"{base}://{account}{at}host/{database}?{query if question else more}"))
+    del options["host"]
+    return Address(kind=kind, hosts=found, options=options, service=service)
+
+
+def _host(text: str, port: int) -> tuple[str, int]:
+    found = urlsplit(f"//{text}")
+    if not found.hostname:
+        raise ValueError("an address of a Redis has no host")
+    return found.hostname, found.port or port
+
+
+def _patience() -> dict[str, Any]:
+    """Return the options that all connections have."""
+    return {
+        "protocol": 3,
+        "socket_timeout": SOCKET_TIMEOUT,
+        "socket_connect_timeout": SOCKET_TIMEOUT,
+        "retry": Retry(NoBackoff(), 0),
+        "driver_info": None,  # nothing but commands costs a round trip
+        "maint_notifications_config": MaintNotificationsConfig(enabled=False),
+    }
+
+
+class SingleServer:
+    """
+    `Servers` of one server.
+    """
+
+    counts_receivers = True
+
+    def __init__(self, address: Address, connections: int) -> None:
+        self._options = {**_patience(), **address.options}
+        self.commands: Redis | RedisCluster = self._client(connections)
+
+    def _client(self, connections: int) -> Redis:
+        return Redis.from_pool(ConnectionPool(max_connections=connections, **self._options))
+
+    async def listener(self) -> Redis:
+        return self._client(1)
+
+    async def look_again(self) -> None:
+        if isinstance(self.commands, Redis):
+            await self.commands.connection_pool.disconnect(inuse_connections=False)
+
+    async def close(self) -> None:
+        await self.commands.aclose()
+
+
+class SentinelServers:
+    """
+    `Servers` of a service that Sentinels watch over.
+    """
+
+    counts_receivers = True
+
+    def __init__(self, address: Address, connections: int) -> None:
+        options = {**_patience(), **address.options}
+        asking = _patience() | {"socket_timeout": SENTINEL_TIMEOUT, "socket_connect_timeout": SENTINEL_TIMEOUT}
+        for name in ("username", "password"):
+            asking[name] = options.pop(f"sentinel_{name}", None)
+        options["ssl"] = options.pop("connection_class", None) is SSLConnection
+        self._sentinel = Sentinel(  # type: ignore[no-untyped-call]
+            list(address.hosts), sentinel_kwargs=asking, **options
+        )
+        self._service = address.service
+        self.commands: Redis | RedisCluster = self._client(connections)
+
+    def _client(self, connections: int) -> Redis:
+        client: Redis = self._sentinel.master_for(self._service, max_connections=connections)
+        return client
+
+    async def listener(self) -> Redis:
+        return self._client(1)
+
+    async def look_again(self) -> None:
+        pass  # its connections do that by themselves
+
+    async def close(self) -> None:
+        await self.commands.aclose()
+        await self._sentinel.aclose()
+
+
+class ClusterServers:
+    """
+    `Servers` of a Cluster.
+    """
+
+    counts_receivers = False
+
+    def __init__(self, address: Address, connections: int) -> None:
+        options = {**_patience(), **address.options}
+        options.pop("db", None)
+        secure = options.pop("connection_class", None) is SSLConnection
+        # Each task that runs a command has one connection of a node, and one more may be on its way back.
+        self._cluster = RedisCluster(
+            startup_nodes=[ClusterNode(host, port) for host, port in address.hosts],
+            max_connections=2 * connections,
+            ssl=secure,
+            **options,
+        )
+        self.commands: Redis | RedisCluster = self._cluster
+        self._options = options | ({"connection_class": SSLConnection} if secure else {})
+
+    async def listener(self) -> Redis:
+        await self._cluster.initialize()
+        node = random.choice(self._cluster.get_primaries())  # noqa: S311  # any will do
+        return Redis.from_pool(ConnectionPool(max_connections=1, host=node.host, port=node.port, **self._options))
+
+    async def look_again(self) -> None:
+        pass  # its client asks the nodes for the primaries by itself
+
+    async def close(self) -> None:
+        await self._cluster.aclose()
+        # A client that was about to look for its nodes anew counts as closed, and leaves its connections open.
+        await self._cluster.nodes_manager.aclose()
+        await self._cluster.nodes_manager.aclose("startup_nodes")
+
+
+def find_servers(url: str, connections: int) -> Servers:
+    """
+    Return the servers of *url*, with at most *connections* to each.
+
+    :raises ValueError: *url* says nothing that can be understood.
+    """
+    address = parse_address(url)
+    match address.kind:
+        case "sentinel":
+            return SentinelServers(address, connections)
+        case "cluster":
+            return ClusterServers(address, connections)
+        case _:
+            return SingleServer(address, connections)
