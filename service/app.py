@@ -46,6 +46,7 @@ from storage.local_inventory import LocalInventory
 from storage.memory import MemoryByteStore, MemoryLeases, MemoryMetadataStore
 from storage.ports import ByteStore, Desk, Leases, MetadataStore
 from storage.records import Tenant, UploadRecord
+from storage.redis.stores import open_redis
 from storage.s3.inventory import S3Inventory
 from storage.s3.options import S3Options
 from storage.s3.store import S3ByteStore
@@ -56,6 +57,7 @@ logger = logging.getLogger("holdfast")
 
 SECONDS = 1.0
 SWEEP_EVERY = 60 * SECONDS
+REDIS_SCHEMES = ("redis", "rediss", "redis+sentinel", "rediss+sentinel", "redis+cluster", "rediss+cluster")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,64 +99,87 @@ def open_stores(settings: Settings) -> Stores:
             raise SettingsError(f"HOLDFAST_{name}_URL={url}: this version knows {', '.join(f'{each}:' for each in known)}")
         if scheme == "memory" and settings.workers > 1:
             raise SettingsError(f"HOLDFAST_{name}_URL=memory: is for one process; set HOLDFAST_WORKERS=1")
+    # All that can be refused is refused before anything is made.
+    open_facts = FACTS[settings.metadata_url.partition(":")[0]](settings)
+    open_bytes = BYTES[settings.bytes_url.partition(":")[0]](settings)
     try:
-        content, inventory = BYTES[settings.bytes_url.partition(":")[0]](settings)
-        metadata, leases, desk = FACTS[settings.metadata_url.partition(":")[0]](settings)
+        content, inventory = open_bytes()
+        metadata, leases, desk = open_facts()
     except OSError as error:
         raise SettingsError(f"HOLDFAST_DATA_DIR={settings.data_dir} cannot be used: {error}") from error
     return Stores(content=content, metadata=metadata, leases=leases, own_desk=desk, inventory=inventory)
 
 
-def _memory_bytes(_settings: Settings) -> tuple[ByteStore, Inventory]:
+Bytes = Callable[[], tuple[ByteStore, Inventory]]
+Facts = Callable[[], tuple[MetadataStore, Leases, Desk | None]]
+
+
+def _memory_bytes(_settings: Settings) -> Bytes:
     store = MemoryByteStore()
-    return store, store
+    return lambda: (store, store)
 
 
-def _local_bytes(settings: Settings) -> tuple[ByteStore, Inventory]:
-    store = LocalByteStore(settings.bytes_url.partition(":")[2] or settings.data_dir, settings.durability)
-    return store, LocalInventory(store)
+def _local_bytes(settings: Settings) -> Bytes:
+    def opened() -> tuple[ByteStore, Inventory]:
+        store = LocalByteStore(settings.bytes_url.partition(":")[2] or settings.data_dir, settings.durability)
+        return store, LocalInventory(store)
+
+    return opened
 
 
-def _s3_bytes(settings: Settings) -> tuple[ByteStore, Inventory]:
+def _s3_bytes(settings: Settings) -> Bytes:
     bucket, _, prefix = settings.bytes_url.removeprefix("s3://").partition("/")
     if not bucket or not settings.bytes_url.startswith("s3://"):
         raise SettingsError(f"HOLDFAST_BYTES_URL={settings.bytes_url}: has to be s3://BUCKET or s3://BUCKET/PREFIX")
     spool = os.path.join(settings.data_dir, "spool")
-    os.makedirs(spool, mode=0o700, exist_ok=True)
-    store = S3ByteStore(
-        S3Options(
-            bucket=bucket,
-            prefix=f"{prefix.strip('/')}/" if prefix.strip("/") else "",
-            endpoint_url=settings.s3_endpoint_url or None,
-            part_size=settings.s3_part_size,
-            equal_parts=settings.s3_equal_parts,
-            max_parts=settings.s3_max_parts,
-            checksum=settings.s3_checksum,
-            addressing=settings.s3_addressing,
-            memory=settings.s3_memory,
-            spool_folder=spool,
-        )
+    options = S3Options(
+        bucket=bucket,
+        prefix=f"{prefix.strip('/')}/" if prefix.strip("/") else "",
+        endpoint_url=settings.s3_endpoint_url or None,
+        part_size=settings.s3_part_size,
+        equal_parts=settings.s3_equal_parts,
+        max_parts=settings.s3_max_parts,
+        checksum=settings.s3_checksum,
+        addressing=settings.s3_addressing,
+        memory=settings.s3_memory,
+        spool_folder=spool,
     )
-    return store, S3Inventory(store)
+
+    def opened() -> tuple[ByteStore, Inventory]:
+        os.makedirs(spool, mode=0o700, exist_ok=True)
+        store = S3ByteStore(options)
+        return store, S3Inventory(store)
+
+    return opened
 
 
 def _memory_facts(_settings: Settings) -> Facts:
-    return MemoryMetadataStore(), MemoryLeases(), None
+    return lambda: (MemoryMetadataStore(), MemoryLeases(), None)
 
 
 def _sqlite_facts(settings: Settings) -> Facts:
-    path = settings.metadata_url.partition(":")[2] or os.path.join(settings.data_dir, "holdfast.sqlite")
-    leases = SqliteLeases(os.path.join(os.path.dirname(os.path.abspath(path)), "leases"))
-    return SqliteMetadataStore(path, settings.durability), leases, None
+    def opened() -> tuple[MetadataStore, Leases, Desk | None]:
+        path = settings.metadata_url.partition(":")[2] or os.path.join(settings.data_dir, "holdfast.sqlite")
+        leases = SqliteLeases(os.path.join(os.path.dirname(os.path.abspath(path)), "leases"))
+        return SqliteMetadataStore(path, settings.durability), leases, None
+
+    return opened
 
 
-Facts = tuple[MetadataStore, Leases, Desk | None]
-BYTES: dict[str, Callable[[Settings], tuple[ByteStore, Inventory]]] = {
-    "file": _local_bytes,
-    "s3": _s3_bytes,
-    "memory": _memory_bytes,
+def _redis_facts(settings: Settings) -> Facts:
+    try:
+        stores = open_redis(settings.metadata_url)  # asks nobody anything yet
+    except ValueError as error:
+        raise SettingsError(f"HOLDFAST_METADATA_URL: {error}") from error
+    return lambda: (stores.metadata, stores.leases, stores.desk)
+
+
+BYTES: dict[str, Callable[[Settings], Bytes]] = {"file": _local_bytes, "s3": _s3_bytes, "memory": _memory_bytes}
+FACTS: dict[str, Callable[[Settings], Facts]] = {
+    "sqlite": _sqlite_facts,
+    **dict.fromkeys(REDIS_SCHEMES, _redis_facts),
+    "memory": _memory_facts,
 }
-FACTS: dict[str, Callable[[Settings], Facts]] = {"sqlite": _sqlite_facts, "memory": _memory_facts}
 
 
 def create_app(settings: Settings, stores: Stores) -> Starlette:

@@ -89,7 +89,10 @@ class Settings(BaseSettings):
         default="holdfast-data", description="Directory of the embedded stores; a relative path starts where the command runs."
     )
     metadata_url: str = Field(
-        default="sqlite:", description="Where records are kept: `sqlite:` (in the data directory), `sqlite:PATH` or `memory:`."
+        default="sqlite:",
+        description="Where records are kept: `sqlite:` (in the data directory), `sqlite:PATH`, `redis://HOST:PORT/DB`, "
+        "`redis+sentinel://HOST:PORT,…/SERVICE`, `redis+cluster://HOST:PORT,…` (`rediss…` with TLS) or `memory:`.",
+        repr=False,
     )
     bytes_url: str = Field(
         default="file:",

@@ -75,7 +75,7 @@ ACCEPTED = {
     "little durability": {"DURABILITY": "none"},
 }
 UNKNOWN_STORES = {
-    "Redis for records": {"METADATA_URL": "redis://127.0.0.1/0"},
+    "Sentinels without a service": {"METADATA_URL": "redis+sentinel://127.0.0.1"},
     "PostgreSQL for records": {"METADATA_URL": "postgresql://127.0.0.1/a"},
     "no scheme for records": {"METADATA_URL": "records.sqlite"},
     "nothing for records": {"METADATA_URL": ""},

@@ -19,7 +19,6 @@ from storage.objects import Association, SlotRecord
 from storage.ports import ByteStore, Change
 from storage.records import Intent, SlotRef, State, UploadRecord
 from tests.core.worlds import Clock
-from tests.servers.fixtures import Place
 from tests.storage.backends import INVENTORIES, NOW, TENANT, appended, changed, content_of, new_upload
 from tests.storage.places import Place
 

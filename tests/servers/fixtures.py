@@ -4,10 +4,9 @@ Real servers for every test that asks for one; whoever does not ask does not wai
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -25,20 +24,6 @@ class Bucket:
 
     account: S3Account
     name: str
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a test keeps what it keeps: a folder, or a server, that is started when it is asked for by its fixture's name."""
-
-    folder: Path
-    ask: Callable[[str], Any]
-
-
-@pytest.fixture
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
-    """Return where the test keeps what it keeps."""
-    return Place(tmp_path, request.getfixturevalue)
 
 
 @pytest.fixture(scope="session")

@@ -24,13 +24,10 @@ from storage.s3.inventory import S3Inventory
 from storage.s3.store import S3ByteStore
 from storage.sqlite import SqliteMetadataStore
 from storage.sqlite_leases import SqliteLeases
-<<<<<<< HEAD
-from tests.servers.fixtures import Bucket, Place
-from tests.storage.s3.stores import s3_store
-=======
+from tests.servers.fixtures import Bucket
 from tests.storage.places import Place
 from tests.storage.redis.stores import SERVERS, redis_desk, redis_leases, redis_metadata
->>>>>>> f8a005f (Redis: records, leases and desks on one server, Sentinels and a Cluster, through the same suites as every other backend)
+from tests.storage.s3.stores import s3_store
 
 MiB = 1024 * 1024
 TENANT = Tenant("1")
@@ -90,10 +87,6 @@ def sqlite_far_doors(place: Place) -> Sequence[Leases]:
     return SqliteLeases(str(place.folder / "leases")), SqliteLeases(str(place.folder / "leases"))
 
 
-<<<<<<< HEAD
-def _in_folder(durability: Durability) -> Callable[[Place], ByteStore]:
-    return lambda place: local(durability, place.folder)
-=======
 def redis_doors(fixture: str, place: Place) -> Sequence[Leases]:
     """Return one object twice: the claimants are in the same process."""
     leases = redis_leases(fixture, place)
@@ -103,28 +96,19 @@ def redis_doors(fixture: str, place: Place) -> Sequence[Leases]:
 def redis_far_doors(fixture: str, place: Place) -> Sequence[Leases]:
     """Return two objects that know each other by the Redis only, as those of two processes do."""
     return redis_leases(fixture, place), redis_leases(fixture, place)
->>>>>>> f8a005f (Redis: records, leases and desks on one server, Sentinels and a Cluster, through the same suites as every other backend)
 
 
 BYTE_STORES: dict[str, Callable[[Place], ByteStore]] = {
     "memory": lambda _place: MemoryByteStore(),
-<<<<<<< HEAD
-    **{f"local-{durability}": _in_folder(durability) for durability in Durability},
-    **{f"s3-{server}": partial(s3, server) for server in S3_SERVERS},
-=======
     **{f"local-{durability}": partial(local, durability) for durability in Durability},
->>>>>>> f8a005f (Redis: records, leases and desks on one server, Sentinels and a Cluster, through the same suites as every other backend)
+    **{f"s3-{server}": partial(s3, server) for server in S3_SERVERS},
 }
 
 # Each makes a byte store, and its inventory.
 INVENTORIES: dict[str, Callable[[Place], tuple[ByteStore, Inventory]]] = {
     "memory": lambda _place: twice(MemoryByteStore()),
-<<<<<<< HEAD
-    "local": lambda place: local_inventory(place.folder),
-    **{f"s3-{server}": partial(s3_inventory, server) for server in S3_SERVERS},
-=======
     "local": local_inventory,
->>>>>>> f8a005f (Redis: records, leases and desks on one server, Sentinels and a Cluster, through the same suites as every other backend)
+    **{f"s3-{server}": partial(s3_inventory, server) for server in S3_SERVERS},
 }
 
 METADATA_STORES: dict[str, Callable[[Place], MetadataStore]] = {

@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from storage.ports import ByteStore, MetadataStore
-from tests.servers.fixtures import Place
 from tests.storage.backends import BYTE_STORES, LEASES, METADATA_STORES
 from tests.storage.claimants import Claimant, Doors
 from tests.storage.places import Place

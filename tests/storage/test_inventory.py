@@ -13,7 +13,6 @@ from storage.errors import Corrupted, NotFound
 from storage.inventory import Inventory, Stored
 from storage.ports import ByteStore
 from storage.records import State, UploadRecord
-from tests.servers.fixtures import Place
 from tests.storage.backends import INVENTORIES, appended, changed, claimed, content_of, new_upload
 from tests.storage.places import Place
 

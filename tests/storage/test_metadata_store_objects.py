@@ -222,8 +222,9 @@ async def test_the_same_name_for_many_things(metadata: MetadataStore) -> None:
     """Kinds and tenants have ids of their own, and objects have slots of their own."""
     users = [new_object(tenant=tenant, kind=kind, id="1") for tenant in (TENANT, OTHER_TENANT) for kind in ("user", "group")]
     slots = [new_slot(user, slot, etag=slot) for user in users for slot in ("a", "b")]
+    records: list[ObjectRecord | SlotRecord] = [*users, *slots]
     for tenant in (TENANT, OTHER_TENANT):
-        await metadata.commit(begins(*(record for record in (*users, *slots) if record.tenant == tenant)))
+        await metadata.commit(begins(*(record for record in records if record.tenant == tenant)))
 
     assert users == [await metadata.get_object(user.ref) for user in users]
     assert slots == [slot for user in users for slot in await metadata.get_slots(user.ref)]
