@@ -23,6 +23,7 @@ from service.core.errors import (
     SlotFull,
     StoreFailed,
     TooLarge,
+    UploadGone,
     UploadIncomplete,
     UploadNotFound,
 )
@@ -118,7 +119,7 @@ class Attachments:
         if intent.if_match not in (None, owner.etag):
             raise SlotChanged("the object was changed meanwhile")
         if policy.max_bytes is not None and (length or 0) > policy.max_bytes:
-            raise TooLarge(policy.max_bytes)
+            raise TooLarge(policy.max_bytes, what=policy.slot)
         if content_type is not None and policy.types is not None and canonical(content_type) not in policy.types:
             raise _not_accepted(policy)
         with translated():
@@ -178,10 +179,19 @@ class Attachments:
 
     async def undo(self, ref: SlotRef, by: Principal = ANYBODY, *, if_match: str | None = None) -> SlotRecord:
         """
-        Put back what left the slot last.
+        Put back what left the slot last and is still to be had.
         """
         policy = self.refuse_change(ref, by)
-        return await self._change(ref, policy, lambda slot: slots.undo(slot, policy, by.subject, self._clock()), by, if_match)
+        gone: set[Key] = set()
+        while True:
+            try:
+                return await self._change(
+                    ref, policy, lambda slot: slots.undo(slot, policy, by.subject, self._clock(), gone), by, if_match
+                )
+            except UploadGone as error:
+                if error.record is None:
+                    raise
+                gone.add(error.record.key)  # for ever, so that this ends
 
     async def refuse_unfit(self, upload: UploadRecord, ref: SlotRef) -> None:
         """
@@ -191,7 +201,7 @@ class Attachments:
         """
         policy = self._policies.of(ref)
         if policy.max_bytes is not None and upload.offset > policy.max_bytes:
-            raise TooLarge(policy.max_bytes, upload)
+            raise TooLarge(policy.max_bytes, upload, what=policy.slot)
         if policy.types is None:
             return
         is_image = self._look is not None and policy.types <= IMAGES
@@ -306,6 +316,8 @@ class Attachments:
 
     async def _read(self, upload: UploadRecord, limit: int) -> bytes:
         content = b""
+        if not upload.offset:
+            return content  # to which nothing was ever appended: a store has no content of that name
         with translated():
             try:
                 async for block in self._bytes.read(upload, 0, min(limit, upload.offset)):

@@ -62,7 +62,7 @@ class UploadGone(UploadError):
 
 
 class UploadCancelled(UploadGone):
-    """The client gave it up."""
+    """The client gave it up, or deleted it."""
 
 
 class UploadExpired(UploadGone):
@@ -100,8 +100,8 @@ class LengthExceeded(UploadError):
 class TooLarge(UploadError):
     """The upload would be larger than *limit* bytes."""
 
-    def __init__(self, limit: int, record: UploadRecord | None = None) -> None:
-        super().__init__(f"uploads are limited to {limit} bytes", record)
+    def __init__(self, limit: int, record: UploadRecord | None = None, *, what: str = "an upload") -> None:
+        super().__init__(f"{what} is limited to {limit} bytes", record)
         self.limit = limit
 
 

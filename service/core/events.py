@@ -61,10 +61,11 @@ def event(
     )
 
 
-def of_step(old: UploadRecord, new: UploadRecord, at: float, by: Principal | None) -> list[Event]:
+def of_step(old: UploadRecord, new: UploadRecord, at: float, by: Principal | None, reason: str | None = None) -> list[Event]:
     """
     Return what is to be told of an upload that went from *old* to *new*: nothing, when its state is the same.
     """
     if old.state is new.state:
         return []
-    return [event(UPLOAD_EVENTS[new.state], new.ref, at, by, data={"offset": new.offset})]
+    why = {} if reason is None else {"reason": reason}
+    return [event(UPLOAD_EVENTS[new.state], new.ref, at, by, data={"offset": new.offset, **why})]

@@ -73,8 +73,8 @@ class Finish:
             return record
         try:
             if record.verify_type and not await self._is_what_it_promises(record):
-                rejected = await self.bury(record, Step.REJECT, by)
-                raise ContentRejected(f"the content is not {record.content_type}", rejected)
+                reason = f"the content is not {record.content_type}"
+                raise ContentRejected(reason, await self.bury(record, Step.REJECT, by, reason))
             if record.intent is not None:
                 await self._refuse_unfit(record, by)
             await self._bytes.complete(record)
@@ -90,11 +90,14 @@ class Finish:
             logger.exception("the finish of %s failed and will be tried again", record.key)
             raise FinishFailed("every byte is safe, but the upload could not be finished yet", record) from error
 
-    async def bury(self, record: UploadRecord, last: Step, by: Principal | None = None) -> UploadRecord:
+    async def bury(
+        self, record: UploadRecord, last: Step, by: Principal | None = None, reason: str | None = None
+    ) -> UploadRecord:
         """
         End an upload, then delete its content; if that does not work now, the sweeper will.
         """
-        return await self.delete_content(await self._ledger.replace(record, rules.end(record, last, self._clock()), by))
+        ended = rules.end(record, last, self._clock())
+        return await self.delete_content(await self._ledger.replace(record, ended, by, reason))
 
     async def delete_content(self, record: UploadRecord) -> UploadRecord:
         """
@@ -158,5 +161,5 @@ class Finish:
         try:
             await self._attachments.refuse_unfit(record, record.intent.slot)
         except UNFIT as error:
-            rejected = await self.bury(record, Step.REJECT, by)
+            rejected = await self.bury(record, Step.REJECT, by, str(error))
             raise ContentRejected(str(error), rejected, error) from error

@@ -41,12 +41,14 @@ class Ledger:
         """
         await self._metadata.create(record, [event("upload.created", record.ref, record.created_at, by)])
 
-    async def replace(self, old: UploadRecord, new: UploadRecord, by: Principal | None = None) -> UploadRecord:
+    async def replace(
+        self, old: UploadRecord, new: UploadRecord, by: Principal | None = None, reason: str | None = None
+    ) -> UploadRecord:
         """
-        Store *new* as the next revision of *old*, and return it.
+        Store *new* as the next revision of *old*, and return it; the event tells the *reason*, if there is one to tell.
         """
         replacement = dataclasses.replace(new, revision=old.revision + 1)
-        await self._metadata.replace(old, replacement, of_step(old, replacement, self._clock(), by))
+        await self._metadata.replace(old, replacement, of_step(old, replacement, self._clock(), by, reason))
         return replacement
 
     async def settle(self, held: Held, old: UploadRecord, new: UploadRecord, by: Principal | None) -> UploadRecord:

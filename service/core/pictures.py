@@ -9,7 +9,7 @@ import logging
 from service.core.attachments import Attachments
 from service.core.commands import Append, Cancel, Completes, Create, ObjectOutcome, SetPicture
 from service.core.content import Content, Stop
-from service.core.errors import ContentCut, SlotChanged, UploadError
+from service.core.errors import ContentCut, ContentRejected, SlotChanged, UploadError, UploadGone
 from service.core.objects import Objects
 from service.core.uploads import Uploads
 from storage.records import Intent, Ref, UploadRecord
@@ -88,8 +88,10 @@ class Pictures:
         """Give up what was not attached; what this cannot delete now, expires."""
         try:
             await self._uploads.cancel(Cancel(ref=record.ref, principal=command.principal))
+        except (UploadGone, ContentRejected):
+            pass  # the finish has buried it already
         except UploadError as error:
-            logger.info("%s is not there to be given up: %s", record.key, error)
+            logger.info("%s could not be given up: %s", record.key, error)
 
 
 class Nothing:

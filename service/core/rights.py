@@ -112,7 +112,8 @@ def refuse_change(principal: Principal, policy: Policy, slot: SlotRef) -> None:
     refuse_without(principal, Capability.ATTACH)
     if not (principal.trusted or any(_is(who, principal, policy, slot) for who in policy.who)):
         lacks = policy.entitlement if policy.who == {Who.ENTITLED} else None
-        raise Forbidden(f"{policy.slot} is changed by others than you", entitlement=lacks)
+        may = " or ".join(_called(who, policy) for who in Who if who in policy.who)
+        raise Forbidden(f"{policy.slot} is changed by {may}", entitlement=lacks)
 
 
 def refuse_administration(principal: Principal) -> None:
@@ -148,6 +149,18 @@ def owns(principal: Principal, record: UploadRecord) -> bool:
 def _refuse_other_key(principal: Principal, record: UploadRecord) -> None:
     if principal.key not in (None, record.key):
         raise UploadNotFound("there is no such upload")
+
+
+def _called(who: Who, policy: Policy) -> str:
+    match who:
+        case Who.SELF:
+            return f"the {policy.kind} itself"
+        case Who.ADMIN:
+            return "administrators"
+        case Who.ACCOUNT_HOLDER:
+            return "the account holder"
+        case Who.ENTITLED:
+            return f"who has the entitlement {policy.entitlement}"
 
 
 def _is(who: Who, principal: Principal, policy: Policy, slot: SlotRef) -> bool:

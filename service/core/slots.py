@@ -9,14 +9,16 @@ decided elsewhere.
 # -------------------
 #
 # A slot is one record.  So at every commit a slot of one has at most one active association, and a slot of many has an order.
-# What leaves a slot goes to its history; within the grace of the policy it can be put back, as the same association.  What that
-# means for attachments (which slots they are in, when they are purged) is the difference of two revisions of the slot, and
+# What leaves a slot goes to its history; within the grace of the policy it can be put back, as the same association.  One undo
+# takes back one act: what left together, which is what ended at the same moment, comes back together.  What that means for
+# attachments (which slots they are in, when they are purged) is the difference of two revisions of the slot, and
 # `service.core.attachments` commits both together.
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+import math
+from collections.abc import Collection, Sequence
 
 from service.core.errors import NotAttached, NothingToUndo, SlotChanged, SlotFull
 from service.core.policies import Policy
@@ -85,35 +87,45 @@ def reorder(slot: SlotRecord, order: Sequence[Key]) -> SlotRecord:
     return dataclasses.replace(slot, active=tuple(sorted(slot.active, key=lambda active: place[active.attachment])))
 
 
-def undo(slot: SlotRecord, policy: Policy, actor: Subject | None, now: float) -> SlotRecord:
+def undo(slot: SlotRecord, policy: Policy, actor: Subject | None, now: float, gone: Collection[Key] = frozenset()) -> SlotRecord:
     """
-    Return *slot* with the association that ended last put back where it was.
+    Return *slot* with everything that left it in the last act put back where it was.
 
-    :raises NothingToUndo: none did within the grace, or something else took its place in a slot of many that is full.
+    Attachments that are *gone* do not come back; an act of which nothing is left is passed over.
+
+    :raises NothingToUndo: nothing left within the grace, or something else took its place in a slot of many.
     """
-    last = next((old for old in reversed(slot.ended) if old.ending is not Ending.UNDONE), None)
-    if last is None or last.ended_at is None or last.ended_at + policy.grace <= now:
-        raise NothingToUndo("nothing left this slot within its grace")
-    if last.attachment in keys(slot):
+    left = [old for old in slot.ended if old.ending is not Ending.UNDONE and old.attachment not in gone]
+    last = [old for old in left if old.ended_at == left[-1].ended_at]
+    if not last or last[0].ended_at is None or last[0].ended_at + policy.grace <= now:
+        raise NothingToUndo("nothing left this slot within its grace that could come back")
+    back = [old for old in last if old.attachment not in keys(slot)]
+    if not back:
         raise NothingToUndo("the attachment is in the slot again")
-    earlier = tuple(old for old in slot.ended if old is not last)
-    back = dataclasses.replace(last, place=0, ended_at=None, ended_by=None, ending=None)
-    if policy.most == 1:
-        ended = (*earlier, *_ended(slot, slot.active, Ending.UNDONE, actor, now))
-        return _trimmed(dataclasses.replace(slot, active=(back,), ended=ended), policy)
-    if len(slot.active) >= policy.most:
-        raise NothingToUndo("the slot is full again")
-    at = min(last.place, len(slot.active))
-    return dataclasses.replace(slot, active=(*slot.active[:at], back, *slot.active[at:]), ended=earlier)
+    leaving = slot.active if policy.most == 1 else ()
+    active = [old for old in slot.active if old not in leaving]
+    if len(active) + len(back) > policy.most:
+        raise NothingToUndo("the slot has no room for what left it")
+    for old in sorted(back, key=lambda old: old.place):
+        active.insert(old.place, dataclasses.replace(old, place=0, ended_at=None, ended_by=None, ending=None))
+    ended = (*(old for old in slot.ended if old not in back), *_ended(slot, leaving, Ending.UNDONE, actor, now))
+    return _trimmed(dataclasses.replace(slot, active=tuple(active), ended=ended), policy)
 
 
 def _ended(
     slot: SlotRecord, leaving: Sequence[Association], ending: Ending, actor: Subject | None, now: float
 ) -> list[Association]:
+    ended_at = now
+    if slot.ended and slot.ended[-1].ended_at is not None:
+        # What ends together has a moment of its own, whatever the clock says: so an undo knows what belongs together.
+        ended_at = max(now, math.nextafter(slot.ended[-1].ended_at, math.inf))
     return [
-        dataclasses.replace(old, place=slot.active.index(old), ended_at=now, ended_by=actor, ending=ending) for old in leaving
+        dataclasses.replace(old, place=slot.active.index(old), ended_at=ended_at, ended_by=actor, ending=ending)
+        for old in leaving
     ]
 
 
 def _trimmed(slot: SlotRecord, policy: Policy) -> SlotRecord:
-    return dataclasses.replace(slot, ended=slot.ended[max(0, len(slot.ended) - policy.history) :])
+    # What left last is remembered whole, however much that is: else it could not be put back.
+    last = sum(old.ended_at == slot.ended[-1].ended_at for old in slot.ended)
+    return dataclasses.replace(slot, ended=slot.ended[max(0, len(slot.ended) - max(policy.history, last)) :])

@@ -88,6 +88,12 @@ GONE: dict[State, type[UploadError]] = {
     State.INVALID: UploadInvalid,
     State.PURGED: UploadPurged,
 }
+ENDS: dict[State, str] = {
+    State.CANCELLED: "was given up or deleted",
+    State.EXPIRED: "was not finished in time",
+    State.INVALID: "is invalid: more content came than its length",
+    State.PURGED: "was purged: it was in no slot for too long",
+}
 
 
 def refuse_gone(record: UploadRecord, now: float) -> None:
@@ -97,11 +103,11 @@ def refuse_gone(record: UploadRecord, now: float) -> None:
     :raises UploadGone, ContentRejected: it is.
     """
     if record.state in GONE:
-        raise GONE[record.state](f"the upload is {record.state}", record)
+        raise GONE[record.state](f"the upload {ENDS[record.state]}", record)
     if expired(record, now):
         raise UploadExpired("the upload was not finished in time", record)
     if record.state is State.REJECTED:
-        raise ContentRejected(f"the content is not what {record.content_type} promises", record)
+        raise ContentRejected("the content was refused when all of it was here; the events of the upload say why", record)
 
 
 def expired(record: UploadRecord, now: float) -> bool:

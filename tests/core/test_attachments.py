@@ -18,6 +18,7 @@ from service.core.commands import Cancel, Completes, Create
 from service.core.errors import (
     ManagedElsewhere,
     NotAccepted,
+    NothingToUndo,
     ObjectNotFound,
     SlotChanged,
     SlotUnknown,
@@ -214,8 +215,36 @@ async def test_what_is_attached_is_not_deleted(desk: Desk) -> None:
         await desk.uploads.cancel(Cancel(ref=Ref(tenant=TENANT, key=key)))
     await desk.attachments.detach(PHOTO, None, ME)
     await desk.uploads.cancel(Cancel(ref=Ref(tenant=TENANT, key=key)))
-    with pytest.raises(UploadCancelled):
+    with pytest.raises(NothingToUndo):
         await desk.attachments.undo(PHOTO, ME)
+
+
+async def test_undo_passes_over_what_was_deleted(desk: Desk) -> None:
+    """The one before it is back, and one event tells so."""
+    first, second, third = [await desk.photo() for _ in range(3)]
+    for key in (first, second, third):
+        await desk.attachments.attach(PHOTO, key, ME)
+    await desk.attachments.detach(PHOTO, None, ME)
+    for key in (second, third):
+        await desk.uploads.cancel(Cancel(ref=Ref(tenant=TENANT, key=key)))
+    slot = await desk.attachments.undo(PHOTO, ME)
+    last = (await desk.told())[-1]
+
+    assert (first,) == slots.keys(slot)
+    assert ("attachment.restored", first) == (last.type, last.attachment)
+    assert [PHOTO] == list((await desk.record(first)).attached)
+
+
+async def test_undo_takes_back_one_act(desk: Desk) -> None:
+    """What a slot was emptied of is back at once, in its order, each with its event."""
+    files = [await desk.photo() for _ in range(3)]
+    for key in files:
+        await desk.attachments.attach(FILE_SLOT, key, ME)
+    await desk.attachments.detach(FILE_SLOT, None, ME)
+    slot = await desk.attachments.undo(FILE_SLOT, ME)
+
+    assert tuple(files) == slots.keys(slot)
+    assert [("attachment.restored", key) for key in files] == [(one.type, one.attachment) for one in (await desk.told())[-3:]]
 
 
 async def test_if_match(desk: Desk) -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
@@ -178,7 +179,9 @@ async def test_attached_as_soon_as_there_is_room(desk: Desk) -> None:
     assert late.key in await desk.in_slot(PAIR)
 
 
-@pytest.mark.parametrize("content", [b"nothing but text", b"\x89PNG\r\n\x1a\n" + bytes(11 * 1024 * 1024)], ids=["type", "size"])
+@pytest.mark.parametrize(
+    "content", [b"", b"nothing but text", b"\x89PNG\r\n\x1a\n" + bytes(11 * 1024 * 1024)], ids=["empty", "type", "size"]
+)
 async def test_what_the_slot_never_takes_is_rejected(desk: Desk, content: bytes) -> None:
     """It is over, its content is gone, and the reason is told."""
     uploads = Uploads(
@@ -198,6 +201,10 @@ async def test_what_the_slot_never_takes_is_rejected(desk: Desk, content: bytes)
     assert caught.value.why is not None
     assert (len(content) > 100) == isinstance(caught.value.why, TooLarge)
     assert () == await desk.in_slot()
+    told = (await desk.metadata.events(TENANT, "", 100))[-1].event
+    assert ("upload.rejected", str(caught.value)) == (told.type, json.loads(told.data)["reason"])
+    with pytest.raises(ContentRejected, match="events"):
+        await uploads.get(begun.ref, ME)
 
 
 async def test_a_purge_races_an_association(desk: Desk) -> None:

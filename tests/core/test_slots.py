@@ -138,6 +138,49 @@ def test_undo_a_detachment(key: Key) -> None:
     assert before == slot
 
 
+@pytest.mark.parametrize("away", [A, B, C])
+def test_one_undo_takes_back_one_act(away: Key) -> None:
+    """What left at once comes back at once, in its order; what left before, by another act, with the next undo."""
+    before = holding(MANY, A, B, C)
+    without = slots.detach(before, away, MANY, ME, NOW)
+    empty = slots.detach(without, None, MANY, ME, NOW)
+    first = slots.undo(empty, MANY, ME, NOW)
+
+    assert without == first
+    assert before == slots.undo(first, MANY, ME, NOW)
+
+
+def test_undo_what_is_there_again() -> None:
+    """Of what left together, what is in the slot again stays where it is."""
+    slot = slots.attach(slots.detach(holding(MANY, A, B, C), None, MANY, ME, NOW), new(B), MANY)
+
+    assert (A, B, C) == slots.keys(slots.undo(slot, MANY, ME, NOW))
+
+
+@pytest.mark.parametrize(
+    ("gone", "back"),
+    [({C}, (A, B)), ({A}, (B, C)), ({A, B, C}, (D,)), ({B, C}, (A,))],
+    ids=lambda keys: "".join(sorted(keys))[::10],
+)
+def test_undo_passes_over_what_is_gone(gone: set[Key], back: tuple[Key, ...]) -> None:
+    """What was deleted does not come back; where nothing of an act is left, the one before is taken back."""
+    before = slots.detach(holding(MANY, D), D, MANY, ME, NOW)
+    for key in (A, B, C):
+        before = slots.attach(before, new(key), MANY)
+    slot = slots.detach(before, None, MANY, ME, NOW)
+
+    assert back == slots.keys(slots.undo(slot, MANY, ME, NOW, gone))
+
+
+def test_undo_to_what_was_before_the_one_that_is_gone() -> None:
+    """A was replaced by B, which left and was deleted: A is back."""
+    slot = slots.detach(holding(ONE, A, B), None, ONE, ME, NOW)
+
+    assert (A,) == slots.keys(slots.undo(slot, ONE, ME, NOW, {B}))
+    with pytest.raises(NothingToUndo):
+        slots.undo(slot, ONE, ME, NOW, {A, B})
+
+
 def test_nothing_to_undo() -> None:
     """Where nothing left, or too long ago, nothing comes back."""
     replaced = holding(ONE, A, B)
@@ -153,6 +196,14 @@ def test_history_has_an_end() -> None:
     slot = holding(ONE, *(Key(f"{number:010}") for number in range(20)))
 
     assert [f"{number:010}" for number in range(15, 19)] == [old.attachment for old in slot.ended]
+
+
+def test_what_left_last_is_remembered_whole() -> None:
+    """However short the history is: what left together can be put back together."""
+    policy = dataclasses.replace(MANY, history=1)
+    before = holding(policy, A, B, C)
+
+    assert before == slots.undo(slots.detach(before, None, policy, ME, NOW), policy, ME, NOW)
 
 
 @given(

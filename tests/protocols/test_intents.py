@@ -140,6 +140,37 @@ async def test_content_that_does_not_fit(service: Service) -> None:
     assert State.REJECTED is record.state
 
 
+async def test_no_content_at_all(service: Service) -> None:
+    """An empty upload is refused once, in each way to say that nothing comes, as an empty attachment is."""
+    draft = {"Upload-Draft-Interop-Version": "9", "Holdfast-Attach-To": SLOT}
+    deferred = {"Tus-Resumable": "1.0.0", "Upload-Defer-Length": "1", "Holdfast-Attach-To": SLOT}
+    at_once = [
+        await create(service, "tus", length=0),
+        await service.send("POST", "/files", {**draft, "Upload-Complete": "?1"}),
+    ]
+    told = key_of(await service.send("POST", "/files", deferred))
+    later = await service.send("PATCH", f"/files/{told}", {**TUS, "Upload-Offset": "0", "Upload-Length": "0"})
+    ends = key_of(await service.send("POST", "/files", {**draft, "Upload-Complete": "?0"}))
+    content = {**draft, "Content-Type": "application/partial-upload", "Upload-Offset": "0", "Upload-Complete": "?1"}
+    ended = await service.send("PATCH", f"/files/{ends}", content)
+    asked = [
+        await service.send("HEAD", f"/files/{told}", TUS),
+        await service.send("GET", f"/files/{told}"),
+        await service.send("GET", f"/api/v1/attachments/{told}"),
+        await service.send("POST", f"{API}/{told}/association/{KELP}?type=ProfilePhoto"),
+    ]
+    events = (await service.send("GET", f"/api/v1/attachments/{told}/events")).json()["items"]
+
+    assert {422} == {answer.status_code for answer in (*at_once, later, ended)}
+    assert [422, 422, 410, 415] == [answer.status_code for answer in asked]
+    assert all("None" not in answer.text for answer in asked)
+    assert ("upload.rejected", {"offset": 0, "reason": "ProfilePhoto takes image/gif, image/jpeg, image/png"}) == (
+        events[-1]["type"],
+        events[-1]["data"],
+    )
+    assert [] == await in_slot(service)
+
+
 async def test_object_that_goes_meanwhile(service: Service) -> None:
     """Where it cannot be attached now, nothing is complete, no byte is lost, and asking again finishes it."""
     key = key_of(await create(service, "tus"))

@@ -279,3 +279,17 @@ async def test_tenants_are_apart(serve: Serve) -> None:
     assert await service.record(key, "2") is not None
     assert await service.record(key, "1") is None
     assert Tenant("2") == (await service.record(key, "2")).tenant  # type: ignore[union-attr]
+
+
+async def test_who_may_instead(serve: Serve) -> None:
+    """A refusal says who changes the slot, whatever its dialect."""
+    service = await serve_accounts(serve)
+    json_content = {"Content-Type": "application/json", "X-Symphony-Host": "host"}
+    avatar = await service.send(
+        "POST", f"/profile-manager/v1/groups/{GROUP}/avatar", {**bearing("admin"), **json_content}, b'{"image": "AA=="}'
+    )
+    photo = await service.send("DELETE", f"/api/v1/objects/user/{KELP}/slots/ProfilePhoto", bearing("member"))
+
+    assert (403, 403) == (avatar.status_code, photo.status_code)
+    assert "GroupAvatar is changed by who has the entitlement Distribution List Manager" == avatar.json()["message"]
+    assert "ProfilePhoto is changed by the user itself or administrators" == photo.json()["detail"]
