@@ -40,6 +40,7 @@ from service.images.renditions import Renditions
 from service.images.shelf import Shelf
 from service.settings import Settings, SettingsError
 from storage.desk import SeparateDesk
+from storage.errors import StorageError
 from storage.inventory import Inventory
 from storage.local import LocalByteStore
 from storage.local_inventory import LocalInventory
@@ -90,8 +91,7 @@ def open_stores(settings: Settings) -> Stores:
     """
     Return the stores that *settings* name.
 
-    :raises SettingsError: a URL names none, or its folder cannot be used.
-    :raises StorageError: one cannot be opened.
+    :raises SettingsError: a URL names none, or one cannot be opened.
     """
     for name, url, known in (("METADATA", settings.metadata_url, tuple(FACTS)), ("BYTES", settings.bytes_url, tuple(BYTES))):
         scheme = url.partition(":")[0]
@@ -105,8 +105,9 @@ def open_stores(settings: Settings) -> Stores:
     try:
         content, inventory = open_bytes()
         metadata, leases, desk = open_facts()
-    except OSError as error:
-        raise SettingsError(f"HOLDFAST_DATA_DIR={settings.data_dir} cannot be used: {error}") from error
+    except (OSError, StorageError) as error:
+        where = f"HOLDFAST_DATA_DIR={settings.data_dir}, or what a URL names in its place,"
+        raise SettingsError(f"{where} cannot be used: {error}") from error
     return Stores(content=content, metadata=metadata, leases=leases, own_desk=desk, inventory=inventory)
 
 

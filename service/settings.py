@@ -4,13 +4,18 @@ Every setting, read once from the environment: name, default, unit, help.  READM
 
 from __future__ import annotations
 
+import difflib
 import ipaddress
 import os
 import re
-from typing import Annotated, Literal, Self
+import tomllib
+from collections.abc import Iterable
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+import pydantic_settings
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic_core import ErrorDetails
+from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from service.core.policies import Policy, Who
 from storage.local import Durability
@@ -26,7 +31,7 @@ MIN_SECRET = 32  # bytes
 
 
 class SettingsError(Exception):
-    """A setting cannot be served with; the message says which, and what to do."""
+    """Settings cannot be served with; the message has a line for each mistake, that says which, and what to do."""
 
 
 class Slot(BaseModel):
@@ -67,7 +72,7 @@ class Settings(BaseSettings):
     The settings of one process: from ``HOLDFAST_*``, else from ``holdfast.toml``.
     """
 
-    model_config = SettingsConfigDict(env_prefix="HOLDFAST_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="HOLDFAST_", frozen=True, extra="forbid")
 
     @classmethod
     def settings_customise_sources(
@@ -79,7 +84,7 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Read the file, too; where both say something, the environment is right."""
-        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, os.environ.get("HOLDFAST_CONFIG", CONFIG))
+        return init_settings, env_settings, InitSettingsSource(settings_cls, _read_file())
 
     config: str = Field(default=CONFIG, description="File with settings, in lower case and without `HOLDFAST_`, and `[[slots]]`.")
     slots: tuple[Slot, ...] = Field(default=(), description="Slots besides the built-in ones; written in the file.")
@@ -195,6 +200,15 @@ class Settings(BaseSettings):
             raise ValueError("has to be a non-negative integer: the community key of the attachments API")
         return value
 
+    @field_validator("slots")
+    @classmethod
+    def _are_different(cls, value: tuple[Slot, ...]) -> tuple[Slot, ...]:
+        names = [f"{slot.kind}/{slot.slot}" for slot in value]
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice is not None:
+            raise ValueError(f"{twice} stands there twice")
+        return value
+
     @field_validator("trusted_proxies")
     @classmethod
     def _are_networks(cls, value: str) -> str:
@@ -222,6 +236,78 @@ class Settings(BaseSettings):
                 "whoever reaches it could read, change and delete every upload"
             )
         return self
+
+
+# What pydantic says of values, in words of files.
+_WORDS = {
+    "extra_forbidden": "is not a setting",
+    "frozen_set_type": "has to be a list, in [ ]",
+    "missing": "is missing",
+    "tuple_type": "has to be a list, in [ ]",
+}
+
+
+def load(**given: object) -> Settings:
+    """
+    Return the settings of the environment and the file; what is *given* goes before both.
+
+    :raises SettingsError: they cannot be served with.
+    """
+    try:
+        return Settings(**given)  # type: ignore[arg-type]  # pydantic checks the values
+    except ValidationError as error:
+        raise SettingsError("\n".join(_explained(problem) for problem in error.errors())) from error
+    except pydantic_settings.SettingsError as error:
+        # Of all settings only this one is read as JSON.
+        raise SettingsError(f"HOLDFAST_SLOTS: has to be JSON; better write [[slots]] into {_file()}") from error
+
+
+def _file() -> str:
+    return os.environ.get("HOLDFAST_CONFIG") or CONFIG
+
+
+def _read_file() -> dict[str, Any]:
+    """Return what the file says; without one nothing, unless it was asked for by name."""
+    path = _file()
+    try:
+        with open(path, "rb") as file:
+            values = tomllib.load(file)
+    except FileNotFoundError as error:
+        if not os.environ.get("HOLDFAST_CONFIG"):
+            return {}
+        raise SettingsError(f"HOLDFAST_CONFIG={path}: there is no such file") from error
+    except OSError as error:
+        raise SettingsError(f"{path} cannot be read: {error.strerror}") from error
+    except ValueError as error:  # of TOML, or of UTF-8
+        raise SettingsError(f"{path} is not TOML: {error}") from error
+    if "config" in values:
+        raise SettingsError(f"{path}: config can only be set in the environment")
+    return values
+
+
+def _explained(problem: ErrorDetails) -> str:
+    """Return one mistake as a line that names the place where it stands."""
+    where, unknown = problem["loc"], problem["type"] == "extra_forbidden"
+    said = _WORDS.get(problem["type"], problem["msg"].removeprefix("Value error, "))
+    if unknown:
+        said += _meant(str(where[-1]), Settings.model_fields if len(where) == 1 else Slot.model_fields)
+    match where:
+        case ():
+            return said
+        case ("slots", int() as at, *names):
+            place = ", ".join([_file(), f"[[slots]] number {at + 1}", *map(str, names[:1])])
+        case ("slots",):
+            place = f"{_file()}, [[slots]]"
+        case (name,) if unknown:
+            place = f"{_file()}, {name}"
+        case (name, *_):
+            place = f"HOLDFAST_{str(name).upper()}"
+    return f"{place}: {said}"
+
+
+def _meant(name: str, known: Iterable[str]) -> str:
+    close = difflib.get_close_matches(name, list(known), 1)
+    return f"; is {close[0]} meant?" if close else ""
 
 
 def is_loopback(host: str) -> bool:

@@ -11,8 +11,7 @@ import pytest
 from pydantic import ValidationError
 
 from service.app import open_stores
-from service.settings import Settings, SettingsError, is_loopback
-from storage.errors import StorageError
+from service.settings import Settings, SettingsError, is_loopback, load
 
 SECRET = "32 bytes are what a secret needs"
 
@@ -152,8 +151,68 @@ def test_folder_that_cannot_be(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
     """A data directory that cannot be made is an error that says so, at once."""
     (tmp_path / "file").write_text("")
     _set(monkeypatch, {"DATA_DIR": str(tmp_path / "file" / "data")})
-    with pytest.raises((OSError, StorageError)):
+    with pytest.raises(SettingsError, match=f"HOLDFAST_DATA_DIR={tmp_path}/file/data"):
         open_stores(Settings())
+
+
+FILES = {
+    "no TOML": ("port =\n", ["holdfast.toml is not TOML: Invalid value (at line 1, column 7)"]),
+    "no UTF-8": ("\udcff", ["holdfast.toml is not TOML: 'utf-8' codec can't decode byte 0xff in position 0: invalid start byte"]),
+    "names that are none": (
+        'auht = "jwt"\nzzz = 1',
+        ["holdfast.toml, auht: is not a setting; is auth meant?", "holdfast.toml, zzz: is not a setting"],
+    ),
+    "another file": ('config = "other.toml"', ["holdfast.toml: config can only be set in the environment"]),
+    "a value": ("workers = 0", ["HOLDFAST_WORKERS: Input should be greater than or equal to 1"]),
+    "a mistake in a slot": (
+        '[[slots]]\nkind = "a"\nslot = "B"\n[[slots]]\nkind = "a"\nmosst = 1\nwho = "admin"',
+        [
+            "holdfast.toml, [[slots]] number 2, slot: is missing",
+            "holdfast.toml, [[slots]] number 2, who: has to be a list, in [ ]",
+            "holdfast.toml, [[slots]] number 2, mosst: is not a setting; is most meant?",
+        ],
+    ),
+    "one slot twice": ('[[slots]]\nkind = "a"\nslot = "B"\n' * 2, ["holdfast.toml, [[slots]]: a/B stands there twice"]),
+    "one table": ('[slots]\nkind = "a"\nslot = "B"', ["holdfast.toml, [[slots]]: has to be a list, in [ ]"]),
+}
+
+
+@pytest.mark.parametrize(("text", "said"), FILES.values(), ids=FILES.keys())
+def test_mistakes_in_the_file(tmp_path: Path, text: str, said: list[str]) -> None:
+    """Whatever the file says that cannot be meant is refused, with one line for each mistake that says where it stands."""
+    (tmp_path / "holdfast.toml").write_text(text, errors="surrogateescape")
+    with pytest.raises(SettingsError) as caught:
+        load()
+
+    assert said == str(caught.value).split("\n")
+
+
+def test_the_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The environment goes before the file, and what a caller gives before both; a slot may stand there for each kind."""
+    slots = '[[slots]]\nkind = "a"\nslot = "B"\n[[slots]]\nkind = "b"\nslot = "B"'
+    (tmp_path / "other.toml").write_text(f'port = 1\nworkers = 2\nlog_level = "debug"\n{slots}')
+    _set(monkeypatch, {"CONFIG": "other.toml", "WORKERS": "3", "LOG_LEVEL": "error"})
+    settings = load(log_level="info")
+
+    assert (1, 3, "info") == (settings.port, settings.workers, settings.log_level)
+    assert ["a", "b"] == [slot.kind for slot in settings.slots]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("CONFIG", "nope.toml", "HOLDFAST_CONFIG=nope.toml: there is no such file"),
+        ("CONFIG", ".", ". cannot be read: Is a directory"),
+        ("SLOTS", "text", "HOLDFAST_SLOTS: has to be JSON; better write [[slots]] into holdfast.toml"),
+    ],
+)
+def test_mistakes_about_the_file(monkeypatch: pytest.MonkeyPatch, name: str, value: str, said: str) -> None:
+    """A file that was asked for has to be there; slots in the environment are hard to write."""
+    _set(monkeypatch, {name: value})
+    with pytest.raises(SettingsError) as caught:
+        load()
+
+    assert said == str(caught.value)
 
 
 def test_frozen() -> None:

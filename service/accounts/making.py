@@ -10,6 +10,9 @@ from typing import Any
 
 import jwt
 
+from service.accounts.claims import principal_of
+from storage.records import Tenant
+
 
 def make_token(
     *,
@@ -25,6 +28,8 @@ def make_token(
 ) -> str:
     """
     Return a token (HS256) that says all this, good for *seconds*.
+
+    :raises TokenRefused: nobody would be let in with it.
     """
     now = int(time.time())
     claims: dict[str, Any] = {
@@ -38,4 +43,6 @@ def make_token(
         "iss": issuer,
         "aud": audience,
     }
-    return jwt.encode({name: value for name, value in claims.items() if value is not None}, secret, algorithm="HS256")
+    told = {name: value for name, value in claims.items() if value is not None}
+    principal_of(told, default_tenant=Tenant(tenant))
+    return jwt.encode(told, secret, algorithm="HS256")

@@ -5,21 +5,47 @@ The command ``holdfast``.
 from __future__ import annotations
 
 import asyncio
+import enum
+import importlib.metadata
 import logging
 import os
 from typing import Annotated
 
 import typer
-from pydantic import ValidationError
 
+from service.accounts.errors import TokenRefused
 from service.accounts.making import make_token
 from service.app import open_stores
 from service.cli.checking import checked
+from service.core import principals
+from service.core.principals import Capability
 from service.server.run import bind, run
-from service.settings import Settings, SettingsError
+from service.settings import Settings, SettingsError, load
 from storage.errors import StorageError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Holdfast, a resumable upload service.")
+
+
+class Role(enum.StrEnum):
+    """What a token can say somebody is; other roles mean nothing here."""
+
+    ADMIN = principals.ADMIN
+    ACCOUNT_HOLDER = principals.ACCOUNT_HOLDER
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(importlib.metadata.version("holdfast"))
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Tell the version and exit.")
+    ] = False,
+) -> None:
+    """Holdfast, a resumable upload service."""
 
 
 @app.command()
@@ -28,9 +54,9 @@ def serve(
     port: Annotated[int | None, typer.Option(help="Port to listen on (HOLDFAST_PORT).")] = None,
 ) -> None:
     """
-    Serve until SIGTERM.  Every setting is an environment variable; see README.md.
+    Serve until SIGTERM or Ctrl-C.  Settings are environment variables or stand in holdfast.toml; see README.md.
     """
-    settings = _settings(host, port)
+    settings = _settings(host=host, port=port)
     for name in sorted(set(os.environ) - {f"HOLDFAST_{name.upper()}" for name in Settings.model_fields}):
         if name.startswith("HOLDFAST_"):
             typer.echo(f"holdfast: {name} is not a setting; it is ignored", err=True)
@@ -41,9 +67,8 @@ def serve(
         # Opened once before anybody is told that the service is here: a folder that cannot be written is found now.
         asyncio.run(open_stores(settings).close())
         listening = bind(settings)
-    except (SettingsError, StorageError) as error:
-        typer.echo(f"holdfast: {error}", err=True)
-        raise typer.Exit(2) from error
+    except SettingsError as error:
+        raise _refused(error) from error
     typer.echo(_welcome(settings, listening.getsockname()[1]))
     run(settings, listening)
 
@@ -51,10 +76,12 @@ def serve(
 @app.command()
 def token(
     subject: Annotated[str, typer.Argument(help="Who it is for (sub).")],
-    tenant: Annotated[str | None, typer.Option(help="Where they belong to; HOLDFAST_DEFAULT_TENANT if not given.")] = None,
-    role: Annotated[list[str] | None, typer.Option(help="admin or account_holder; may be given again.")] = None,
+    tenant: Annotated[
+        str | None, typer.Option(help="Where they belong to, as a community key; HOLDFAST_DEFAULT_TENANT if not given.")
+    ] = None,
+    role: Annotated[list[Role] | None, typer.Option(help="May be given again.")] = None,
     entitlement: Annotated[list[str] | None, typer.Option(help="May be given again.")] = None,
-    capability: Annotated[list[str] | None, typer.Option(help="upload, view or attach; all, if none is given.")] = None,
+    capability: Annotated[list[Capability] | None, typer.Option(help="May be given again; all, if none is given.")] = None,
     seconds: Annotated[int, typer.Option(min=1, help="How long it is good for.")] = 3600,
 ) -> None:
     """
@@ -62,19 +89,21 @@ def token(
     """
     settings = _settings()
     if not settings.jwt_secret:
-        typer.echo("holdfast: set HOLDFAST_AUTH=jwt and HOLDFAST_JWT_SECRET, the same as for serve", err=True)
-        raise typer.Exit(2)
-    made = make_token(
-        secret=settings.jwt_secret,
-        tenant=tenant or settings.default_tenant,
-        subject=subject,
-        roles=role or (),
-        entitlements=entitlement or (),
-        capabilities=capability or None,
-        seconds=seconds,
-        issuer=settings.jwt_issuer or None,
-        audience=settings.jwt_audience or None,
-    )
+        raise _refused(SettingsError("set HOLDFAST_AUTH=jwt and HOLDFAST_JWT_SECRET, the same as for serve"))
+    try:
+        made = make_token(
+            secret=settings.jwt_secret,
+            tenant=settings.default_tenant if tenant is None else tenant,
+            subject=subject,
+            roles=role or (),
+            entitlements=entitlement or (),
+            capabilities=capability or None,
+            seconds=seconds,
+            issuer=settings.jwt_issuer or None,
+            audience=settings.jwt_audience or None,
+        )
+    except TokenRefused as error:
+        raise _refused(error) from error
     typer.echo(made)
 
 
@@ -91,22 +120,24 @@ def check(
     try:
         lines = asyncio.run(checked(settings, key, repair=repair, settled=settled))
     except (SettingsError, StorageError) as error:
-        typer.echo(f"holdfast: {error}", err=True)
-        raise typer.Exit(2) from error
+        raise _refused(error) from error
     for line in lines.text:
         typer.echo(line)
     raise typer.Exit(0 if lines.agree else 1)
 
 
-def _settings(host: str | None = None, port: int | None = None) -> Settings:
-    given = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
+def _settings(**given: object) -> Settings:
     try:
-        return Settings(**given)  # type: ignore[arg-type]  # pydantic checks the values
-    except ValidationError as error:
-        for problem in error.errors():
-            name = "_".join(["HOLDFAST", *(str(part).upper() for part in problem["loc"])]) if problem["loc"] else "settings"
-            typer.echo(f"holdfast: {name}: {problem['msg'].removeprefix('Value error, ')}", err=True)
-        raise typer.Exit(2) from error
+        return load(**{name: value for name, value in given.items() if value is not None})
+    except SettingsError as error:
+        raise _refused(error) from error
+
+
+def _refused(error: Exception) -> typer.Exit:
+    """Say what is wrong, and return how the command ends."""
+    for line in str(error).split("\n"):
+        typer.echo(f"holdfast: {line}", err=True)
+    return typer.Exit(2)
 
 
 def _welcome(settings: Settings, port: int) -> str:
@@ -115,6 +146,7 @@ def _welcome(settings: Settings, port: int) -> str:
     processes = "1 process" if settings.workers == 1 else f"{settings.workers} processes"
     return f"""\
 Holdfast serves {url}/files  (data in {os.path.abspath(settings.data_dir)}, {processes})
+Ctrl-C ends it.
 
 Upload something with tus, and fetch it again:
 
