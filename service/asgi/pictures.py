@@ -16,7 +16,7 @@ from service.asgi.requests import refuse_head
 from service.core import rights
 from service.core.commands import GetSlot, SlotOutcome
 from service.core.errors import ObjectNotFound, UploadError
-from service.core.policies import Policies
+from service.core.policies import IMAGES, Policies
 from service.core.sniffing import SNIFFED_BYTES, sniff
 from service.images.default import MAX_SIZE, default_picture
 from service.images.errors import Busy, ImageRefused, RenditionInvalid
@@ -35,6 +35,7 @@ DEFAULT = ("Cache-Control", "public, max-age=86400")
 STABLE = ("Cache-Control", "private, no-cache")
 SAFE: Fields = (("X-Content-Type-Options", "nosniff"), ("Content-Security-Policy", "sandbox; default-src 'none'"))
 MAX_ORIGINAL = 64 * 1024 * 1024  # bytes
+MAX_SNIFFED = 32  # attachments
 
 Show = Callable[[Request], Awaitable[Response]]
 Reject = Callable[[Request, ProtocolError | UploadError], Response]
@@ -47,6 +48,7 @@ class Gallery:
 
     def __init__(self, driver: Driver, renditions: Renditions, policies: Policies) -> None:
         self._driver = driver
+        self._policies = policies
         self._sizes = frozenset(size for policy in policies for size in policy.renditions)
         self._renditions = renditions
 
@@ -89,15 +91,15 @@ class Gallery:
             found = outcome if isinstance(outcome, SlotOutcome) else None
         except ObjectNotFound:
             pass  # who is not known here has no picture either: pages full of errors help nobody
-        active = found.slot.active if found is not None else ()
         etag = f'"{found.slot.etag}"' if found is not None and found.slot.etag else '"none"'
         fields = (("ETag", etag), STABLE)
         if _is_known(request, etag):
             return Response(status=304, fields=fields)
         side = rendition.width or rendition.height or DEFAULT_SIZE
         location = default_url(min(side, MAX_SIZE))
-        if active:
-            location = self._location(request.tenant, active[0].attachment, rendition)
+        image = None if found is None else await self._first_image(found)
+        if image is not None:
+            location = self._location(request.tenant, image.key, rendition)
         return Response(status=302, fields=(*fields, ("Location", location)))
 
     async def sanitised(self, request: Request, record: UploadRecord) -> Response | None:
@@ -106,14 +108,25 @@ class Gallery:
 
         :raises ProtocolError: it is one that cannot be shown.
         """
-        if rights.owns(request.principal, record):
+        if rights.owns(request.principal, record) or not await self._is_image(record):
             return None
+        return _shown(request, await self.rendered(record, Rendition()), THUMBNAIL)
+
+    async def _first_image(self, found: SlotOutcome) -> UploadRecord | None:
+        """Return the first image of a slot; where it takes anything else, only the first few are looked at."""
+        types = self._policies.of(found.slot.ref).types
+        if types is not None and types <= IMAGES:
+            return next(iter(found.attachments), None)
+        for record in found.attachments[:MAX_SNIFFED]:
+            if await self._is_image(record):
+                return record
+        return None
+
+    async def _is_image(self, record: UploadRecord) -> bool:
         start = b""
         async for block in self._driver.uploads.read(record, 0, min(SNIFFED_BYTES, record.offset)):
             start += block
-        if sniff(start) is None:
-            return None
-        return _shown(request, await self.rendered(record, Rendition()), THUMBNAIL)
+        return sniff(start) is not None
 
     async def rendered(self, record: UploadRecord, rendition: Rendition) -> Rendered:
         """

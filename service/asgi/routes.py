@@ -21,7 +21,7 @@ from service.asgi.driver import Driver
 from service.asgi.health import Health
 from service.asgi.pictures import Gallery, Shown
 from service.core.policies import GROUP_AVATAR, ORG_GROUP_PICTURE, PROFILE_PHOTO, Policies
-from service.protocols import files, openapi
+from service.protocols import files, native, openapi
 from service.protocols.association import Association, AttachmentsOfObject
 from service.protocols.content_range import ContentRange
 from service.protocols.group_avatar import GroupAvatar
@@ -133,6 +133,7 @@ class Pictures:
         self._dialect = dialect
         self._tenant = tenant
         self._shown = Shown(driver, dialect.reject)
+        self._native = Shown(driver, native.reject)
 
     async def thumbnail(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer for an attachment of any size."""
@@ -157,22 +158,22 @@ class Pictures:
         """Answer for the photo of a user, whichever that is now."""
         names = scope["path_params"]
         request = self._driver.request(scope, tenant=Tenant(names["community"]), key=None)
-        await self._current(request, PROFILE_PHOTO.kind, names["object"], PROFILE_PHOTO.slot, scope, receive, send)
+        response = await self._current(self._shown, request, PROFILE_PHOTO.kind, names["object"], PROFILE_PHOTO.slot, scope)
+        await self._send(response, request, scope, receive, send)
 
     async def current(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer for the picture in any slot, whichever that is now."""
         names = scope["path_params"]
         request = _request(self._driver, scope, self._tenant)
-        await self._current(request, names["kind"], names["id"], names["slot"], scope, receive, send)
+        response = await self._current(self._native, request, names["kind"], names["id"], names["slot"], scope)
+        await self._send(response, request, scope, receive, send)
 
-    async def _current(
-        self, request: Request, kind: str, name: str, slot: str, scope: Scope, receive: Receive, send: Send
-    ) -> None:
+    async def _current(self, shown: Shown, request: Request, kind: str, name: str, slot: str, scope: Scope) -> Response:
         async def show(admitted: Request) -> Response:
             ref = SlotRef(tenant=admitted.tenant, kind=kind, id=object_id(name), slot=slot)
             return await self._gallery.current(admitted, ref)
 
-        await self._send(await self._shown.answer(request, scope, show), request, scope, receive, send)
+        return await shown.answer(request, scope, show)
 
     async def _send(self, response: Response, request: Request, scope: Scope, receive: Receive, send: Send) -> None:
         answered = Answered(response, self._dialect)

@@ -281,6 +281,8 @@ class SlotOutcome:
 
     slot: SlotRecord
     record: UploadRecord | None = None
+    attachments: tuple[UploadRecord, ...] = ()
+    """What is in the slot, in its order."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

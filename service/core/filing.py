@@ -4,11 +4,12 @@ What is asked of attachments, objects and slots: who may ask, and then the verb.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 from typing import Protocol
 
-from service.core import rights
+from service.core import rights, slots
 from service.core import upload as rules
 from service.core.attachments import Attachments
 from service.core.commands import (
@@ -148,17 +149,20 @@ class Filing:
         return ObjectOutcome(record=record, slots=tuple(await self._objects.get_slots(command.ref)))
 
     async def _slot(self, command: GetSlot | Attach | Detach | Reorder | Undo) -> SlotOutcome:
-        by, on = command.principal, self._attachments
+        by, on, record = command.principal, self._attachments, None
         match command:
             case GetSlot():
                 rights.refuse_reading(by)
-                return SlotOutcome(slot=await on.get_slot(command.slot))
+                slot = await on.get_slot(command.slot)
             case Attach():
                 slot = await on.attach(command.slot, command.ref.key, by, place=command.place, if_match=command.if_match)
-                return SlotOutcome(slot=slot, record=await self._uploads.find(command.ref))
+                record = await self._uploads.find(command.ref)
             case Detach():
-                return SlotOutcome(slot=await on.detach(command.slot, command.key, by, if_match=command.if_match))
+                slot = await on.detach(command.slot, command.key, by, if_match=command.if_match)
             case Reorder():
-                return SlotOutcome(slot=await on.reorder(command.slot, command.order, by, if_match=command.if_match))
+                slot = await on.reorder(command.slot, command.order, by, if_match=command.if_match)
             case Undo():
-                return SlotOutcome(slot=await on.undo(command.slot, by, if_match=command.if_match))
+                slot = await on.undo(command.slot, by, if_match=command.if_match)
+        refs = [Ref(tenant=slot.tenant, key=key) for key in slots.keys(slot)]
+        attachments = await asyncio.gather(*(self._uploads.find(ref) for ref in refs))
+        return SlotOutcome(slot=slot, record=record, attachments=tuple(attachments))

@@ -18,7 +18,7 @@ from service.core.store_errors import translated
 from storage import errors as storage_errors
 from storage.objects import Ending, Event, ObjectRecord, SlotRecord
 from storage.ports import Change, MetadataStore
-from storage.records import Key, ObjectRef, Ref, Tenant
+from storage.records import Key, ObjectRef, Ref, SlotRef, Tenant
 
 TRIES = 20
 
@@ -117,10 +117,13 @@ class Objects:
 
     async def get_slots(self, ref: ObjectRef) -> Sequence[SlotRecord]:
         """
-        Return every slot of an object in which anything ever was.
+        Return every slot that the object has, by name, and those in which anything ever was.
         """
         with translated():
-            return await self._metadata.get_slots(ref)
+            used = {slot.slot: slot for slot in await self._metadata.get_slots(ref)}
+        names = [policy.slot for policy in self._policies if policy.kind == ref.kind]
+        every = {name: slots.empty(SlotRef(tenant=ref.tenant, kind=ref.kind, id=ref.id, slot=name), "") for name in names} | used
+        return [every[name] for name in sorted(every)]
 
     async def _find(self, ref: ObjectRef) -> ObjectRecord | None:
         try:

@@ -12,7 +12,6 @@ from urllib.parse import parse_qsl
 from service.core.commands import Attach, Detach, FiledCommand, FiledOutcome, GetSlot, SlotOutcome
 from service.core.errors import UploadError
 from service.protocols.content_range import ContentRange, to_response
-from service.protocols.fields import canonical_guid
 from service.protocols.wire import ProtocolError, Request, Response, entity_tag
 from storage.records import Ref, SlotRef
 
@@ -58,14 +57,8 @@ class Association:
         Return the slot that the path and the query name.
         """
         slot = _type(request.query)
-        # "objectId: GUID, the ID of the object to associate"
-        identifier = canonical_guid(self._object_id)
-        if identifier is None:
-            raise ProtocolError(400, "object_id_invalid", "objectId has to be a GUID")
-        kinds = self.content_range.kinds
-        if slot not in kinds:
-            raise ProtocolError(400, "type_unknown", f"type has to be one of {', '.join(sorted(kinds))}")
-        return SlotRef(tenant=request.tenant, kind=kinds[slot], id=identifier, slot=slot)
+        kind, identifier = self.content_range.object_of(slot, self._object_id)
+        return SlotRef(tenant=request.tenant, kind=kind, id=identifier, slot=slot)
 
 
 class AttachmentsOfObject(Association):
@@ -81,11 +74,9 @@ class AttachmentsOfObject(Association):
             raise ProtocolError(405, "method_not_allowed", f"{request.method} means nothing here", (allow,))
         return GetSlot(slot=self.slot(request), principal=request.principal)
 
-    def send(self, request: Request, _command: FiledCommand, outcome: FiledOutcome) -> Response:
+    def send(self, _request: Request, _command: FiledCommand, outcome: FiledOutcome) -> Response:
         assert isinstance(outcome, SlotOutcome)  # noqa: S101 - what the command above comes to
-        keys = [active.attachment for active in outcome.slot.active]
-        location = self.content_range.location
-        items = [{"key": key, "binaryLocation": location(request.tenant, key, None, "download")} for key in keys]
+        items = [self.content_range.document(record) for record in outcome.attachments]
         etag = (("ETag", f'"{outcome.slot.etag}"'),) if outcome.slot.etag else ()
         return to_response(200, {"items": items}, etag)
 

@@ -16,8 +16,16 @@ from service.core.commands import Append, Cancel, Command, Completes, Create, Ge
 from service.core.content import Stop
 from service.core.errors import UploadError
 from service.core.sniffing import canonical
-from service.protocols.fields import HUGE, imf_fixdate, media_type_is, parse_content_range, parse_integer, parse_media_type
-from service.protocols.intents import intent_of
+from service.protocols.fields import (
+    HUGE,
+    canonical_guid,
+    imf_fixdate,
+    media_type_is,
+    parse_content_range,
+    parse_integer,
+    parse_media_type,
+)
+from service.protocols.intents import ID, intent_of
 from service.protocols.wire import (
     RETRY_AFTER,
     Fields,
@@ -29,11 +37,14 @@ from service.protocols.wire import (
     refusal_of,
     to_json,
 )
-from storage.records import Key, Ref, State, Tenant, UploadRecord
+from storage.records import Ref, State, Tenant, UploadRecord
 
 MAX_DOCUMENT = 16 * 1024  # bytes; three short values
 MAX_IDEMPOTENCY_KEY = 255  # bytes
+# Names of members are found in any case; they are told as clients write them.
+SPELLED = {"contenttype": "contentType", "objectid": "objectId"}
 
+USER = "user"
 PROFILE_PHOTO = "ProfilePhoto"
 
 COLLECTION = "POST, OPTIONS"
@@ -137,7 +148,7 @@ class ContentRange:
         values = _parse_document(request)
         kind = parse_media_type(_text(values, "contenttype"))
         if kind is None:
-            raise ProtocolError(400, "contenttype_invalid", "ContentType has to be a media type")
+            raise ProtocolError(400, "contenttype_invalid", "contentType has to be a media type")
         if canonical(kind) not in ACCEPTED:
             raise ProtocolError(415, "content_type_not_accepted", "accepted are image/jpeg, image/png and image/gif")
         length = _length(values)
@@ -163,7 +174,8 @@ class ContentRange:
             raise ProtocolError(400, "content_range_required", "Content-Range is missing")
         content_range = parse_content_range(value)
         if content_range is None:
-            raise ProtocolError(400, "content_range_invalid", "Content-Range has to be bytes FIRST-LAST/LENGTH, without spaces")
+            message = "Content-Range has to be bytes FIRST-LAST/LENGTH, without other spaces, and FIRST <= LAST < LENGTH"
+            raise ProtocolError(400, "content_range_invalid", message)
         if content_range.first is None or content_range.last is None:
             # "query the status of an upload": bytes */LENGTH, and no content.
             if request.content_length != 0:
@@ -193,10 +205,24 @@ class ContentRange:
         """Return the slot that ``objectId`` and ``type`` name, as the third request would."""
         if values.get("objectid") is None and values.get("type") is None:
             return None
-        slot = _text(values, "type")
+        kind, identifier = self.object_of(_text(values, "type"), _text(values, "objectid"))
+        return f"{kind}/{identifier}/{values['type']}"
+
+    def object_of(self, slot: str, identifier: str) -> tuple[str, str]:
+        """
+        Return the kind and the id of the object that *identifier* names, as one that has *slot*.
+
+        :raises ProtocolError: no object has such a slot, or is called so.
+        """
         if slot not in self.kinds:
             raise ProtocolError(400, "type_unknown", f"type has to be one of {', '.join(sorted(self.kinds))}")
-        return f"{self.kinds[slot]}/{_text(values, 'objectid')}/{slot}"
+        kind, guid = self.kinds[slot], canonical_guid(identifier)
+        # "objectId: GUID, the ID of the object to associate": so it is with users; objects of other systems have other ids.
+        if guid is None and kind == USER:
+            raise ProtocolError(400, "object_id_invalid", "objectId has to be a GUID")
+        if guid is None and not ID.fullmatch(identifier):
+            raise ProtocolError(400, "object_id_invalid", "objectId is letters, digits and . _ ~ = + -, 255 at most")
+        return kind, guid or identifier
 
     def document(self, record: UploadRecord) -> Mapping[str, Any]:
         """
@@ -217,16 +243,13 @@ class ContentRange:
             document["expiresAt"] = None if record.expires_at is None else imf_fixdate(record.expires_at)
         return document
 
-    def location(self, tenant: Tenant, key: Key, name: str | None, what: str) -> str:
-        """
-        Return the URL, path-absolute, of the content of an attachment, or *what* else there is of it.
-        """
-        path = f"/.api2/binaries/{key}/{what}/{quote(name or key, safe='')}"
-        # Their URLs name no community; ours have to, where it is not the one that is meant anyway.
-        return path if tenant == self._default_tenant else f"{path}?communityKey={quote(tenant, safe='')}"
-
     def _location(self, record: UploadRecord, what: str) -> str | None:
-        return self.location(record.tenant, record.key, record.name, what) if record.state is State.COMPLETE else None
+        """Return the URL, path-absolute, of the content of an attachment, or *what* else there is of it."""
+        if record.state is not State.COMPLETE:
+            return None
+        path = f"/.api2/binaries/{record.key}/{what}/{quote(record.name or record.key, safe='')}"
+        # Their URLs name no community; ours have to, where it is not the one that is meant anyway.
+        return path if record.tenant == self._default_tenant else f"{path}?communityKey={quote(record.tenant, safe='')}"
 
 
 def _parse_document(request: Request) -> Mapping[str, object]:
@@ -267,23 +290,23 @@ def _parse_form(document: bytes) -> list[tuple[str, object]]:
 def _text(values: Mapping[str, object], name: str) -> str:
     value = values.get(name)
     if value is None:
-        raise ProtocolError(400, f"{name}_required", f"{name} is missing")
+        raise ProtocolError(400, f"{name}_required", f"{SPELLED.get(name, name)} is missing")
     if not isinstance(value, str):
-        raise ProtocolError(400, f"{name}_invalid", f"{name} has to be a string")
+        raise ProtocolError(400, f"{name}_invalid", f"{SPELLED.get(name, name)} has to be a string")
     return value
 
 
 def _length(values: Mapping[str, object]) -> int:
     value = values.get("contentlength")
     if value is None:
-        raise ProtocolError(400, "contentlength_required", "contentlength is missing")
+        raise ProtocolError(400, "contentlength_required", "contentLength is missing")
     if isinstance(value, int) and not isinstance(value, bool):
         length: int | None = min(value, HUGE)
     else:
         length = parse_integer(value) if isinstance(value, str) else None
     # A length of nothing has no Content-Range that could send it.
     if length is None or length <= 0:
-        raise ProtocolError(400, "contentlength_invalid", "contentlength has to be a positive integer")
+        raise ProtocolError(400, "contentlength_invalid", "contentLength has to be a positive integer")
     return length
 
 

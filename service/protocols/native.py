@@ -85,11 +85,8 @@ class Resource:
     def send(self, request: Request, command: FiledCommand, outcome: FiledOutcome) -> Response:
         raise NotImplementedError
 
-    def reject(self, _request: Request, error: ProtocolError | UploadError) -> Response:
-        if isinstance(error, ProtocolError):
-            return problem(error.status, error.code, str(error), error.fields)
-        refusal = refusal_of(REFUSALS, error)
-        return problem(refusal.status, refusal.code, str(error), refusal.fields)
+    def reject(self, request: Request, error: ProtocolError | UploadError) -> Response:
+        return reject(request, error)
 
     def object_ref(self, request: Request) -> ObjectRef:
         """
@@ -115,6 +112,16 @@ class Resource:
         return self.names["kind"]
 
 
+def reject(_request: Request, error: ProtocolError | UploadError) -> Response:
+    """
+    Return what tells *error* here, as problem details.
+    """
+    if isinstance(error, ProtocolError):
+        return problem(error.status, error.code, str(error), error.fields)
+    refusal = refusal_of(REFUSALS, error)
+    return problem(refusal.status, refusal.code, str(error), refusal.fields)
+
+
 def object_id(name: str) -> str:
     """
     Return an id in the one spelling that it has here: a GUID is the same however it is written.
@@ -137,11 +144,11 @@ def attachment_key(name: object) -> Key:
     return key
 
 
-def parse_object(request: Request) -> dict[str, Any]:
+def parse_object(request: Request, names: tuple[str, ...] | None = None) -> dict[str, Any]:
     """
-    Return the JSON object that is the content of *request*.
+    Return the JSON object that is the content of *request*; given *names*, it has no other members.
 
-    :raises ProtocolError: it is none.
+    :raises ProtocolError: it is none, or has others.
     """
     if not media_type_is(request.fields, "application/json"):
         raise ProtocolError(415, "unsupported_media_type", "send application/json")
@@ -152,6 +159,9 @@ def parse_object(request: Request) -> dict[str, Any]:
         raise ProtocolError(400, "invalid_document", "the content is not JSON") from error
     if not isinstance(value, dict):
         raise ProtocolError(400, "invalid_document", "the content is not a JSON object")
+    unknown = [] if names is None else sorted(set(value) - set(names))
+    if names is not None and unknown:
+        raise ProtocolError(400, "member_unknown", f"{unknown[0]!r} means nothing here; known are {', '.join(names)}")
     return value
 
 

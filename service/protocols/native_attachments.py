@@ -63,7 +63,7 @@ class Links(Attachment):
     verbs: ClassVar[Mapping[str, str]] = {"POST": "sign"}
 
     def sign(self, request: Request) -> FiledCommand:
-        document = parse_object(request)
+        document = parse_object(request, ("purpose", "seconds"))
         purpose = document.get("purpose")
         if purpose not in tuple(Capability):
             raise ProtocolError(400, "purpose_invalid", f"purpose is one of {', '.join(Capability)}")

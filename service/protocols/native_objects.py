@@ -27,7 +27,7 @@ from service.core.commands import (
 from service.protocols.native import Resource, attachment_key, document_response, moment, parse_object, parse_page
 from service.protocols.wire import Fields, ProtocolError, Request, Response, entity_tag
 from storage.objects import Association, ObjectRecord, SlotRecord
-from storage.records import Ref
+from storage.records import Ref, UploadRecord
 
 
 class ObjectList(Resource):
@@ -84,7 +84,7 @@ class Slot(Resource):
         return GetSlot(slot=self.slot_ref(request), principal=request.principal)
 
     def reorder(self, request: Request) -> FiledCommand:
-        order = parse_object(request).get("order")
+        order = parse_object(request, ("order",)).get("order")
         if not isinstance(order, list) or not all(isinstance(key, str) for key in order):
             raise ProtocolError(400, "order_invalid", "order has to be a list of every key in the slot")
         keys = tuple(attachment_key(key) for key in order)
@@ -98,7 +98,8 @@ class Slot(Resource):
         slot = outcome.slot
         ended = [{**_association(past), "endedAt": moment(past.ended_at), "endedBy": past.ended_by, "ending": past.ending}
                  for past in reversed(slot.ended)]  # fmt: skip
-        document = {"kind": slot.kind, "id": slot.id, "slot": slot.slot, "attachments": _active(slot), "history": ended}
+        told = [{**active, **_described(record)} for active, record in zip(_active(slot), outcome.attachments, strict=True)]
+        document = {"kind": slot.kind, "id": slot.id, "slot": slot.slot, "attachments": told, "history": ended}
         etag: Fields = (("ETag", f'"{slot.etag}"'),) if slot.etag else ()
         return document_response(200, document | {"etag": slot.etag}, etag)
 
@@ -125,7 +126,7 @@ class SlotEntry(Slot):
     verbs: ClassVar[Mapping[str, str]] = {"PUT": "attach", "DELETE": "detach"}
 
     def attach(self, request: Request) -> FiledCommand:
-        place = parse_object(request).get("place") if request.document else None
+        place = parse_object(request, ("place",)).get("place") if request.document else None
         if place is not None and (not isinstance(place, int) or isinstance(place, bool) or place < 0):
             raise ProtocolError(400, "place_invalid", "place has to be a number from 0 on")
         return Attach(
@@ -155,6 +156,10 @@ def _object(record: ObjectRecord) -> dict[str, Any]:
 
 def _active(slot: SlotRecord) -> list[dict[str, Any]]:
     return [_association(association) for association in slot.active]
+
+
+def _described(record: UploadRecord) -> dict[str, Any]:
+    return {"name": record.name, "contentType": record.content_type, "length": record.length}
 
 
 def _association(association: Association) -> dict[str, Any]:

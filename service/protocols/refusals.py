@@ -17,7 +17,6 @@ INTENTS: dict[type[UploadError], Refusal] = {
     errors.SlotFull: Refusal(422, "slot_full"),
     errors.SlotBusy: Refusal(503, "slot_busy", (("Retry-After", "1"),)),
     errors.ManagedElsewhere: Refusal(422, "managed_externally"),
+    # When it begins, by its declared type.  What its content turns out to be is an end of the upload: ContentRejected.
     errors.NotAccepted: Refusal(415, "content_type_not_accepted"),
-    errors.ImageInvalid: Refusal(422, "image_invalid"),
-    errors.ImageTooLarge: Refusal(413, "image_too_large"),
 }

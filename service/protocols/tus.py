@@ -73,8 +73,13 @@ class Tus:
     def receive(self, request: Request) -> Command | Response:
         # "If the version specified by the Client is not supported by the Server, it MUST respond with the 412 Precondition Failed
         # status and MUST include the Tus-Version header into the response. In addition, the Server MUST NOT process the request."
-        if request.fields.get("tus-resumable") != VERSION:
-            raise ProtocolError(412, "version_not_supported", "Tus-Resumable has to be 1.0.0", (("Tus-Version", VERSION),))
+        version = request.fields.get("tus-resumable")
+        if version != VERSION:
+            message = "Tus-Resumable has to be 1.0.0"
+            if version is None:
+                # Whoever names no protocol may mean another one.
+                message = "send Tus-Resumable: 1.0.0 (tus), or Upload-Complete (the IETF draft for resumable uploads)"
+            raise ProtocolError(412, "version_not_supported", message, (("Tus-Version", VERSION),))
         match request.method, request.key:
             case "POST", None:
                 return self._create(request)
@@ -142,14 +147,15 @@ class Tus:
         if (length is None) == (deferred is None):
             raise ProtocolError(400, "invalid_length", "give one of Upload-Length and Upload-Defer-Length: 1")
         metadata, name, content_type, attach_to = _metadata(request)
-        # Creation with upload: "The Client MUST include the Content-Type: application/offset+octet-stream header."  Content of
-        # another type is not for the upload.
-        content_length = request.content_length if media_type_is(request.fields, CONTENT_TYPE) else 0
+        # Creation with upload: "The Client MUST include the Content-Type: application/offset+octet-stream header."  Without
+        # content a type means nothing.
+        if request.content_length != 0:
+            _refuse_other_type(request)
         return Create(
             tenant=request.tenant,
             completes=Completes.AT_LENGTH,
             length=length,
-            content_length=content_length,
+            content_length=request.content_length,
             name=name,
             content_type=content_type,
             metadata=metadata,
@@ -160,8 +166,7 @@ class Tus:
     def _append(self, request: Request, ref: Ref) -> Append:
         # "All PATCH requests MUST use Content-Type: application/offset+octet-stream, otherwise the server SHOULD return a 415
         # Unsupported Media Type status."
-        if not media_type_is(request.fields, CONTENT_TYPE):
-            raise ProtocolError(415, "unsupported_media_type", f"Content-Type has to be {CONTENT_TYPE}")
+        _refuse_other_type(request)
         offset = _integer(request, "upload-offset")
         if offset is None:
             raise ProtocolError(400, "invalid_offset", "Upload-Offset is missing")
@@ -173,6 +178,11 @@ class Tus:
             length=_integer(request, "upload-length"),
             principal=request.principal,
         )
+
+
+def _refuse_other_type(request: Request) -> None:
+    if not media_type_is(request.fields, CONTENT_TYPE):
+        raise ProtocolError(415, "unsupported_media_type", f"Content-Type has to be {CONTENT_TYPE}")
 
 
 def _integer(request: Request, name: str) -> int | None:
@@ -206,8 +216,7 @@ def _metadata(request: Request) -> tuple[str | None, str | None, str | None, str
 def _created(request: Request, record: UploadRecord) -> Fields:
     # "The Server MUST set the Location header to the URL of the created resource. This URL MAY be absolute or relative."
     location = ("Location", f"{request.origin}/files/{record.key}")
-    # Creation with upload: "the Server MUST include the Upload-Offset header … in the response".  Without content it is 0, and
-    # to a client that sent content of a wrong type it says that none was taken.
+    # Creation with upload: "the Server MUST include the Upload-Offset header … in the response".  Without content it is 0.
     return (location, _offset(record), *_expires(record))
 
 

@@ -4,6 +4,7 @@ Associating attachments with objects, in the words of the attachments API: the r
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from io import BytesIO
 
@@ -277,9 +278,27 @@ async def test_managed_elsewhere(serve: Serve) -> None:
     assert (409, "managed_externally") == (response.status_code, response.json()["code"])
 
 
+async def test_other_objects_than_users(service: Service) -> None:
+    """An id is what its own system calls the object; only those of users have to be GUIDs.  So it is with intents."""
+    group = "60af77fd294165466ccdf510"
+    await service.send("PUT", f"/api/v1/objects/group/{group}", JSON, b"{}")
+    query = "?type=GroupAvatar"
+    answer = await service.send("POST", url(await service.photo(), group, query))
+    listed = await service.send("GET", f"{COMMUNITY_URL.removesuffix('attachments')}objects/{group}/attachments{query}")
+    wrong = await service.send("POST", url(await service.photo(), "a%20b", query))
+    document = {"name": "a.png", "contentType": "image/png", "contentLength": len(PNG), "type": "GroupAvatar"}
+    created, refused = [
+        await service.send("POST", COMMUNITY_URL, JSON, json.dumps(document | {"objectId": name}).encode())
+        for name in (group, "a/b")
+    ]
+
+    assert (200, 200, 201) == (answer.status_code, listed.status_code, created.status_code)
+    assert [(400, "object_id_invalid")] * 2 == [(one.status_code, one.json()["code"]) for one in (wrong, refused)]
+
+
 async def test_list(service: Service) -> None:
     """What is associated with an object, by the type; 404 for an object that nobody knows."""
-    key = await service.photo()
+    key = await service.photo(name="kelp.png")
     path = f"{COMMUNITY_URL.removesuffix('attachments')}objects/{USER}/attachments{PHOTO}"
     before = await service.send("GET", path)
     await service.send("POST", url(key))
@@ -287,4 +306,5 @@ async def test_list(service: Service) -> None:
     unknown = await service.send("GET", path.replace(USER, OTHER))
 
     assert ([], [key], 404) == (before.json()["items"], [item["key"] for item in after.json()["items"]], unknown.status_code)
+    assert "kelp.png" == after.json()["items"][0]["name"] == after.json()["items"][0]["binaryLocation"].rpartition("/")[2]
     assert 200 == (await service.send("GET", after.json()["items"][0]["binaryLocation"])).status_code

@@ -4,6 +4,8 @@ The attachments API, creating entries: every rule of the creation, and the docum
 
 from __future__ import annotations
 
+import json
+
 import httpx
 import pytest
 
@@ -255,3 +257,15 @@ async def test_entries_have_a_size(serve: Serve) -> None:
     response = await service.send("POST", COMMUNITY_URL, JSON, entry())
 
     assert (413, "too_large") == (response.status_code, response.json()["code"])
+
+
+@pytest.mark.parametrize(
+    ("member", "spelled"), [("Name", "name"), ("ContentType", "contentType"), ("ContentLength", "contentLength")]
+)
+async def test_what_is_missing_is_named_as_clients_write_it(service: Service, member: str, spelled: str) -> None:
+    """The message is for whoever writes the client, in whichever case they write."""
+    members = {"Name": "a.png", "ContentType": "image/png", "ContentLength": 20}
+    del members[member]
+    response = await service.send("POST", COMMUNITY_URL, JSON, json.dumps(members).encode())
+
+    assert (400, f"{spelled} is missing") == (response.status_code, response.json()["message"])

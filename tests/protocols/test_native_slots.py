@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from service.settings import Slot
+from tests.pictures import PNG
 from tests.protocols.accounts import KELP
 from tests.protocols.service import CANCELLED, HALF_SENT, Serve, Service
 
@@ -73,6 +74,26 @@ async def test_many(service: Service) -> None:
 
     assert [[third, first, second], [first, second, third], []] == [keys(answer) for answer in (placed, ordered, emptied)]
     assert [(409, "slot_full"), (412, "changed")] == [(one.status_code, one.json()["title"]) for one in (full, wrong)]
+
+
+async def test_what_is_in_a_slot_is_described(service: Service) -> None:
+    """Name, type and length of each attachment, whatever the slot is answered to."""
+    first, second = await service.photo(name="a.png", content_type="image/png"), await service.photo(b"text")
+    await attach(service, FILES, first)
+    answers = [await attach(service, FILES, second), await service.send("GET", FILES)]
+    expected = [("a.png", "image/png", len(PNG)), (None, None, 4)]
+
+    for answer in answers:
+        assert expected == [(one["name"], one["contentType"], one["length"]) for one in answer.json()["attachments"]]
+
+
+async def test_attach_what_is_there(service: Service) -> None:
+    """It stays where it is, whatever place is told; an order moves it."""
+    first, second = await service.photo(), await service.photo()
+    await attach(service, FILES, first)
+    await attach(service, FILES, second)
+
+    assert [first, second] == keys(await attach(service, FILES, second, place=0))
 
 
 async def test_compare_and_set(service: Service) -> None:
@@ -189,6 +210,9 @@ async def test_object_conditions(service: Service) -> None:
         ("PUT", f"{FILES}/attachments/{{text}}", b'{"place": -1}', 400, "place_invalid"),
         ("PUT", f"{FILES}/attachments/{{text}}", b'{"place": true}', 400, "place_invalid"),
         ("PUT", f"{FILES}/attachments/{{text}}", b"[1]", 400, "invalid_document"),
+        ("PUT", f"{FILES}/attachments/{{text}}", b'{"palce": 0}', 400, "member_unknown"),
+        ("PUT", FILES, b'{"order": [], "sort": true}', 400, "member_unknown"),
+        ("POST", "/api/v1/attachments/{text}/links", b'{"purpose": "view", "second": 1}', 400, "member_unknown"),
         ("PUT", f"{PHOTO}/attachments/{{text}}", b"", 415, "content_type_not_accepted"),
         ("DELETE", f"{FILES}/attachments/{{text}}", b"", 404, "not_attached"),
         ("POST", f"{FILES}/undo", b"", 409, "nothing_to_undo"),

@@ -9,6 +9,7 @@ from io import BytesIO
 import pytest
 from PIL import Image
 
+from service.settings import Slot
 from tests.pictures import TELLING, picture
 from tests.protocols.accounts import GROUP, KELP, WRACK
 from tests.protocols.service import IMAGE, Serve, Service
@@ -141,14 +142,34 @@ async def test_who_is_not_known_has_the_default_picture(service: Service) -> Non
         ("/avatars/static/0/default.png", 404),
         ("/avatars/static/5000/default.png", 404),
         ("/avatars/static/x/default.png", 404),
-        (f"/api/v1/objects/group/{GROUP}/slots/Nothing/picture", 400),
+        (f"/api/v1/objects/group/{GROUP}/slots/Nothing/picture", 404),
+        (f"{SLOT}/picture?width=x", 400),
     ],
 )
 async def test_pictures_that_are_not(service: Service, path: str, status: int) -> None:
-    """A name that is not that of the picture is 404, a slot that there is not is 400."""
+    """A name that is not that of the picture is 404, and so is a slot that there is not; native URLs answer as all of them do."""
     key = await attach(service, LARGE)
+    response = await service.send("GET", path.replace("{key}", key))
+    kind = "application/problem+json" if path.startswith("/api/v1/") else "application/json"
 
-    assert status == (await service.send("GET", path.replace("{key}", key))).status_code
+    assert (status, kind) == (response.status_code, response.headers["Content-Type"])
+
+
+async def test_the_first_image_of_a_slot(serve: Serve) -> None:
+    """In a slot that takes anything, the first image is its picture; where there is none, the default picture is."""
+    service = await serve(slots=(Slot(kind="ticket", slot="Files", most=3),))
+    await service.send("PUT", "/api/v1/objects/ticket/1", JSON, b"{}")
+    slot = "/api/v1/objects/ticket/1/slots/Files"
+    text, image = await service.photo(b"nothing but plain text"), await service.photo(LARGE)
+    found = []
+    for key in (text, image):
+        await service.send("PUT", f"{slot}/attachments/{key}")
+        found.append((await service.send("GET", f"{slot}/picture?width=50")).headers["Location"])
+    shown = [await service.send("GET", location) for location in found]
+
+    assert [200, 200] == [one.status_code for one in shown]
+    assert [True, False] == ["/avatars/static/" in location for location in found]
+    assert (50, 25) == Image.open(BytesIO(shown[1].content)).size
 
 
 @pytest.mark.parametrize("tenant", ["a%0d%0aSet-Cookie:%20b=c", "a%2fb", "%00", "", "a" * 300, "a%20b", "a%3fb"])

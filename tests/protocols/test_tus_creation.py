@@ -77,11 +77,12 @@ CONTENTS = {
         creation(Upload_Defer_Length="1") | CONTENT_TYPE, 201, IMAGE, Upload_Offset="20", Upload_Expires=IMF_FIXDATE
     ),
     **{
-        f"content of the type {other!r} is not for the upload": _post(
-            creation(20, Content_Type=other), 201, IMAGE, Location=LOCATION, Upload_Offset="0"
-        )
+        f"content of the type {other!r} is 415": _post(creation(20, Content_Type=other), 415, IMAGE, Location=ABSENT)
         for other in ("text/plain", "application/octet-stream", "application/partial-upload", "nonsense")
     },
+    "content without a type is 415": _post(creation(20), 415, IMAGE, Location=ABSENT),
+    "content without a type in the chunked transfer coding is 415": _post(creation(20), 415, (IMAGE,), Location=ABSENT),
+    "a type without content means nothing": _post(creation(20, Content_Type="text/plain"), 201, Upload_Offset="0"),
     "content longer than Upload-Length is 413, by Content-Length": _post(
         creation(19) | CONTENT_TYPE, 413, IMAGE, Location=ABSENT, Upload_Offset=ABSENT
     ),
@@ -245,3 +246,12 @@ async def test_keys_differ(service: Service) -> None:
 
     assert key_of(first) != key_of(second)
     assert ANYTHING == first.headers["Location"]
+
+
+async def test_no_protocol_at_all(service: Service) -> None:
+    """A plain POST is told which protocols there are, and how each is spoken."""
+    response = await service.send("POST", "/files", CONTENT_TYPE, IMAGE)
+    plain = await service.send("POST", "/files", {"Content-Type": "text/plain"}, IMAGE)
+
+    assert [(412, "1.0.0")] * 2 == [(one.status_code, one.headers["Tus-Version"]) for one in (response, plain)]
+    assert all(name in plain.text for name in ("Tus-Resumable: 1.0.0", "Upload-Complete"))
