@@ -295,13 +295,20 @@ async def openapi_document(_request: StarletteRequest) -> StarletteResponse:
     return JSONResponse(openapi.DOCUMENT, headers={"Cache-Control": "no-cache"})
 
 
+# What is said of URLs that no dialect has, by status.
+NOBODYS = {
+    404: ("not_found", "there is nothing at this URL; but for those of uploads, no URL ends with a slash"),
+    405: ("method_not_allowed", "this is only read"),
+}
+
+
 async def not_found(_request: StarletteRequest, error: Exception) -> StarletteResponse:
     """
     Answer for URLs that nobody speaks at (RFC 9457).
     """
     status = error.status_code if isinstance(error, HTTPException) else 500
-    detail = error.detail if isinstance(error, HTTPException) else "something went wrong on our side"
-    document = {"type": "about:blank", "title": detail, "status": status}
+    code, detail = NOBODYS.get(status, ("internal_error", "something went wrong on our side"))
+    document = {"type": "about:blank", "title": code, "status": status, "detail": detail}
     headers = error.headers if isinstance(error, HTTPException) else None
     return JSONResponse(document, status, headers, media_type="application/problem+json")
 

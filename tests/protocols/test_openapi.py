@@ -5,16 +5,20 @@ The description of the routes in JSON: it names every one of them, and nothing e
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import pytest
 
+from servers.process import ROOT
 from service.asgi.routes import NATIVE
 from service.protocols.openapi import DOCUMENT, PATHS
+from service.protocols.openapi_schemas import SCHEMAS
 from tests.protocols.service import Serve
 
 # Routes of the JSON dialects besides the native ones, as the table of routes writes them.
 OTHERS = {
     "/.api2/api/v1/communities/{community}/attachments",
+    "/.api2/api/v1/communities/{community}/attachments/uploads/{key}",
     "/.api2/api/v1/communities/{community}/attachments/{key}/association/{object}",
     "/.api2/api/v1/communities/{community}/objects/{object}/attachments",
     "/profile-manager/v1/groups/{group}",
@@ -30,6 +34,36 @@ def test_every_route_is_described() -> None:
     assert {*NATIVE, *OTHERS} == set(PATHS)
     for path, resource in NATIVE.items():
         assert {verb.lower() for verb in resource.verbs} == VERBS & set(PATHS[path]), path
+
+
+OPERATIONS = {f"{verb} {path}": operation for path, item in PATHS.items() for verb, operation in item.items() if verb in VERBS}
+
+
+@pytest.mark.parametrize("operation", OPERATIONS.values(), ids=OPERATIONS.keys())
+def test_every_status_says_what_it_means(operation: dict[str, Any]) -> None:
+    """Each refusal tells its codes, and each of these stands in README.md."""
+    readme = (ROOT / "README.md").read_text()
+    for status, answer in operation["responses"].items():
+        codes = re.findall(r"^- `(\w+)`", answer["description"], re.MULTILINE)
+
+        assert answer["description"]
+        assert bool(codes) == (int(status) >= 400)
+        assert all(f"`{code}`" in readme for code in codes), codes
+
+
+def test_operations_differ() -> None:
+    """Each has a name of its own, and what it may be refused with is not the same everywhere."""
+    assert len(OPERATIONS) == len({operation["operationId"] for operation in OPERATIONS.values()})
+    assert len({tuple(operation["responses"]) for operation in OPERATIONS.values()}) > 10
+
+
+@pytest.mark.parametrize("path", ["/nowhere", "/api/v1/objects/user/1/", "/openapi.json"])
+async def test_what_nobody_speaks_at(serve: Serve, path: str) -> None:
+    """URLs of nobody answer with the problem details of all others."""
+    response = await (await serve()).send("POST", path)
+
+    assert response.json().keys() == SCHEMAS["Problem"]["properties"].keys()
+    assert (response.status_code, response.json()["title"]) in ((404, "not_found"), (405, "method_not_allowed"))
 
 
 @pytest.mark.parametrize("path", PATHS)
