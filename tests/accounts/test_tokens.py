@@ -65,7 +65,7 @@ async def test_made_here() -> None:
     ("token", "error"),
     [
         (signed(exp=int(time.time()) - 60), TokenExpired),
-        (signed(nbf=int(time.time()) + 60), TokenRefused),
+        (signed(nbf=int(time.time()) + 3600), TokenRefused),
         (signed(exp=None), TokenRefused),
         (signed(exp="soon"), TokenRefused),
         (signed(exp=10**400), TokenRefused),
