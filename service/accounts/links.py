@@ -1,7 +1,7 @@
 """
 Signed links: who has one may do one thing with one upload, for a while, without an account.
 
-    v1.<payload, base64url of JSON>.<HMAC-SHA-256 of both, base64url>
+    v2.<payload, base64url of JSON>.<HMAC-SHA-256 of both, base64url>
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from service.core.principals import Capability, Principal
 from storage.keys import parse_key
 from storage.records import Key, Subject, Tenant
 
-VERSION = "v1"
-MAX_LINK = 2048  # characters
+VERSION = "v2"
+MAX_LINK = 4096  # characters; tenant and subject have 255 each, and four bytes for each of them at most
 SECRET_BYTES = 32
 
-_LINK = re.compile(r"(v1\.[0-9A-Za-z_-]+)\.([0-9A-Za-z_-]{43})")
+_LINK = re.compile(r"(v2\.[0-9A-Za-z_-]+)\.([0-9A-Za-z_-]{43})")
 
 
 class Links:
@@ -45,16 +45,18 @@ class Links:
         # A key of its own, so that a signature of another kind with the same secret is never one of a link.
         self._key = hmac.digest(secret, b"holdfast link", "sha256")
 
-    def sign(self, *, purpose: Capability, tenant: Tenant, key: Key, expires_at: int, subject: Subject | None) -> str:
+    def sign(
+        self, *, purpose: Capability, tenant: Tenant, key: Key, expires_at: int, subject: Subject | None, owns_key: bool
+    ) -> str:
         """
-        Return a link; *expires_at* is in seconds since the epoch.
+        Return a link; *expires_at* is in seconds since the epoch, *owns_key* says whether the upload belongs to *subject*.
 
         :raises ValueError: it would hold for too long.
         """
         if expires_at > self._clock() + self._longest:
             raise ValueError(f"a link holds for {self._longest} seconds at most")
-        values = [purpose.value, tenant, key, expires_at, subject]
-        signed = f"{VERSION}.{_encoded(json.dumps(values, separators=(',', ':')).encode())}"
+        values = [purpose.value, tenant, key, expires_at, subject, owns_key]
+        signed = f"{VERSION}.{_encoded(json.dumps(values, ensure_ascii=False, separators=(',', ':')).encode())}"
         return f"{signed}.{self._signature(signed)}"
 
     def verify(self, link: str, *, now: float) -> Principal:
@@ -67,7 +69,8 @@ class Links:
         if match is None or not hmac.compare_digest(self._signature(match[1]), match[2]):
             raise TokenRefused("the link is no good")
         payload = match[1].removeprefix(f"{VERSION}.")
-        purpose, tenant, key, expires_at, subject = json.loads(urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+        values = json.loads(urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+        purpose, tenant, key, expires_at, subject, owns_key = values
         if expires_at <= now:
             raise TokenExpired("the link has lapsed")
         return Principal(
@@ -75,6 +78,7 @@ class Links:
             subject=None if subject is None else Subject(subject),
             capabilities=frozenset({Capability(purpose)}),
             key=parse_key(key),
+            owns_key=owns_key,
         )
 
     def _signature(self, signed: str) -> str:

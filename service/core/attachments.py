@@ -98,7 +98,7 @@ class Attachments:
 
         :raises UploadError: see `service.core.errors`; nothing was changed.
         """
-        policy = self.refuse_change(ref, by)
+        policy = self.refuse_change(ref, by, attachment)
         await self._objects.get(ref.object)
         with translated():
             upload = await self._metadata.get(Ref(tenant=ref.tenant, key=attachment))
@@ -127,14 +127,14 @@ class Attachments:
         if policy.most > 1 and slot is not None and len(slot.active) >= policy.most:
             raise SlotFull(f"{policy.slot} takes {policy.most} attachments")
 
-    def refuse_change(self, ref: SlotRef, by: Principal) -> Policy:
+    def refuse_change(self, ref: SlotRef, by: Principal, attachment: Key | None = None) -> Policy:
         """
-        Refuse to change a slot, and return its policy.
+        Refuse to change a slot, and return its policy; *attachment* is the only one of which it is another slot afterwards.
 
-        :raises SlotUnknown, Forbidden, ManagedElsewhere: it is not to be changed, or not by them.
+        :raises SlotUnknown, UploadNotFound, Forbidden, ManagedElsewhere: it is not to be changed, or not by them.
         """
         policy = self._policies.of(ref)
-        rights.refuse_change(by, policy, ref)
+        rights.refuse_change(by, policy, ref, attachment)
         if policy.managed_elsewhere:
             raise ManagedElsewhere(f"{ref.slot} is filled by another system")
         return policy
@@ -163,7 +163,7 @@ class Attachments:
         """
         Take an attachment out of a slot, or all of them; it is kept for the grace of the slot.
         """
-        policy = self.refuse_change(ref, by)
+        policy = self.refuse_change(ref, by, attachment)
         return await self._change(
             ref, policy, lambda slot: slots.detach(slot, attachment, policy, by.subject, self._clock()), by, if_match
         )

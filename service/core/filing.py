@@ -46,9 +46,11 @@ from storage.records import Key, Ref, Subject, Tenant
 
 
 class Sign(Protocol):
-    """Signs a link to one upload."""
+    """Signs a link to one upload; *owns_key* says whether it belongs to *subject*."""
 
-    def __call__(self, *, purpose: Capability, tenant: Tenant, key: Key, expires_at: int, subject: Subject | None) -> str: ...
+    def __call__(
+        self, *, purpose: Capability, tenant: Tenant, key: Key, expires_at: int, subject: Subject | None, owns_key: bool
+    ) -> str: ...
 
 
 class Filing:
@@ -112,6 +114,9 @@ class Filing:
         match command.purpose:
             case Capability.UPLOAD:
                 rights.refuse_upload(by, record)
+                if record.intent is not None:
+                    # Whoever has the link fills the slot besides.
+                    self._attachments.refuse_change(record.intent.slot, by)
             case Capability.VIEW:
                 rights.refuse_view(by, record)
             case Capability.ATTACH:
@@ -120,7 +125,12 @@ class Filing:
             raise Forbidden("a link makes no links")
         expires_at = int(self._clock() + min(command.seconds, limits.link_life))
         link = self._sign(
-            purpose=command.purpose, tenant=record.tenant, key=record.key, expires_at=expires_at, subject=by.subject
+            purpose=command.purpose,
+            tenant=record.tenant,
+            key=record.key,
+            expires_at=expires_at,
+            subject=by.subject,
+            owns_key=rights.owns(by, record),
         )
         return LinkOutcome(record=record, link=link, expires_at=expires_at)
 

@@ -1,5 +1,5 @@
 """
-File names as clients give them: kept for display, never used as a path.
+Names as clients give them: of files, kept for display and never used as a path; and of objects and accounts.
 """
 
 from __future__ import annotations
@@ -7,6 +7,9 @@ from __future__ import annotations
 import re
 
 MAX_BYTES = 255
+_HEX = "[0-9a-f]"
+_BARE_GUID = rf"({_HEX}{{8}}-{_HEX}{{4}}-{_HEX}{{4}}-{_HEX}{{4}}-{_HEX}{{12}})"
+_GUID = re.compile(rf"{_BARE_GUID}|\{{{_BARE_GUID}\}}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
@@ -39,3 +42,11 @@ def display_name(name: str) -> str | None:
     clean = _CONTROL.sub("", name)
     last = basename(clean)
     return None if last is None else last.encode()[:MAX_BYTES].decode(errors="ignore")
+
+
+def canonical_guid(value: str) -> str | None:
+    """
+    Return a GUID (RFC 9562, section 4) in lower case, without the braces that some write around it; None if it is none.
+    """
+    match = _GUID.fullmatch(value.lower())
+    return None if match is None else match[1] or match[2]

@@ -42,6 +42,8 @@ class Principal:
     capabilities: frozenset[Capability] = EVERY_CAPABILITY
     key: Key | None = None
     """Of a link: the one upload that it opens."""
+    owns_key: bool = False
+    """Of a link: whether that upload belonged to whoever signed it.  A link gives no more than its maker has."""
     originator: str | None = None
     """The system that asks on their behalf, as it calls itself; for the audit, never for decisions."""
     trusted: bool = False

@@ -11,13 +11,17 @@ Who may do what.  Each function refuses, or returns nothing; none of them waits.
 # An upload belongs to its creator and to the administrators.  Its content may be seen by others of the tenant once it is in a
 # slot.  A slot is changed by those whom its policy names; who puts an attachment in has to own the attachment besides, for the
 # right to see something is not the right to pass it on.
+#
+# A link is its maker, with one capability and one upload and nothing else: it tells whether that upload was the maker's own, and
+# in a slot it puts or takes that upload, and leaves alone what others put there.
 
 from __future__ import annotations
 
 from service.core.errors import Forbidden, UploadNotFound
+from service.core.names import canonical_guid
 from service.core.policies import Policy, Who
 from service.core.principals import ACCOUNT_HOLDER, ADMIN, Capability, Principal
-from storage.records import SlotRef, State, UploadRecord
+from storage.records import Key, SlotRef, State, UploadRecord
 
 
 def refuse_without(principal: Principal, capability: Capability) -> None:
@@ -103,13 +107,17 @@ def refuse_attachment(principal: Principal, record: UploadRecord) -> None:
         raise Forbidden("the attachment is somebody else's")
 
 
-def refuse_change(principal: Principal, policy: Policy, slot: SlotRef) -> None:
+def refuse_change(principal: Principal, policy: Policy, slot: SlotRef, attachment: Key | None) -> None:
     """
-    Refuse to change a slot.
+    Refuse to change a slot; *attachment* is the only one that is put there or taken away, if there is such a one.
 
-    :raises Forbidden: its policy does not name them.
+    :raises UploadNotFound, Forbidden: its policy does not name them, or their link is for something else.
     """
     refuse_without(principal, Capability.ATTACH)
+    if principal.key is not None and attachment is None:
+        raise Forbidden("a link is for one upload")
+    if principal.key not in (None, attachment):
+        raise UploadNotFound("there is no such upload")
     if not (principal.trusted or any(_is(who, principal, policy, slot) for who in policy.who)):
         lacks = policy.entitlement if policy.who == {Who.ENTITLED} else None
         may = " or ".join(_called(who, policy) for who in Who if who in policy.who)
@@ -141,7 +149,9 @@ def owns(principal: Principal, record: UploadRecord) -> bool:
     """
     Say whether an upload is the principal's own, or theirs to look after.
     """
-    if principal.trusted or principal.key == record.key or ADMIN in principal.roles:
+    if principal.key is not None:
+        return principal.owns_key and principal.key == record.key
+    if principal.trusted or ADMIN in principal.roles:
         return True
     return principal.subject is not None and record.creator == principal.subject
 
@@ -163,10 +173,15 @@ def _called(who: Who, policy: Policy) -> str:
             return f"who has the entitlement {policy.entitlement}"
 
 
+def _canonical(name: str) -> str:
+    # Of other names, two that differ in case only are two accounts.
+    return canonical_guid(name) or name
+
+
 def _is(who: Who, principal: Principal, policy: Policy, slot: SlotRef) -> bool:
     match who:
         case Who.SELF:
-            return principal.subject is not None and slot.kind == "user" and principal.subject.lower() == slot.id.lower()
+            return slot.kind == "user" and principal.subject is not None and _canonical(principal.subject) == _canonical(slot.id)
         case Who.ADMIN:
             return ADMIN in principal.roles
         case Who.ACCOUNT_HOLDER:

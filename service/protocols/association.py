@@ -11,6 +11,7 @@ from urllib.parse import parse_qsl
 
 from service.core.commands import Attach, Detach, FiledCommand, FiledOutcome, GetSlot, SlotOutcome
 from service.core.errors import UploadError
+from service.core.names import canonical_guid
 from service.protocols.content_range import ContentRange, to_response
 from service.protocols.wire import ProtocolError, Request, Response, entity_tag
 from storage.records import Ref, SlotRef

@@ -28,9 +28,6 @@ _EXTENDED_NAME = re.compile(
     r";[ \t]*filename\*[ \t]*=[ \t]*(UTF-8|ISO-8859-1)'[0-9A-Za-z-]*'([0-9A-Za-z!#$&+.^_`|~%-]*)", re.IGNORECASE
 )
 _INTEGER = re.compile(r"[0-9]+")
-_HEX = "[0-9a-f]"
-_BARE_GUID = rf"({_HEX}{{8}}-{_HEX}{{4}}-{_HEX}{{4}}-{_HEX}{{4}}-{_HEX}{{12}})"
-_GUID = re.compile(rf"{_BARE_GUID}|\{{{_BARE_GUID}\}}")
 # RFC 9110, section 14.4: Content-Range = range-unit SP ( range-resp / unsatisfied-range ), in the attachments API's strict form:
 # "case-sensitive with no spaces"
 _CONTENT_RANGE = re.compile(r"bytes (?:([0-9]+)-([0-9]+)|\*)/([0-9]+|\*)")
@@ -73,14 +70,6 @@ def parse_file_name(value: str) -> str | None:
         return None
     name: str = plain[1] or re.sub(r"\\(.)", r"\1", plain[2][1:-1])
     return name
-
-
-def canonical_guid(value: str) -> str | None:
-    """
-    Return a GUID (RFC 9562, section 4) in lower case, without the braces that some write around it; None if it is none.
-    """
-    match = _GUID.fullmatch(value.lower())
-    return None if match is None else match[1] or match[2]
 
 
 def media_type_is(fields: Mapping[str, str], wanted: str) -> bool:

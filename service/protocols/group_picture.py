@@ -11,9 +11,10 @@ import json
 from service.core import errors
 from service.core.commands import ObjectOutcome, PictureCommand, SetPicture
 from service.core.errors import UploadError
+from service.core.names import canonical_guid
 from service.core.policies import Policy
 from service.protocols.avatars import ORIGINAL, avatar_url
-from service.protocols.fields import canonical_guid, media_type_is
+from service.protocols.fields import media_type_is
 from service.protocols.wire import RETRY_AFTER, Fields, ProtocolError, Refusal, Request, Response, entity_tag, refusal_of, to_json
 from storage.records import SlotRef
 

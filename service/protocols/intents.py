@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 
-from service.protocols.fields import canonical_guid
+from service.core.names import canonical_guid
 from service.protocols.wire import ProtocolError, Request, entity_tag
 from storage.records import Intent, SlotRef, Tenant
 

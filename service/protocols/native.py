@@ -15,7 +15,8 @@ from urllib.parse import parse_qsl
 from service.core import errors
 from service.core.commands import FiledCommand, FiledOutcome
 from service.core.errors import UploadError
-from service.protocols.fields import canonical_guid, media_type_is, parse_integer
+from service.core.names import canonical_guid
+from service.protocols.fields import media_type_is, parse_integer
 from service.protocols.intents import ID, KIND, SLOT
 from service.protocols.wire import RETRY_AFTER, Fields, ProtocolError, Refusal, Request, Response, refusal_of, to_json
 from storage.keys import parse_key

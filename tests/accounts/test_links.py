@@ -17,19 +17,45 @@ from storage.records import Key, Subject, Tenant
 NOW = 1_800_000_000.0
 LINKS = Links(b"secret", clock=lambda: NOW)
 KEY = Key("AbCdEf0123")
-LINK = LINKS.sign(purpose=Capability.VIEW, tenant=Tenant("1"), key=KEY, expires_at=int(NOW) + 60, subject=Subject("kelp"))
+
+
+def sign(
+    purpose: Capability = Capability.VIEW,
+    *,
+    tenant: str = "1",
+    subject: str | None = "kelp",
+    seconds: int = 60,
+    key: Key = KEY,
+    owns_key: bool = True,
+) -> str:
+    """Return a link."""
+    by = None if subject is None else Subject(subject)
+    expires_at = int(NOW) + seconds
+    return LINKS.sign(purpose=purpose, tenant=Tenant(tenant), key=key, expires_at=expires_at, subject=by, owns_key=owns_key)
+
+
+LINK = sign()
 
 
 @pytest.mark.parametrize("purpose", Capability)
-@pytest.mark.parametrize("subject", [None, Subject("kelp"), Subject("kelp ü")])
-def test_what_it_opens(purpose: Capability, subject: Subject | None) -> None:
+@pytest.mark.parametrize("subject", [None, "kelp", "kelp ü"])
+@pytest.mark.parametrize("owns_key", [True, False])
+def test_what_it_opens(purpose: Capability, subject: str | None, owns_key: bool) -> None:
     """One capability, one tenant, one upload, and no more."""
     key = new_key()
-    link = LINKS.sign(purpose=purpose, tenant=Tenant("7"), key=key, expires_at=int(NOW) + 60, subject=subject)
-    found = LINKS.verify(link, now=NOW)
+    found = LINKS.verify(sign(purpose, tenant="7", subject=subject, key=key, owns_key=owns_key), now=NOW)
 
     assert (frozenset({purpose}), Tenant("7"), key, subject) == (found.capabilities, found.tenant, found.key, found.subject)
+    assert owns_key == found.owns_key
     assert (frozenset(), frozenset(), False) == (found.roles, found.entitlements, found.trusted)
+
+
+@pytest.mark.parametrize("longest", ["\U0001f600" * 255, '"' * 255, "\\" * 255], ids=["emoji", "quotes", "backslashes"])
+def test_longest_names(longest: str) -> None:
+    """A link of whoever has the longest names there can be is as good as any."""
+    found = LINKS.verify(sign(tenant=longest, subject=longest), now=NOW)
+
+    assert (longest, longest) == (found.tenant, found.subject)
 
 
 def test_it_lapses() -> None:
@@ -42,7 +68,7 @@ def test_it_lapses() -> None:
 def test_it_does_not_hold_for_ever() -> None:
     """One that would hold longer than the longest is not signed."""
     with pytest.raises(ValueError, match="seconds at most"):
-        LINKS.sign(purpose=Capability.VIEW, tenant=Tenant("1"), key=KEY, expires_at=int(NOW) + 3601, subject=None)
+        sign(seconds=3601)
 
 
 def test_another_secret() -> None:
@@ -63,6 +89,6 @@ def test_any_other_character(at: int, character: str) -> None:
 @pytest.mark.parametrize("length", range(len(LINK)))
 def test_cut(length: int) -> None:
     """A link that was cut anywhere is refused."""
-    for cut in (LINK[:length], LINK[length + 1 :], LINK + LINK[:length] if length else "x" * 3000):
+    for cut in (LINK[:length], LINK[length + 1 :], LINK + LINK[:length] if length else "x" * 5000):
         with pytest.raises(TokenRefused):
             LINKS.verify(cut, now=NOW)
