@@ -19,6 +19,10 @@ CONTROL, APPLICATION = 0xF9, 0xFF
 CONTROL_BYTES = 4
 LOOP = b"NETSCAPE2.0\x01"
 LOOP_BYTES = len(LOOP) + 2
+NEEDED = {CONTROL: CONTROL_BYTES, APPLICATION: LOOP_BYTES}
+"""Bytes of an extension that are looked at."""
+SHORT = 128
+"""Encoders fill sub-blocks, to 254 or 255 bytes; so many that are shorter than this are a trick."""
 HAS_TABLE, INTERLACED = 0x80, 0x40
 KEPT, TO_BACKGROUND, TO_PREVIOUS = 1, 2, 3
 CLEAR = (0, 0, 0, 0)
@@ -48,7 +52,7 @@ def outline(content: bytes, limits: ImageLimits) -> Outline:
         cursor.count_block()
         if kind == EXTENSION:
             label = cursor.number(1)
-            blocks = _blocks(cursor)
+            blocks = _blocks(cursor, NEEDED.get(label, 0))
             if label == CONTROL and len(blocks) >= CONTROL_BYTES:
                 control = _control(blocks)
             elif label == APPLICATION and blocks.startswith(LOOP) and len(blocks) >= LOOP_BYTES:
@@ -133,12 +137,30 @@ def _table(cursor: Cursor, flags: int) -> bytes:
     return cursor.take(3 << ((flags & 7) + 1)) if flags & HAS_TABLE else b""
 
 
-def _blocks(cursor: Cursor) -> bytes:
-    """Return the content of the sub-blocks up to their end, joined."""
-    found = []
-    while length := cursor.number(1):
-        found.append(cursor.take(length))
-    return b"".join(found)
+def _blocks(cursor: Cursor, needed: int) -> bytes:
+    """Return the content of the first sub-blocks, joined, that have *needed* bytes together, and go behind all of them."""
+    found = b""
+    while len(found) < needed:
+        cursor.count_block()
+        length = cursor.number(1)
+        if not length:
+            return found
+        found += cursor.take(length)
+    _skip_blocks(cursor)
+    return found
+
+
+def _skip_blocks(cursor: Cursor) -> None:
+    """Go behind the last sub-block; a large image has a quarter of a million, so this is the one loop that has to be short."""
+    content, at = cursor.content, cursor.at
+    try:
+        while length := content[at]:
+            at += length + 1
+            if length < SHORT:
+                cursor.count_block()
+    except IndexError:
+        raise BrokenImage("the image is cut short") from None
+    cursor.at = at + 1
 
 
 def _control(block: bytes) -> Control:
@@ -155,8 +177,7 @@ def _frame(cursor: Cursor, table: bytes, control: Control) -> Frame:
     colours = _table(cursor, flags) or table
     start = cursor.at
     cursor.take(1)  # the size of the first codes
-    while length := cursor.number(1):
-        cursor.take(length)
+    _skip_blocks(cursor)
     return Frame(
         left=left,
         top=top,

@@ -160,11 +160,7 @@ def _is_from_a_phone(trailer: bytes) -> bool:
 
 def _refuse_polyglots(content: bytes, image: Outline) -> None:
     """Refuse content that other programs would take for something else than an image."""
-    end = image.end
-    while content.startswith(b"\xff\xd8\xff", end) and image.content_type == "image/jpeg":
-        # Cameras put a small image or a map of brightness behind the picture, a JPEG too (CIPA DC-007, Ultra HDR).
-        end = jpeg.outline(content, end).end
-    rest = content[end:]
+    rest = content[image.end :]
     if rest.strip(b"\0") and not (image.content_type == "image/jpeg" and _is_from_a_phone(rest)):
         raise Polyglot("something follows the end of the image")
     if ACTIVE.search(content, 0, LOOKED_AT):

@@ -5,12 +5,14 @@ How a JPEG is built (ITU-T T.81, annex B).
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from service.images.errors import BrokenImage
 from service.images.exif import orientation
 from service.images.outline import Cursor, Outline
 
-START, END, SCAN, COMMENT = 0xD8, 0xD9, 0xDA, 0xFE
+BEGIN = b"\xff\xd8\xff"
+END, SCAN, COMMENT, FILLING = 0xD9, 0xDA, 0xFE, 0xFF
 FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 TABLES = frozenset({0xC4, 0xCC, 0xDB, 0xDD})  # DHT, DAC, DQT, DRI
 APPLICATIONS = range(0xE0, 0xF0)
@@ -21,6 +23,8 @@ EXIF_IN, EXIF = 0xE1, b"Exif\0\0"
 # What changes the pixels: the colour transform of Adobe, and colour profiles.  JFIF says which colours to expect.
 KEPT = {0xE0: b"JFIF\0", 0xE2: b"ICC_PROFILE\0", 0xEE: b"Adobe"}
 
+# Any number of 0xFF may fill the place before a marker (B.1.1.2); possessive, for there is nothing to try again.
+MARKER = re.compile(rb"\xff++(.)", re.DOTALL)
 # After a scan's head its coded bytes follow, up to a marker: 0xFF that is not stuffed (00), a restart (D0 to D7) or filling (FF).
 CODED_END = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]", re.DOTALL)
 MAX_SCANS = 100
@@ -30,11 +34,22 @@ bytes.
 """
 
 
-def outline(content: bytes, start: int = 0) -> Outline:
+def outline(content: bytes) -> Outline:
     """
-    Return how the JPEG is built that begins at *start*.
+    Return how a JPEG is built; its end is that of the last image behind it.
+
+    Cameras put a small image or a map of brightness behind the picture, a JPEG too (CIPA DC-007, Ultra HDR).
     """
-    cursor = Cursor(content, start + 2)
+    cursor = Cursor(content, 0)
+    found = _picture(cursor)
+    while content.startswith(BEGIN, cursor.at):
+        _picture(cursor)
+    return replace(found, end=cursor.at)
+
+
+def _picture(cursor: Cursor) -> Outline:
+    """Return how the JPEG is built that begins here, and go behind it."""
+    cursor.take(2)
     kept = [b"\xff\xd8"]
     size: tuple[int, int] | None = None
     turned = 1
@@ -69,13 +84,14 @@ def outline(content: bytes, start: int = 0) -> Outline:
 
 
 def _marker(cursor: Cursor) -> int:
-    """Return the next marker; any number of 0xFF may fill the place before it (B.1.1.2)."""
+    """Return the next marker."""
     cursor.count_block()
-    if cursor.take(1) != b"\xff":
-        raise BrokenImage("the image is damaged: a marker is missing")
-    while (kind := cursor.number(1)) == 0xFF:  # noqa: PLR2004
-        pass
-    return kind
+    found = MARKER.match(cursor.content, cursor.at)
+    if found is None:
+        cut = cursor.at >= len(cursor.content) or cursor.content[cursor.at] == FILLING
+        raise BrokenImage("the image is cut short" if cut else "the image is damaged: a marker is missing")
+    cursor.at = found.end()
+    return found[1][0]
 
 
 def _segment(cursor: Cursor, kind: int) -> bytes:

@@ -14,7 +14,7 @@ from service.images.errors import BrokenImage, TooManyFrames
 from service.images.limits import ImageLimits
 
 MAX_BLOCKS = 100_000
-"""No encoder cuts an image into more blocks; walking them is what costs time here."""
+"""No encoder cuts an image into more blocks, with all that stands behind it; walking them is what costs time here."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +76,7 @@ class Cursor:
 
     def count_block(self) -> None:
         """
-        Count a block of the image.
+        Count a block of the content.
         """
         self._blocks += 1
         if self._blocks > MAX_BLOCKS:

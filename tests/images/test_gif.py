@@ -141,6 +141,36 @@ def test_what_is_passed_over(before: bytes) -> None:
     assert gif.outline(content, LIMITS).loop is None
 
 
+FULL = b"\xff" + bytes(255)
+
+
+@pytest.mark.timeout(5)
+@pytest.mark.parametrize("before", [b"!\xfe", b"!\xff\x0bNETSCAPE2.0", b"!\xf9", b"!\x01"])
+@pytest.mark.parametrize("tiny", [b"\1a", b"\2ab"])
+def test_tiny_sub_blocks(before: bytes, tiny: bytes) -> None:
+    """So many sub-blocks of a few bytes are refused before they cost anything, in any extension."""
+    with pytest.raises(BrokenImage, match="blocks"):
+        gif.outline(pictures.gif(2, 1, [Cel([[1, 2]])], before=before + tiny * 5_000_000 + b"\0"), LIMITS)
+
+
+@pytest.mark.timeout(5)
+def test_tiny_sub_blocks_of_pixels() -> None:
+    """Nor may pixels be cut that small; but as encoders cut them they may be as many as fit."""
+    with pytest.raises(BrokenImage, match="blocks"):
+        gif.outline(PLAIN[:-2] + b"\2ab" * 5_000_000 + b"\0;", LIMITS)
+    content = PLAIN[:-2] + FULL * 200_000 + b"\0;"
+
+    assert len(content) == gif.outline(content, LIMITS).end
+
+
+def test_what_is_looked_at_may_be_cut() -> None:
+    """Where the sub-blocks of an extension are cut makes no difference."""
+    cut = b"!\xff\x03NET\x08SCAPE2.0\1\1\1\5\1\0\3abc\0"
+    content = pictures.gif(2, 1, [Cel([[1, 2]])], loop=None, before=cut)
+
+    assert 5 == gif.outline(content, LIMITS).loop
+
+
 @pytest.mark.parametrize(
     "content",
     [

@@ -90,12 +90,33 @@ def test_orientation(turned: int) -> None:
     assert turned == jpeg.outline(with_segments(PLAIN, segment(0xE1, b"Exif\0\0" + exif(turned)))).orientation
 
 
-def test_behind_another() -> None:
-    """A second image is read from where it begins."""
-    found = jpeg.outline(b"in front" + PLAIN, len(b"in front"))
+def test_images_behind() -> None:
+    """Cameras put more images behind the picture: it ends where the last of them ends, and they add nothing to it."""
+    found = jpeg.outline(PLAIN + pictures.jpeg("L", (3, 2)) * 2 + b"behind")
 
-    assert len(b"in front" + PLAIN) == found.end
-    assert PLAIN == found.essence
+    assert len(PLAIN + pictures.jpeg("L", (3, 2)) * 2) == found.end
+    assert (24, 16, PLAIN) == (found.width, found.height, found.essence)
+
+
+@pytest.mark.timeout(5)
+def test_filling_costs_nothing() -> None:
+    """Twenty million bytes of filling are gone through at once, whether a marker follows or not."""
+    filling = b"\xff" * 20_000_000
+
+    assert PLAIN == jpeg.outline(PLAIN[:2] + filling + PLAIN[2:]).essence
+    with pytest.raises(BrokenImage):
+        jpeg.outline(PLAIN[:2] + filling)
+
+
+@pytest.mark.timeout(5)
+def test_one_count_for_all_images() -> None:
+    """The smallest of images behind each other are counted together."""
+    frame, scan = b"\xff\xc0\0\x08\x08\0\1\0\1\0", b"\xff\xda\0\2"
+    tiny = b"\xff\xd8" + frame + scan + END
+
+    assert len(PLAIN + tiny * 100) == jpeg.outline(PLAIN + tiny * 100).end
+    with pytest.raises(BrokenImage, match="blocks"):
+        jpeg.outline(PLAIN + tiny * 500_000)
 
 
 @pytest.mark.parametrize(
