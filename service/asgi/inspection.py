@@ -4,6 +4,7 @@ What the core asks of images: whether a slot takes them.
 
 from __future__ import annotations
 
+from service.core.attachments import Read
 from service.core.errors import ImageInvalid, ImageTooLarge, NotAccepted, StoreFailed
 from service.core.policies import Policy
 from service.images.errors import Busy, ImageRefused, NotAnImage, TooMany
@@ -18,15 +19,15 @@ class Inspection:
     def __init__(self, images: Images) -> None:
         self._images = images
 
-    async def __call__(self, content: bytes, policy: Policy) -> None:
+    async def __call__(self, read: Read, policy: Policy) -> None:
         """
-        Refuse an image that a slot does not take, in the words of the core.
+        Refuse the image that *read* returns when a slot does not take it, in the words of the core.
 
         :raises NotAccepted, ImageInvalid, ImageTooLarge: it does not.
         :raises StoreFailed: nobody can look at it now.
         """
         try:
-            facts = await self._images.inspect(content)
+            facts = await self._images.inspect(read)
         except NotAnImage as error:
             raise NotAccepted(str(error)) from error
         except TooMany as error:

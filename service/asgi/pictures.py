@@ -14,10 +14,12 @@ from service.asgi.download import complete
 from service.asgi.driver import Driver
 from service.asgi.requests import refuse_head
 from service.core import rights
+from service.core import upload as rules
 from service.core.commands import GetSlot, SlotOutcome
 from service.core.errors import ObjectNotFound, UploadError
 from service.core.policies import IMAGES, Policies
 from service.core.sniffing import SNIFFED_BYTES, sniff
+from service.core.uploads import Uploads
 from service.images.default import MAX_SIZE, default_picture
 from service.images.errors import Busy, ImageRefused, RenditionInvalid
 from service.images.render import Rendered
@@ -137,11 +139,8 @@ class Gallery:
         if record.offset > MAX_ORIGINAL:
             raise ProtocolError(404, "no_thumbnail", "the attachment is too large to be shown as an image")
 
-        async def read() -> bytes:
-            return b"".join([bytes(block) async for block in self._driver.uploads.read(record, 0, record.offset)])
-
         try:
-            return await self._renditions.get(record.key, rendition, read)
+            return await self._renditions.get(record.key, rendition, _Stored(self._driver.uploads, record))
         except ImageRefused as error:
             raise ProtocolError(404, "no_thumbnail", str(error)) from error
         except Busy as error:
@@ -158,6 +157,20 @@ class Gallery:
         asked += ["crop=true"] if rendition.crop else []
         query = "&".join([*asked, f"communityKey={quote(tenant, safe='')}"])
         return f"/.api2/binaries/{key}/thumbnails/{key}?{query}"
+
+
+class _Stored:
+    """An attachment as the original of renditions."""
+
+    def __init__(self, uploads: Uploads, record: UploadRecord) -> None:
+        self._uploads = uploads
+        self._record = record
+
+    async def read(self) -> bytes:
+        return b"".join([bytes(block) async for block in self._uploads.read(self._record, 0, self._record.offset)])
+
+    async def exists(self) -> bool:
+        return not rules.is_over(await self._uploads.find(self._record.ref))
 
 
 class Shown:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import functools
 import random
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -46,8 +47,9 @@ LOOKS = 8
 LARGEST_LOOK = 64 * 1024 * 1024  # bytes
 
 Rule = Callable[[SlotRecord], SlotRecord]
-Look = Callable[[bytes, Policy], Awaitable[None]]
-"""Looks at an image; raises NotAccepted, ImageInvalid or ImageTooLarge when the policy does not take it."""
+Read = Callable[[], Awaitable[bytes]]
+Look = Callable[[Read, Policy], Awaitable[None]]
+"""Looks at an image, and reads it when it comes to that; raises NotAccepted, ImageInvalid or ImageTooLarge for the slot."""
 
 
 class Attachments:
@@ -212,7 +214,7 @@ class Attachments:
             if upload.offset > LARGEST_LOOK:
                 raise ImageTooLarge(f"images are limited to {LARGEST_LOOK} bytes")
             async with self._looking:
-                await self._look(await self._read(upload, upload.offset), policy)
+                await self._look(functools.partial(self._read, upload, upload.offset), policy)
 
     def _attaching(self, attachment: Key, policy: Policy, by: Subject | None, place: int | None) -> Rule:
         def rule(slot: SlotRecord) -> SlotRecord:
@@ -315,18 +317,16 @@ class Attachments:
             return None
 
     async def _read(self, upload: UploadRecord, limit: int) -> bytes:
-        content = b""
         if not upload.offset:
-            return content  # to which nothing was ever appended: a store has no content of that name
+            return b""  # to which nothing was ever appended: a store has no content of that name
         with translated():
             try:
-                async for block in self._bytes.read(upload, 0, min(limit, upload.offset)):
-                    content += block
+                content = [bytes(block) async for block in self._bytes.read(upload, 0, min(limit, upload.offset))]
             except storage_errors.NotFound as error:
                 if (await self._metadata.get(upload.ref)).state is upload.state:
                     raise StoreFailed("a store has lost something") from error
                 raise UploadNotFound("there is no such upload") from error  # deleted at this very moment
-        return content
+        return b"".join(content)
 
 
 def _not_accepted(policy: Policy) -> NotAccepted:

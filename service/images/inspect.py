@@ -91,8 +91,9 @@ def admitted(content: bytes | BinaryIO, limits: ImageLimits) -> Outline:
     if not image.width or not image.height or not all(frame.width and frame.height for frame in image.frames):
         raise BrokenImage("the image has no pixels")
     largest = max(image.width * image.height, *(frame.width * frame.height for frame in image.frames), 0)
-    if largest > limits.max_pixels:
-        raise TooManyPixels("pixels", largest, limits.max_pixels)
+    most = min(limits.max_pixels, limits.max_gif_pixels) if image.frames else limits.max_pixels
+    if largest > most:
+        raise TooManyPixels("pixels", largest, most)
     checked_frames(len(image.frames), limits)
     total = largest * max(1, len(image.frames))
     if total > limits.max_total_pixels:

@@ -12,11 +12,18 @@ Mpx = 1000 * 1000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageLimits:
-    """What an image may be.  A pixel takes four bytes of memory while it is decoded, and four again while it is rendered."""
+    """
+    What an image may be.
+
+    A pixel takes four bytes of memory while it is decoded, and up to six again while it is rendered; that of a GIF, whose frames
+    are put on top of each other, up to forty.
+    """
 
     max_bytes: int = 64 * MiB
     max_pixels: int = 50 * Mpx
     """In one frame."""
+    max_gif_pixels: int = 10 * Mpx
+    """In one frame of a GIF."""
     max_frames: int = 1000
     max_total_pixels: int = 200 * Mpx
     """In all frames together, each as large as the whole picture: what decoding costs in time."""

@@ -2,26 +2,31 @@
 Images off the event loop.
 
 Pillow lets other threads run while it decodes, resizes and encodes.  Each image may take hundreds of megabytes meanwhile, so few
-are worked on at once and few may wait.
+are worked on at once and few may wait.  Whoever waits holds a place and nothing else: content is read when its turn has come.
 """
 
 from __future__ import annotations
 
 import asyncio
-import threading
-from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
-from typing import BinaryIO, ParamSpec, TypeVar
+from typing import BinaryIO, Concatenate, ParamSpec, TypeVar
 
 from service.images.errors import Busy
 from service.images.inspect import ImageFacts, inspect
 from service.images.limits import ImageLimits
+from service.images.memory import give_back
 from service.images.render import Rendered, render
 from service.images.rendition import Rendition
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+Content = bytes | BinaryIO
+Read = Callable[[], Awaitable[Content]]
+"""Returns the content of an image; what it raises, whoever asked for the image gets."""
 
 
 class Images:
@@ -34,48 +39,83 @@ class Images:
 
     def __init__(self, limits: ImageLimits, *, threads: int = 2, waiting: int = 32) -> None:
         self._limits = limits
-        self._places = threading.Semaphore(threads + waiting)
+        self._places = threads + waiting
+        self._turns = asyncio.Semaphore(threads)
         self._pool = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="images")
+        self._taken = 0
+        self._nobody = asyncio.Event()
+        self._nobody.set()
         self._closed = False
 
-    async def inspect(self, content: bytes | BinaryIO) -> ImageFacts:
+    async def inspect(self, read: Read) -> ImageFacts:
         """
         Return what an image is.
 
         :raises ImageRefused: it is none that this service shows
         :raises Busy: too many are waiting, or this is closed
         """
-        return await self._run(inspect, content, self._limits)
+        return await self._run(inspect, read, self._limits)
 
-    async def render(self, content: bytes | BinaryIO, rendition: Rendition) -> Rendered:
+    async def render(self, read: Read, rendition: Rendition) -> Rendered:
         """
         Return an image in another size.
 
         :raises ImageRefused: it is none that this service shows
         :raises Busy: too many are waiting, or this is closed
         """
-        return await self._run(render, content, rendition, self._limits)
+        return await self._run(render, read, rendition, self._limits)
 
     async def close(self) -> None:
         """
         Take no more, and wait for all that was taken.
         """
         self._closed = True
+        await self._nobody.wait()
         await asyncio.to_thread(self._pool.shutdown)
 
-    async def _run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    async def _run(self, function: Callable[Concatenate[Content, P], T], read: Read, *args: P.args, **kwargs: P.kwargs) -> T:
         """Return what *function* returns, called on a thread."""
         if self._closed:
             raise Busy("no more images are taken")
-        if not self._places.acquire(blocking=False):
+        if self._taken == self._places:
             raise Busy("too many images are waiting")
-        # The pool keeps what was cancelled until a thread comes to it: the work, with all of its content, must be gone by then.
-        work = [partial(function, *args, **kwargs)]
-        future = self._pool.submit(lambda: work.pop()())  # noqa: PLW0108 - not before its turn
-
-        def leave(_: Future[T]) -> None:
-            work.clear()
-            self._places.release()
-
-        future.add_done_callback(leave)
+        self._taken += 1
+        self._nobody.clear()
+        try:
+            await self._turns.acquire()
+        except BaseException:
+            self._leave()
+            raise
+        try:
+            work: list[Callable[[], T]] = [partial(function, await read(), *args, **kwargs)]
+            future = self._pool.submit(_worked, work)
+        except BaseException:
+            self._end()
+            raise
+        loop = asyncio.get_running_loop()
+        future.add_done_callback(lambda _: _tell(loop, self._end))
         return await asyncio.wrap_future(future)
+
+    def _end(self) -> None:
+        """Give a turn and its place to others."""
+        self._turns.release()
+        self._leave()
+
+    def _leave(self) -> None:
+        """Give a place to others."""
+        self._taken -= 1
+        if not self._taken:
+            self._nobody.set()
+
+
+def _worked(work: list[Callable[[], T]]) -> T:
+    """Return what the one function in *work* returns; the memory that it needed, its content too, is given back by then."""
+    try:
+        return work.pop()()
+    finally:
+        give_back()
+
+
+def _tell(loop: asyncio.AbstractEventLoop, what: Callable[[], None]) -> None:
+    with suppress(RuntimeError):  # the loop has ended, and nobody waits any more
+        loop.call_soon_threadsafe(what)

@@ -21,6 +21,7 @@ from service.images.limits import ImageLimits
 from service.images.outline import Outline
 from service.images.rendition import Placement, Rendition, place
 from service.images.scale import scaled
+from service.images.strips import in_strips
 
 TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -70,15 +71,12 @@ def render(content: bytes | BinaryIO, rendition: Rendition, limits: ImageLimits)
 
 
 def _still(image: Outline, placement: Placement) -> bytes:
-    """Return a JPEG or PNG of the pixels in their place."""
-    with opened(image) as found:
-        found.load()
-        profile = found.info.get("icc_profile")
-        pixels = _plain(found, image.depth)
+    """Return a JPEG or PNG of the pixels in their place; at each step there are the pixels before and those after it, no more."""
+    pixels, profile = _decoded(image)
     if image.orientation in TURNS:
         pixels = pixels.transpose(TURNS[image.orientation])
     pixels = scaled(pixels, placement)
-    if isinstance(profile, bytes) and profile:
+    if profile:
         pixels = _in_srgb(pixels, profile)
     if pixels.mode == "CMYK":
         pixels = pixels.convert("RGB")
@@ -89,6 +87,14 @@ def _still(image: Outline, placement: Placement) -> bytes:
     else:
         pixels.save(written, "PNG")
     return written.getvalue()
+
+
+def _decoded(image: Outline) -> tuple[Image.Image, bytes]:
+    """Return pixels that can be resized, and their colour profile; what the decoder has of them is gone."""
+    with opened(image) as found:
+        found.load()
+        profile = found.info.get("icc_profile")
+        return _plain(found, image.depth), profile if isinstance(profile, bytes) else b""
 
 
 def _plain(found: Image.Image, depth: int) -> Image.Image:
@@ -106,18 +112,14 @@ def _plain(found: Image.Image, depth: int) -> Image.Image:
     """
     clear = found.info.pop("transparency", None)
     match found.mode:
-        case "1" | "L" | "I;16":
-            grey = found.convert("I")
-            pixels: Image.Image
-            if found.mode == "I;16":  # Pillow would cut off what does not fit into eight bits
-                pixels = ImageMath.lambda_eval(lambda values: values["grey"] / 256, grey=grey).convert("L")
-            else:
-                pixels = found.convert("L")
-                clear = clear * SPREAD.get(depth, 1) if isinstance(clear, int) and found.mode == "L" else clear
+        case "1" | "L":
+            pixels = found.convert("L")
             if isinstance(clear, int):
-                opaque = ImageMath.lambda_eval(lambda values: (values["grey"] != clear) * 255, grey=grey)
-                pixels.putalpha(opaque.convert("L"))
+                grey = clear * SPREAD.get(depth, 1) if found.mode == "L" else clear
+                pixels.putalpha(pixels.point(lambda value: 0 if value == grey else 255))
             return pixels
+        case "I;16":
+            return in_strips(found, "L" if clear is None else "LA", lambda strip: _of_eight_bits(strip, clear))
         case "P":
             found.info |= {} if clear is None else {"transparency": clear}
             return found.convert("RGB" if clear is None else "RGBA")
@@ -129,23 +131,35 @@ def _plain(found: Image.Image, depth: int) -> Image.Image:
     return found.convert("RGB")
 
 
+def _of_eight_bits(grey: Image.Image, clear: object) -> Image.Image:
+    """Return a picture of 16 bits in L or LA; converted by Pillow it would lose all that does not fit into eight."""
+    deep = grey.convert("I")
+    pixels: Image.Image = ImageMath.lambda_eval(lambda values: values["grey"] / 256, grey=deep).convert("L")
+    if isinstance(clear, int):
+        opaque = ImageMath.lambda_eval(lambda values: (values["grey"] != clear) * 255, grey=deep)
+        pixels.putalpha(opaque.convert("L"))
+    return pixels
+
+
 def _in_srgb(pixels: Image.Image, profile: bytes) -> Image.Image:
     """
     Return the same colours in sRGB, which is what browsers take pixels without a profile for.
 
     A profile that is broken, or for other colours than these, is ignored, as browsers do.
     """
-    colours, alpha = pixels, None
-    if pixels.mode in ("LA", "RGBA"):
-        colours, alpha = pixels.convert(pixels.mode[:-1]), pixels.getchannel("A")
+    has_alpha = pixels.mode in ("LA", "RGBA")
+    plain = pixels.mode.removesuffix("A") if has_alpha else pixels.mode
+
+    def change(strip: Image.Image) -> Image.Image:
+        changed = ImageCms.applyTransform(strip.convert(plain), transform) or strip
+        if has_alpha:
+            changed.putalpha(strip.getchannel("A"))
+        return changed
+
     try:
         source = ImageCms.ImageCmsProfile(BytesIO(profile))
         target = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
-        changed = ImageCms.profileToProfile(colours, source, target, outputMode="RGB")
+        transform = ImageCms.buildTransform(source, target, plain, "RGB")
+        return in_strips(pixels, "RGBA" if has_alpha else "RGB", change)
     except (ImageCms.PyCMSError, OSError, ValueError):
         return pixels
-    if changed is None:
-        return pixels
-    if alpha is not None:
-        changed.putalpha(alpha)
-    return changed

@@ -5,15 +5,29 @@ Renditions for whoever asks: from the shelf, or made once for all who ask at the
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 from service.images.pool import Images
 from service.images.render import Rendered
 from service.images.rendition import Rendition
 from service.images.shelf import Shelf
 
-Read = Callable[[], Awaitable[bytes]]
+
+class Original(Protocol):
+    """The attachment that renditions are made of."""
+
+    async def read(self) -> bytes:
+        """
+        Return its content.
+        """
+        ...
+
+    async def exists(self) -> bool:
+        """
+        Say whether it is there still, or was deleted meanwhile.
+        """
+        ...
 
 
 @dataclass(slots=True)
@@ -32,12 +46,12 @@ class Renditions:
         self._shelf = shelf
         self._makings: dict[tuple[str, Rendition], Making] = {}
 
-    async def get(self, key: str, rendition: Rendition, read: Read) -> Rendered:
+    async def get(self, key: str, rendition: Rendition, original: Original) -> Rendered:
         """
-        Return a rendition of the attachment *key*, whose content *read* returns.
+        Return a rendition of the attachment *key*.
 
-        Who asks for the same at once shares the *read* of the first, even after that one was cancelled; it ends when nobody waits
-        any more.  What *read* raises all of them get.
+        Who asks for the same at once shares the *original* of the first, even after that one was cancelled; reading it ends when
+        nobody waits any more.  What it raises all of them get.
 
         :raises ImageRefused: the content is no image that this service shows
         :raises Busy: too many images are waiting
@@ -45,7 +59,7 @@ class Renditions:
         wanted = key, rendition
         making = self._makings.get(wanted)
         if making is None:
-            making = self._makings[wanted] = Making(asyncio.create_task(self._made(key, rendition, read)))
+            making = self._makings[wanted] = Making(asyncio.create_task(self._made(key, rendition, original)))
         making.waiters += 1
         try:
             return await asyncio.shield(making.task)
@@ -55,11 +69,14 @@ class Renditions:
                 del self._makings[wanted]
                 making.task.cancel()
 
-    async def _made(self, key: str, rendition: Rendition, read: Read) -> Rendered:
+    async def _made(self, key: str, rendition: Rendition, original: Original) -> Rendered:
         """Return a rendition from the shelf, or make it and put it there."""
         kept = await self._shelf.get(key, rendition)
         if kept is not None:
             return kept
-        made = await self._images.render(await read(), rendition)
+        made = await self._images.render(original.read, rendition)
         await self._shelf.put(key, rendition, made)
+        if not await original.exists():
+            # Whoever deleted it cleared the shelf, perhaps before this came there.
+            await self._shelf.remove(key)
         return made

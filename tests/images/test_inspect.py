@@ -158,6 +158,16 @@ def test_too_many_pixels(content: bytes) -> None:
         inspect(content, LIMITS)
 
 
+def test_frames_of_a_gif() -> None:
+    """They are put on top of each other, which takes more memory than a still image: they may be less large."""
+    inspect(encoded(gradient("L", (100, 50)), "PNG"), ImageLimits(max_gif_pixels=4_999))
+    inspect(gif(100, 50, [Cel(block(1, 1, 1))]), ImageLimits(max_gif_pixels=5_000))
+    with pytest.raises(TooManyPixels) as refused:
+        inspect(gif(100, 50, [Cel(block(1, 1, 1))]), ImageLimits(max_gif_pixels=4_999))
+
+    assert (5_000, 4_999) == (refused.value.found, refused.value.limit)
+
+
 def test_many_frames() -> None:
     """An animation of 10,000 frames is refused, at once."""
     content = gif(100, 100, [Cel(block(1, 1, 1))] * 10_000)

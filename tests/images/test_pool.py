@@ -14,7 +14,7 @@ from io import BytesIO
 import pytest
 
 from service.images.errors import Busy, NotAnImage
-from service.images.pool import Images
+from service.images.pool import Content, Images, Read
 from service.images.rendition import Rendition
 from tests.images.pictures import LIMITS, png
 
@@ -39,6 +39,15 @@ class Held(BytesIO):
         return super().read(size)
 
 
+def reading(content: Content) -> Read:
+    """Return what reads *content*, at once."""
+
+    async def read() -> Content:
+        return content
+
+    return read
+
+
 async def happened(event: threading.Event) -> None:
     """Wait for what happens on a thread."""
     assert await asyncio.to_thread(event.wait, PATIENCE)
@@ -61,18 +70,18 @@ async def images() -> AsyncIterator[Images]:
 
 async def test_results(images: Images) -> None:
     """Images are inspected and rendered as without the pool, and refused as without it."""
-    assert 24 == (await images.inspect(png())).width
-    assert 12 == (await images.render(BytesIO(png()), Rendition(width=12))).width
+    assert 24 == (await images.inspect(reading(png()))).width
+    assert 12 == (await images.render(reading(BytesIO(png())), Rendition(width=12))).width
     with pytest.raises(NotAnImage):
-        await images.inspect(b"<svg/>")
+        await images.inspect(reading(b"<svg/>"))
     with pytest.raises(NotAnImage):
-        await images.render(b"<svg/>", Rendition())
+        await images.render(reading(b"<svg/>"), Rendition())
 
 
 async def test_event_loop_goes_on(images: Images) -> None:
     """While an image is worked on, the event loop does other things."""
     held = Held()
-    task = asyncio.create_task(images.inspect(held))
+    task = asyncio.create_task(images.inspect(reading(held)))
     await happened(held.begun)
     await asyncio.sleep(0)
     assert not task.done()
@@ -84,25 +93,25 @@ async def test_event_loop_goes_on(images: Images) -> None:
 async def test_bounds(images: Images) -> None:
     """One is worked on and two wait; the next is refused at once, and taken when there is a place again."""
     helds = [Held() for _ in range(3)]
-    tasks = [asyncio.create_task(images.inspect(held)) for held in helds]
+    tasks = [asyncio.create_task(images.inspect(reading(held))) for held in helds]
     await happened(helds[0].begun)
     with pytest.raises(Busy):
-        await images.inspect(png())
+        await images.inspect(reading(png()))
     with pytest.raises(Busy):
-        await images.render(png(), Rendition())
+        await images.render(reading(png()), Rendition())
     assert [True, False, False] == [held.begun.is_set() for held in helds]
 
     for held in helds:
         held.free.set()
     assert [24] * 3 == [facts.width for facts in await asyncio.gather(*tasks)]
-    assert 24 == (await images.inspect(png())).width
+    assert 24 == (await images.inspect(reading(png()))).width
 
 
 async def test_at_once() -> None:
     """As many are worked on at once as there are threads."""
     images = Images(LIMITS, threads=3, waiting=1)
     helds = [Held() for _ in range(4)]
-    tasks = [asyncio.create_task(images.inspect(held)) for held in helds]
+    tasks = [asyncio.create_task(images.inspect(reading(held))) for held in helds]
     for held in helds[:3]:
         await happened(held.begun)
     assert not helds[3].begun.is_set()
@@ -118,19 +127,19 @@ async def test_refusals_free_their_place(images: Images) -> None:
     """However often an image is refused, the next one has its place."""
     for _ in range(10):
         with pytest.raises(NotAnImage):
-            await images.inspect(b"<svg/>")
+            await images.inspect(reading(b"<svg/>"))
 
-    assert 24 == (await images.inspect(png())).width
+    assert 24 == (await images.inspect(reading(png()))).width
 
 
 async def test_cancelled_while_waiting(images: Images) -> None:
     """Who leaves the queue gives the place away at once, and leaves no content behind."""
     first = Held()
-    task = asyncio.create_task(images.inspect(first))
+    task = asyncio.create_task(images.inspect(reading(first)))
     await happened(first.begun)
     for _ in range(10):
         waiting = Held()
-        waits = asyncio.create_task(images.inspect(waiting))
+        waits = asyncio.create_task(images.inspect(reading(waiting)))
         await asyncio.sleep(0)
         waits.cancel()
         await asyncio.wait([waits])
@@ -148,32 +157,69 @@ async def test_cancelled_while_waiting(images: Images) -> None:
 async def test_cancelled_while_worked_on(images: Images) -> None:
     """Who leaves while the image is worked on leaves at once; the place is free when the work is done."""
     helds = [Held() for _ in range(3)]
-    tasks = [asyncio.create_task(images.inspect(held)) for held in helds]
+    tasks = [asyncio.create_task(images.inspect(reading(held))) for held in helds]
     await happened(helds[0].begun)
     tasks[0].cancel()
     await asyncio.wait(tasks[:1])
     assert tasks[0].cancelled()
     with pytest.raises(Busy):
-        await images.inspect(png())
+        await images.inspect(reading(png()))
 
     helds[0].free.set()
     await happened(helds[1].begun)
-    fourth = asyncio.create_task(images.inspect(png()))
+    fourth = asyncio.create_task(images.inspect(reading(png())))
     for held in helds:
         held.free.set()
     assert [24] * 3 == [facts.width for facts in await asyncio.gather(*tasks[1:], fourth)]
+
+
+async def test_who_waits_holds_no_content(images: Images) -> None:
+    """Content is read when a thread is free for it, and not while others are worked on."""
+    first, asked = Held(), list[int]()
+
+    async def read() -> bytes:
+        asked.append(len(asked))
+        return png()
+
+    task = asyncio.create_task(images.inspect(reading(first)))
+    await happened(first.begun)
+    waits = [asyncio.create_task(images.inspect(read)) for _ in range(2)]
+    await asyncio.sleep(0.01)
+    assert [] == asked
+
+    first.free.set()
+    assert [24] * 3 == [facts.width for facts in await asyncio.gather(task, *waits)]
+    assert [0, 1] == asked
+
+
+async def test_content_that_cannot_be_had(images: Images) -> None:
+    """What reading raises is what the caller gets; the place is free again, also when the caller left."""
+
+    async def broken() -> bytes:
+        raise OSError("no disk")
+
+    for _ in range(10):
+        with pytest.raises(OSError, match="no disk"):
+            await images.inspect(broken)
+        waits = asyncio.create_task(images.inspect(asyncio.Event().wait))  # type: ignore[arg-type]  # it never comes
+        await asyncio.sleep(0)
+        waits.cancel()
+        await asyncio.wait([waits])
+        assert waits.cancelled()
+
+    assert 24 == (await images.inspect(reading(png()))).width
 
 
 async def test_close() -> None:
     """An end comes after all that was taken, and takes no more."""
     images = Images(LIMITS, threads=1, waiting=1)
     helds = [Held(), Held()]
-    tasks = [asyncio.create_task(images.inspect(held)) for held in helds]
+    tasks = [asyncio.create_task(images.inspect(reading(held))) for held in helds]
     await happened(helds[0].begun)
     closing = asyncio.create_task(images.close())
     await asyncio.sleep(0.01)
     with pytest.raises(Busy):
-        await images.inspect(png())
+        await images.inspect(reading(png()))
     assert not closing.done()
     for held in helds:
         held.free.set()
@@ -182,14 +228,14 @@ async def test_close() -> None:
     assert [24, 24] == [facts.width for facts in await asyncio.gather(*tasks)]
     await images.close()
     with pytest.raises(Busy):
-        await images.render(png(), Rendition())
+        await images.render(reading(png()), Rendition())
 
 
 async def test_close_ends_threads() -> None:
     """No thread is left behind."""
     before = threading.active_count()
     images = Images(LIMITS, threads=2, waiting=8)
-    await asyncio.gather(*[images.inspect(png()) for _ in range(10)])
+    await asyncio.gather(*[images.inspect(reading(png())) for _ in range(10)])
     await images.close()
 
     await until(lambda: not [thread for thread in threading.enumerate() if thread.name.startswith("images")])

@@ -17,7 +17,7 @@ from service.images.rendition import Rendition
 from service.images.renditions import Renditions
 from service.images.shelf import Shelf
 from tests.images.pictures import LIMITS, png
-from tests.images.test_pool import Held, happened
+from tests.images.test_pool import Held, happened, reading
 
 # Who waits for somebody that never comes fails soon.
 pytestmark = pytest.mark.timeout(60)
@@ -32,12 +32,13 @@ class Gone(Exception):
 
 
 class Source:
-    """Content that is read when it is let go, and how often it was asked for."""
+    """Content that is read when it is let go, and how often it was asked for; *is_there* until it is deleted."""
 
     def __init__(self, content: bytes | Exception, *, held: bool = False) -> None:
         self.content = content
         self.asked = 0
         self.ended = 0
+        self.is_there = True
         self.free = asyncio.Event()
         if not held:
             self.free.set()
@@ -52,6 +53,10 @@ class Source:
         if isinstance(self.content, Exception):
             raise self.content
         return self.content
+
+    async def exists(self) -> bool:
+        """Say whether it was not deleted."""
+        return self.is_there
 
 
 @pytest.fixture
@@ -85,9 +90,9 @@ async def test_made_once(renditions: Renditions, images: Images, shelf: Shelf) -
     """A rendition is made, kept, and found again: by the next who asks, and by the next process."""
     source = Source(png())
 
-    assert EXPECTED == await renditions.get(KEY, SMALL, source.read)
-    assert EXPECTED == await renditions.get(KEY, SMALL, source.read)
-    assert EXPECTED == await Renditions(images, shelf).get(KEY, SMALL, source.read)
+    assert EXPECTED == await renditions.get(KEY, SMALL, source)
+    assert EXPECTED == await renditions.get(KEY, SMALL, source)
+    assert EXPECTED == await Renditions(images, shelf).get(KEY, SMALL, source)
     assert EXPECTED == await shelf.get(KEY, SMALL)
     assert 1 == source.asked
 
@@ -95,7 +100,7 @@ async def test_made_once(renditions: Renditions, images: Images, shelf: Shelf) -
 async def test_shared(renditions: Renditions) -> None:
     """Twenty who ask at once share one reading and one rendering."""
     source = Source(png(), held=True)
-    tasks = [asyncio.create_task(renditions.get(KEY, SMALL, source.read)) for _ in range(20)]
+    tasks = [asyncio.create_task(renditions.get(KEY, SMALL, source)) for _ in range(20)]
     await asked(source)
     source.free.set()
     made = await asyncio.gather(*tasks)
@@ -110,7 +115,7 @@ async def test_not_shared(images: Images, shelf: Shelf) -> None:
     renditions = Renditions(images, shelf)
     source = Source(png())
     for key, rendition in ((KEY, SMALL), (KEY.lower(), SMALL), (KEY, Rendition(width=2))):
-        assert rendition.width == (await renditions.get(key, rendition, source.read)).width
+        assert rendition.width == (await renditions.get(key, rendition, source)).width
 
     assert 3 == source.asked
 
@@ -119,7 +124,7 @@ async def test_not_shared(images: Images, shelf: Shelf) -> None:
 async def test_one_leaves(renditions: Renditions, who: int) -> None:
     """Who leaves leaves at once, and the others get what they asked for."""
     source = Source(png(), held=True)
-    tasks = [asyncio.create_task(renditions.get(KEY, SMALL, source.read)) for _ in range(3)]
+    tasks = [asyncio.create_task(renditions.get(KEY, SMALL, source)) for _ in range(3)]
     await asked(source)
     tasks[who].cancel()
     await asyncio.wait([tasks[who]])
@@ -133,12 +138,12 @@ async def test_one_leaves(renditions: Renditions, who: int) -> None:
 async def test_all_leave(renditions: Renditions) -> None:
     """When nobody waits any more the reading ends, and the next who asks begins anew."""
     source, later = Source(png(), held=True), Source(png())
-    tasks = [asyncio.create_task(renditions.get(KEY, SMALL, source.read)) for _ in range(3)]
+    tasks = [asyncio.create_task(renditions.get(KEY, SMALL, source)) for _ in range(3)]
     await asked(source)
     for task in tasks:
         task.cancel()
     await asyncio.wait(tasks)
-    assert EXPECTED == await renditions.get(KEY, SMALL, later.read)
+    assert EXPECTED == await renditions.get(KEY, SMALL, later)
 
     assert (1, 1) == (source.ended, later.asked)
 
@@ -146,19 +151,19 @@ async def test_all_leave(renditions: Renditions) -> None:
 async def test_raises(renditions: Renditions) -> None:
     """What reading raises all of them get, and the next who asks tries again."""
     source = Source(Gone(), held=True)
-    tasks = [asyncio.create_task(renditions.get(KEY, SMALL, source.read)) for _ in range(20)]
+    tasks = [asyncio.create_task(renditions.get(KEY, SMALL, source)) for _ in range(20)]
     await asked(source)
     source.free.set()
 
     assert [source.content] * 20 == await asyncio.gather(*tasks, return_exceptions=True)
     assert 1 == source.asked
-    assert EXPECTED == await renditions.get(KEY, SMALL, Source(png()).read)
+    assert EXPECTED == await renditions.get(KEY, SMALL, Source(png()))
 
 
 async def test_raises_when_nobody_listens(renditions: Renditions, caplog: pytest.LogCaptureFixture) -> None:
     """An error that nobody waits for any more is nobody's error."""
     source = Source(Gone(), held=True)
-    task = asyncio.create_task(renditions.get(KEY, SMALL, source.read))
+    task = asyncio.create_task(renditions.get(KEY, SMALL, source))
     await asked(source)
     source.free.set()
     task.cancel()
@@ -172,32 +177,45 @@ async def test_raises_when_nobody_listens(renditions: Renditions, caplog: pytest
 async def test_refused(renditions: Renditions, shelf: Shelf) -> None:
     """What is no image is refused, and not kept."""
     with pytest.raises(NotAnImage):
-        await renditions.get(KEY, SMALL, Source(b"<svg/>").read)
+        await renditions.get(KEY, SMALL, Source(b"<svg/>"))
 
+    assert await shelf.get(KEY, SMALL) is None
+
+
+async def test_deleted_meanwhile(renditions: Renditions, shelf: Shelf) -> None:
+    """What is deleted while a rendition of it is made leaves none on the shelf."""
+    source = Source(png(), held=True)
+    task = asyncio.create_task(renditions.get(KEY, SMALL, source))
+    await asked(source)
+    source.is_there = False
+    await shelf.remove(KEY)
+    source.free.set()
+
+    assert EXPECTED == await task
     assert await shelf.get(KEY, SMALL) is None
 
 
 async def test_busy(renditions: Renditions, images: Images) -> None:
     """Who finds all places taken is told so, and gets the rendition later."""
     held = Held()
-    task = asyncio.create_task(images.inspect(held))
+    task = asyncio.create_task(images.inspect(reading(held)))
     await happened(held.begun)
     with pytest.raises(Busy):
-        await renditions.get(KEY, SMALL, Source(png()).read)
+        await renditions.get(KEY, SMALL, Source(png()))
     held.free.set()
     await task
 
-    assert EXPECTED == await renditions.get(KEY, SMALL, Source(png()).read)
+    assert EXPECTED == await renditions.get(KEY, SMALL, Source(png()))
 
 
 async def test_busy_shelf(renditions: Renditions, shelf: Shelf, images: Images) -> None:
     """What is on the shelf needs no place in the pool."""
     await shelf.put(KEY, SMALL, EXPECTED)
     held = Held()
-    task = asyncio.create_task(images.inspect(held))
+    task = asyncio.create_task(images.inspect(reading(held)))
     await happened(held.begun)
 
-    assert EXPECTED == await renditions.get(KEY, SMALL, Source(Gone()).read)
+    assert EXPECTED == await renditions.get(KEY, SMALL, Source(Gone()))
     held.free.set()
     await task
 
@@ -208,5 +226,5 @@ async def test_without_a_disk(images: Images, tmp_path: Path) -> None:
     renditions = Renditions(images, Shelf(str(tmp_path / "file")))
     source = Source(png())
 
-    assert [EXPECTED] * 2 == [await renditions.get(KEY, SMALL, source.read) for _ in range(2)]
+    assert [EXPECTED] * 2 == [await renditions.get(KEY, SMALL, source) for _ in range(2)]
     assert 2 == source.asked

@@ -1,0 +1,24 @@
+"""
+Pixels that are changed one by one: in strips, so that what is needed on the way never is as large as the picture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from PIL import Image
+
+STRIP = 1000 * 1000  # pixels
+
+
+def in_strips(picture: Image.Image, mode: str, change: Callable[[Image.Image], Image.Image]) -> Image.Image:
+    """
+    Return what *change* makes of a picture, in *mode*: another of the same size.
+    """
+    width, height = picture.size
+    rows = max(1, STRIP // width)
+    made = Image.new(mode, picture.size)
+    for top in range(0, height, rows):
+        box = (0, top, width, min(top + rows, height))
+        made.paste(change(picture.crop(box)), box)
+    return made
