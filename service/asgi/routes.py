@@ -75,8 +75,7 @@ class Attachments:
         is_key = _is_community_key(community)
         request = driver.request(scope, tenant=Tenant(community if is_key else "0"), key=key, tenant_named=is_key)
         if not is_key:
-            error = ProtocolError(400, "community_key_invalid", "communityKey has to be an integer")
-            answered: UploadDialect = Answered(self._dialect.reject(request, error), self._dialect)
+            answered: UploadDialect = Answered(self._dialect.reject(request, _community_key_invalid()), self._dialect)
             await driver.exchange(answered, driver.perform, request, scope, receive, send, keyed=False)
         elif "object" in scope["path_params"]:
             object_id = scope["path_params"]["object"].removesuffix("/")
@@ -157,8 +156,12 @@ class Pictures:
     async def preview(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer for the photo of a user, whichever that is now."""
         names = scope["path_params"]
-        request = self._driver.request(scope, tenant=Tenant(names["community"]), key=None)
-        response = await self._current(self._shown, request, PROFILE_PHOTO.kind, names["object"], PROFILE_PHOTO.slot, scope)
+        is_key = _is_community_key(names["community"])
+        request = self._driver.request(scope, tenant=Tenant(names["community"] if is_key else "0"), key=None, tenant_named=is_key)
+        if is_key:
+            response = await self._current(self._shown, request, PROFILE_PHOTO.kind, names["object"], PROFILE_PHOTO.slot, scope)
+        else:
+            response = await self._shown.answer(request, scope, _refuse_community)
         await self._send(response, request, scope, receive, send)
 
     async def current(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -328,6 +331,14 @@ def _request(driver: Driver, scope: Scope, default: Tenant, key: str | None = No
 def _unasked(request: Request) -> Request:
     """Return a request that was answered already, so that nobody is asked again who it is from."""
     return dataclasses.replace(request, answered=True)
+
+
+def _community_key_invalid() -> ProtocolError:
+    return ProtocolError(400, "community_key_invalid", "communityKey has to be an integer")
+
+
+async def _refuse_community(_request: Request) -> Response:
+    raise _community_key_invalid()
 
 
 def _is_community_key(text: str) -> bool:

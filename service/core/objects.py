@@ -20,7 +20,11 @@ from storage.objects import Ending, Event, ObjectRecord, SlotRecord
 from storage.ports import Change, MetadataStore
 from storage.records import Key, ObjectRef, Ref, SlotRef, Tenant
 
+KiB = 1024
 TRIES = 20
+# A page is made in one go; nobody else is answered meanwhile.
+LARGEST_PAGE = 512 * KiB  # characters of attributes
+STEP = 128
 
 
 class Objects:
@@ -104,16 +108,24 @@ class Objects:
     async def page(self, tenant: Tenant, kind: str, after: str, limit: int) -> tuple[Sequence[ObjectRecord], bool]:
         """
         Return up to *limit* objects of one kind behind the id *after*, and whether there are more.
+
+        There are fewer where they would be larger than `LARGEST_PAGE` together; one there always is.
         """
         found: list[ObjectRecord] = []
+        size = 0
         with translated():
-            while len(found) <= limit:
-                page = await self._metadata.list_objects(tenant, kind, after, limit + 1)
-                found += [record for record in page if record.deleted_at is None]
-                if len(page) <= limit:
-                    break
+            while True:
+                page = await self._metadata.list_objects(tenant, kind, after, STEP)
+                for record in page:
+                    if record.deleted_at is not None:
+                        continue
+                    size += len(record.attributes)
+                    if len(found) == limit or (found and size > LARGEST_PAGE):
+                        return found, True
+                    found.append(record)
+                if len(page) < STEP:
+                    return found, False
                 after = page[-1].id
-        return found[:limit], len(found) > limit
 
     async def get_slots(self, ref: ObjectRef) -> Sequence[SlotRecord]:
         """

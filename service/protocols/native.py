@@ -7,6 +7,7 @@ Errors are problem details (RFC 9457); lists come in pages, behind a cursor; tim
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, ClassVar
@@ -18,6 +19,7 @@ from service.core.errors import UploadError
 from service.core.names import canonical_guid
 from service.protocols.fields import media_type_is, parse_integer
 from service.protocols.intents import ID, KIND, SLOT
+from service.protocols.json_members import MAX_DEPTH
 from service.protocols.wire import RETRY_AFTER, Fields, ProtocolError, Refusal, Request, Response, refusal_of, to_json
 from storage.keys import parse_key
 from storage.records import Key, ObjectRef, SlotRef
@@ -154,7 +156,8 @@ def parse_object(request: Request, names: tuple[str, ...] | None = None) -> dict
     if not media_type_is(request.fields, "application/json"):
         raise ProtocolError(415, "unsupported_media_type", "send application/json")
     try:
-        value = json.loads(request.document, parse_constant=_refuse_constant, object_pairs_hook=_unique)
+        value = json.loads(request.document, parse_constant=_refuse_constant, parse_float=_finite, object_pairs_hook=_unique)
+        _refuse_deep(value)
         json.dumps(value, ensure_ascii=False).encode()  # a lone surrogate is no character
     except (ValueError, RecursionError) as error:
         raise ProtocolError(400, "invalid_document", "the content is not JSON") from error
@@ -222,6 +225,22 @@ def moment(seconds: float | None) -> str | None:
 
 def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
+
+
+def _finite(digits: str) -> float:
+    value = float(digits)
+    if math.isinf(value):
+        raise ValueError(f"{digits} is too large")  # and would be written as what is not JSON
+    return value
+
+
+def _refuse_deep(value: object, room: int = MAX_DEPTH) -> None:
+    """Refuse what is nested so deep that others, or we ourselves in an answer, could not read it."""
+    if isinstance(value, dict | list):
+        if not room:
+            raise ValueError(f"it is nested deeper than {MAX_DEPTH}")
+        for inner in value.values() if isinstance(value, dict) else value:
+            _refuse_deep(inner, room - 1)
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

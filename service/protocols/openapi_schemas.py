@@ -144,7 +144,8 @@ SCHEMAS: dict[str, Schema] = {
         {
             "id": TEXT,
             "name": {},
-            "picture": object_of({"url": TEXT, "sizes": {"type": "object", "additionalProperties": TEXT}}),
+            "picture": object_of({"url": TEXT, "sizes": {"type": "object", "additionalProperties": TEXT}})
+            | {"type": ["object", "null"]},
         }
     ),
 }

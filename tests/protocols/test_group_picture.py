@@ -10,6 +10,11 @@ from base64 import b64encode
 
 import pytest
 
+from service.core.commands import ObjectOutcome, SetPicture
+from service.core.policies import ORG_GROUP_PICTURE
+from service.protocols.group_picture import GroupPicture
+from service.protocols.wire import Request
+from storage.records import ObjectRef, SlotRef
 from tests.pictures import GIF, JPEG, PNG
 from tests.protocols.accounts import TEAM, bearing, serve_accounts
 from tests.protocols.service import COMMUNITY, Serve, Service
@@ -46,6 +51,19 @@ async def test_set(service: Service, prefix: str, picture: str) -> None:
     assert (200, TEAM, "Surveyors") == (response.status_code, response.json()["id"], response.json()["name"])
     assert {"600", "150", "50"} == set(response.json()["picture"]["sizes"])
     assert 200 == shown.status_code
+
+
+async def test_taken_away_at_once(service: Service) -> None:
+    """Somebody took the picture away before the answer was written: it was set all the same, and there is none now."""
+    metadata, team = service.stores.metadata, ObjectRef(tenant=COMMUNITY, kind="organization_group", id=TEAM)
+    await service.send("PATCH", URL, JSON, document())
+    await service.send("DELETE", f"/api/v1/objects/organization_group/{TEAM}/slots/OrgGroupPicture")
+    outcome = ObjectOutcome(record=await metadata.get_object(team), slots=tuple(await metadata.get_slots(team)), changed=True)
+    slot = SlotRef(tenant=COMMUNITY, kind=team.kind, id=TEAM, slot=ORG_GROUP_PICTURE.slot)
+    request = Request(method="PATCH", path=URL, query="", fields={}, content_length=0, origin="", tenant=COMMUNITY, now=0)
+    told = GroupPicture(TEAM, policy=ORG_GROUP_PICTURE).send(request, SetPicture(slot=slot), outcome)
+
+    assert (200, None) == (told.status, json.loads(told.content)["picture"])
 
 
 async def test_ten_blind_retries(service: Service) -> None:

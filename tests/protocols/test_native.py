@@ -53,6 +53,11 @@ async def test_slots(service: Service) -> None:
     assert (attached.headers["ETag"], [key]) == (f'"{slot["etag"]}"', [active["key"] for active in slot["attachments"]])
 
 
+def nested(depth: int) -> bytes:
+    """Return a JSON object that is nested so deep, itself included."""
+    return b'{"a":' + b"[" * (depth - 1) + b"]" * (depth - 1) + b"}"
+
+
 @pytest.mark.parametrize(
     ("path", "fields", "content", "status", "code"),
     [
@@ -64,6 +69,10 @@ async def test_slots(service: Service) -> None:
         (URL, JSON, b'{"a": NaN}', 400, "invalid_document"),
         (URL, JSON, b"\xff", 400, "invalid_document"),
         (URL, JSON, b'{"a":' * 10_000 + b"1" + b"}" * 10_000, 400, "invalid_document"),
+        (URL, JSON, b'{"a": 1e999}', 400, "invalid_document"),
+        (URL, JSON, b'{"a": [-1e999]}', 400, "invalid_document"),
+        (URL, JSON, nested(33), 400, "invalid_document"),
+        (URL, JSON, nested(960), 400, "invalid_document"),
         (URL, JSON, json.dumps({"a": "x" * 70_000}).encode(), 413, "document_too_large"),
         ("/api/v1/objects/User/1", JSON, b"{}", 400, "kind_invalid"),
         (URL, JSON, b'{"a": 1, "a": 2}', 400, "invalid_document"),
@@ -80,6 +89,32 @@ async def test_refused(service: Service, path: str, fields: dict[str, str], cont
     assert (status, code) == (response.status_code, response.json()["title"])
     assert "application/problem+json" == response.headers["Content-Type"]
     assert 404 == (await service.send("GET", URL)).status_code
+
+
+async def test_the_deepest_that_is_taken(service: Service) -> None:
+    """It is told again, alone and in a list."""
+    registered = await service.send("PUT", URL, JSON, nested(32))
+    answers = [await service.send("GET", URL), (await service.send("GET", "/api/v1/objects/user"))]
+
+    assert [200, 200, 200] == [answer.status_code for answer in (registered, *answers)]
+    assert json.loads(nested(32)) == answers[0].json()["attributes"] == answers[1].json()["items"][0]["attributes"]
+
+
+async def test_pages_are_not_too_large(service: Service) -> None:
+    """However many objects are asked for, an answer stays small, and the cursor goes through all of them."""
+    names = [f"{at:02}" for at in range(30)]
+    for name in names:
+        content = json.dumps({"a": "x" * 60_000}).encode()
+        assert 200 == (await service.send("PUT", f"/api/v1/objects/user/{name}", JSON, content)).status_code
+    found: list[str] = []
+    after: str | None = ""
+    while after is not None:
+        page = await service.send("GET", f"/api/v1/objects/user?limit=1000&after={after}")
+        assert len(page.content) < 600_000
+        found += [item["id"] for item in page.json()["items"]]
+        after = page.json()["next"]
+
+    assert names == found
 
 
 async def test_methods(service: Service) -> None:

@@ -172,12 +172,20 @@ async def test_the_first_image_of_a_slot(serve: Serve) -> None:
     assert (50, 25) == Image.open(BytesIO(shown[1].content)).size
 
 
+@pytest.mark.parametrize("community", ["foo", "01", "-1", "a%0d%0aSet-Cookie:%20b=c", "%00", "9" * 19])
+async def test_no_community(service: Service, community: str) -> None:
+    """The preview of a photo knows communities as the rest of the attachments API does."""
+    response = await service.send("GET", f"/.api2/api/v1/communities/{community}/previews/thumbnails/{KELP}")
+
+    assert (400, "community_key_invalid") == (response.status_code, response.json()["code"])
+    assert "Set-Cookie" not in response.headers
+
+
 @pytest.mark.parametrize("tenant", ["a%0d%0aSet-Cookie:%20b=c", "a%2fb", "%00", "", "a" * 300, "a%20b", "a%3fb"])
 @pytest.mark.parametrize(
     "path",
     [
         f"{SLOT}/picture?communityKey={{tenant}}",
-        f"/.api2/api/v1/communities/{{tenant}}/previews/thumbnails/{KELP}",
         "/.api2/binaries/nobodysKey/thumbnails/a?communityKey={tenant}",
         "/api/v1/objects/user?communityKey={tenant}",
     ],
