@@ -109,7 +109,11 @@ class UploadRecord:
     length: int | None = None
     """Bytes in all; None while that is deferred."""
     expires_at: float | None = None
-    """When an unfinished upload is given up, or an attachment that is fastened to nothing is purged.  None: never."""
+    """
+    When an unfinished upload is given up, or an attachment that is fastened to nothing is purged.  None: never.
+
+    Of one that is in a slot: until when it was promised to be kept by those that it left.
+    """
     name: str | None = None
     """File name for display, without a path."""
     content_type: str | None = None

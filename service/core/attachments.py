@@ -155,6 +155,7 @@ class Attachments:
             raise ManagedElsewhere(f"{policy.slot} is filled by another system")
         creator = by or dataclasses.replace(ANYBODY, subject=received.creator)
         rule = self._attaching(received.key, policy, creator.subject, None)
+        published = dataclasses.replace(published, expires_at=None)  # it never is without a slot
         await self._change(intent.slot, policy, rule, creator, None, (received, published), intent.if_match)
         with translated():
             return await self._metadata.get(received.ref)
@@ -287,11 +288,11 @@ class Attachments:
         elsewhere = tuple(ref for ref in upload.attached if ref != slot.ref)
         if upload.key in slots.keys(slot):
             rules.refuse_gone(upload, now)
-            attached, expires_at = (*elsewhere, slot.ref), None
+            moved = dataclasses.replace(upload, attached=(*elsewhere, slot.ref))
         else:
             kept_for = max(policy.grace, self._kept_at_least)
-            attached, expires_at = elsewhere, None if elsewhere else now + kept_for
-        return dataclasses.replace(upload, attached=attached, expires_at=expires_at, revision=upload.revision + 1)
+            moved = dataclasses.replace(upload, attached=elsewhere, expires_at=rules.kept_until(upload, now + kept_for))
+        return dataclasses.replace(moved, revision=upload.revision + 1)
 
     def _told(self, old: SlotRecord, new: SlotRecord, by: Principal) -> list[Event]:
         """Return one event for each association that began, ended or came back, or one for a new order."""

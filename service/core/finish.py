@@ -132,6 +132,8 @@ class Finish:
             await self.bury(record, Step.EXPIRE)
         elif rules.is_unused(record, now):
             await self.bury(record, Step.PURGE)
+        elif rules.is_released(record, now):
+            await self._ledger.replace(record, dataclasses.replace(record, expires_at=None))
 
     async def _sweep_received(self, record: UploadRecord) -> None:
         try:

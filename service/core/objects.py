@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from service.core import slots
+from service.core import upload as rules
 from service.core.errors import ObjectNotFound, SlotBusy, SlotChanged
 from service.core.events import event, new_etag, new_name
 from service.core.policies import Policies, Policy
@@ -176,7 +177,7 @@ class Objects:
         for key, grace in kept_for.items():
             upload = await self._metadata.get(Ref(tenant=ref.tenant, key=key))
             left = tuple(slot for slot in upload.attached if slot.object != ref)
-            expires_at = None if left else now + max(grace, self._kept_at_least)
+            expires_at = rules.kept_until(upload, now + max(grace, self._kept_at_least))
             moved = dataclasses.replace(upload, attached=left, expires_at=expires_at, revision=upload.revision + 1)
             changes.append(Change(old=upload, new=moved))
         return changes, told

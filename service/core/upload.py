@@ -25,6 +25,8 @@ The rules of an upload's life.  Nothing here waits, reads a clock or touches a s
 # * Retrying any request ends in the same state.
 # * What is in a slot is neither deleted nor purged: an association changes the revision of the upload, so that of it and a purge
 #   at the same moment only one gets through.
+# * What left a slot is kept for the grace of that slot, whatever becomes of it in others: the latest time that was promised stays
+#   on the record while it is in a slot, and means nothing until it is in none.
 #
 # Dialects differ in what completes an upload (`Completes`): tus 1.0 and Content-Range say that the offset reaches the length;
 # the IETF draft says that length and offset do not decide it, `Upload-Complete` does.  So `complete` is a state of its own, and a
@@ -129,6 +131,22 @@ def is_unused(record: UploadRecord, now: float) -> bool:
     Say whether an attachment was in no slot for as long as it is kept for.
     """
     return record.state is State.COMPLETE and not record.attached and record.expires_at is not None and record.expires_at <= now
+
+
+def kept_until(record: UploadRecord, moment: float) -> float:
+    """
+    Return until when an attachment is kept that just left a slot and was promised to be kept until *moment*.
+
+    It may have left others before, whose promises hold as well, whichever slots it was in meanwhile.
+    """
+    return max(moment, record.expires_at or moment)
+
+
+def is_released(record: UploadRecord, now: float) -> bool:
+    """
+    Say whether all that was promised of an attachment that is in a slot has been kept: nothing is left to be remembered of it.
+    """
+    return record.state is State.COMPLETE and bool(record.attached) and record.expires_at is not None and record.expires_at <= now
 
 
 def refuse_attached(record: UploadRecord) -> None:

@@ -127,7 +127,7 @@ def _attachment(record: UploadRecord) -> dict[str, Any]:
         "length": record.length,
         "createdAt": moment(record.created_at),
         "createdBy": record.creator,
-        "expiresAt": moment(record.expires_at),
+        "expiresAt": None if record.attached else moment(record.expires_at),
         "attached": [{"kind": slot.kind, "id": slot.id, "slot": slot.slot} for slot in record.attached],
     }
 

@@ -182,16 +182,45 @@ async def test_the_life_of_a_photo(desk: Desk) -> None:
 
 
 async def test_in_two_slots(desk: Desk) -> None:
-    """An attachment that is still in another slot is not on its way to be purged."""
+    """An attachment that is still in another slot is not purged, and then it is kept for the grace of the last one."""
     key = await desk.photo()
     await desk.attachments.attach(PHOTO, key, ME)
     await desk.attachments.attach(FILE_SLOT, key, ME)
     await desk.attachments.detach(PHOTO, key, ME)
+    desk.clock.now += GRACE
+    await desk.uploads.sweep()
     record = await desk.record(key)
+    revisited = await desk.uploads.sweep()
     await desk.attachments.detach(FILE_SLOT, key, ME)
 
-    assert ((FILE_SLOT,), None) == (record.attached, record.expires_at)
+    assert (State.COMPLETE, (FILE_SLOT,), None) == (record.state, record.attached, record.expires_at)
+    assert 0 == revisited
     assert desk.clock.now + FILES.grace == (await desk.record(key)).expires_at
+
+
+@pytest.mark.parametrize("also", ["before", "after"])
+@pytest.mark.parametrize("ends", ["detached", "object deleted"])
+async def test_the_longest_grace_counts(desk: Desk, also: str, ends: str) -> None:
+    """What left a slot can be put back within its grace, though it left another one with a shorter grace after that."""
+    key, other = await desk.photo(), ObjectRef(tenant=TENANT, kind="user", id="2")
+    short = SlotRef(tenant=TENANT, kind="user", id=other.id, slot="files")
+    await desk.objects.register(other, "{}", ME)
+    await desk.attachments.attach(PHOTO, key, ME)
+    if also == "before":
+        await desk.attachments.attach(short, key, ME)
+    await desk.attachments.detach(PHOTO, key, ME)
+    left = desk.clock.now
+    if also == "after":
+        await desk.attachments.attach(short, key, ME)
+    if ends == "detached":
+        await desk.attachments.detach(short, key, ME)
+    else:
+        await desk.objects.delete(other, ME)
+
+    assert ((), left + GRACE) == ((await desk.record(key)).attached, (await desk.record(key)).expires_at)
+    desk.clock.now = left + GRACE - 1
+    await desk.uploads.sweep()
+    assert (key,) == slots.keys(await desk.attachments.undo(PHOTO, ME))
 
 
 async def test_order(desk: Desk) -> None:
