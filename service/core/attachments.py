@@ -14,6 +14,7 @@ from weakref import WeakValueDictionary
 
 from service.core import rights, slots
 from service.core import upload as rules
+from service.core.conditions import ALWAYS, Condition
 from service.core.errors import (
     Evicted,
     ImageTooLarge,
@@ -91,12 +92,12 @@ class Attachments:
             return await self._slot(ref) or slots.empty(ref, "")
 
     async def attach(
-        self, ref: SlotRef, attachment: Key, by: Principal = ANYBODY, *, place: int | None = None, if_match: str | None = None
+        self, ref: SlotRef, attachment: Key, by: Principal = ANYBODY, *, place: int | None = None, condition: Condition = ALWAYS
     ) -> SlotRecord:
         """
         Fasten a complete upload to a slot; in a slot of one it replaces what is there.
 
-        Doing it again changes nothing.  *if_match* is the etag that the slot has to have ("": nothing was ever in it).
+        Doing it again changes nothing.  *condition* is about the etag of the slot; before anything was in it, it is not there.
 
         :raises UploadError: see `service.core.errors`; nothing was changed.
         """
@@ -110,7 +111,7 @@ class Attachments:
             raise UploadIncomplete("the upload is not complete yet", upload)
         if ref not in upload.attached:
             await self.refuse_unfit(upload, ref)
-        return await self._change(ref, policy, self._attaching(attachment, policy, by.subject, place), by, if_match)
+        return await self._change(ref, policy, self._attaching(attachment, policy, by.subject, place), by, condition)
 
     async def expect(self, intent: Intent, length: int | None, content_type: str | None, by: Principal) -> None:
         """
@@ -156,31 +157,31 @@ class Attachments:
         creator = by or dataclasses.replace(ANYBODY, subject=received.creator)
         rule = self._attaching(received.key, policy, creator.subject, None)
         published = dataclasses.replace(published, expires_at=None)  # it never is without a slot
-        await self._change(intent.slot, policy, rule, creator, None, (received, published), intent.if_match)
+        await self._change(intent.slot, policy, rule, creator, ALWAYS, (received, published), intent.if_match)
         with translated():
             return await self._metadata.get(received.ref)
 
     async def detach(
-        self, ref: SlotRef, attachment: Key | None, by: Principal = ANYBODY, *, if_match: str | None = None
+        self, ref: SlotRef, attachment: Key | None, by: Principal = ANYBODY, *, condition: Condition = ALWAYS
     ) -> SlotRecord:
         """
         Take an attachment out of a slot, or all of them; it is kept for the grace of the slot.
         """
         policy = self.refuse_change(ref, by, attachment)
         return await self._change(
-            ref, policy, lambda slot: slots.detach(slot, attachment, policy, by.subject, self._clock()), by, if_match
+            ref, policy, lambda slot: slots.detach(slot, attachment, policy, by.subject, self._clock()), by, condition
         )
 
     async def reorder(
-        self, ref: SlotRef, order: Sequence[Key], by: Principal = ANYBODY, *, if_match: str | None = None
+        self, ref: SlotRef, order: Sequence[Key], by: Principal = ANYBODY, *, condition: Condition = ALWAYS
     ) -> SlotRecord:
         """
         Change the order of a slot.
         """
         policy = self.refuse_change(ref, by)
-        return await self._change(ref, policy, lambda slot: slots.reorder(slot, order), by, if_match)
+        return await self._change(ref, policy, lambda slot: slots.reorder(slot, order), by, condition)
 
-    async def undo(self, ref: SlotRef, by: Principal = ANYBODY, *, if_match: str | None = None) -> SlotRecord:
+    async def undo(self, ref: SlotRef, by: Principal = ANYBODY, *, condition: Condition = ALWAYS) -> SlotRecord:
         """
         Put back what left the slot last and is still to be had.
         """
@@ -189,7 +190,7 @@ class Attachments:
         while True:
             try:
                 return await self._change(
-                    ref, policy, lambda slot: slots.undo(slot, policy, by.subject, self._clock(), gone), by, if_match
+                    ref, policy, lambda slot: slots.undo(slot, policy, by.subject, self._clock(), gone), by, condition
                 )
             except UploadGone as error:
                 if error.record is None:
@@ -230,7 +231,7 @@ class Attachments:
         policy: Policy,
         rule: Rule,
         by: Principal,
-        if_match: str | None,
+        condition: Condition,
         finish: tuple[UploadRecord, UploadRecord] | None = None,
         if_object: str | None = None,
     ) -> SlotRecord:
@@ -243,7 +244,7 @@ class Attachments:
             for count in range(TRIES):
                 with translated():
                     try:
-                        return await self._try(ref, policy, rule, by, if_match, finish, if_object)
+                        return await self._try(ref, policy, rule, by, condition, finish, if_object)
                     except (storage_errors.PreconditionFailed, storage_errors.AlreadyExists):
                         await asyncio.sleep(random.uniform(0, min(LONGEST_PAUSE, 0.001 * 2**count)))  # noqa: S311
         raise SlotBusy("too many change this slot at once")
@@ -254,7 +255,7 @@ class Attachments:
         policy: Policy,
         rule: Rule,
         by: Principal,
-        if_match: str | None,
+        condition: Condition,
         finish: tuple[UploadRecord, UploadRecord] | None,
         if_object: str | None,
     ) -> SlotRecord:
@@ -264,7 +265,7 @@ class Attachments:
         new = rule(old)
         if new == old:
             return old  # of one whose answer was lost: what was asked for is so already
-        if if_match is not None and if_match != old.etag:
+        if not condition.holds(old.etag):
             raise SlotChanged("the slot was changed meanwhile")
         if if_object not in (None, owner.etag):
             raise SlotChanged("the object was changed meanwhile")

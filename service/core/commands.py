@@ -10,6 +10,7 @@ import enum
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from service.core.conditions import ALWAYS, Condition
 from service.core.content import Stop
 from service.core.principals import ANYBODY, Capability, Principal
 from storage.objects import LoggedEvent, ObjectRecord, SlotRecord
@@ -141,8 +142,8 @@ class Register:
     ref: ObjectRef
     attributes: str
     """A JSON object."""
-    if_match: str | None = None
-    """The etag that the object has to have; an empty one: there is none yet."""
+    condition: Condition = ALWAYS
+    """Of the object."""
     principal: Principal = ANYBODY
 
 
@@ -159,7 +160,7 @@ class DeleteObject:
     """Forget an object; what is in its slots leaves them."""
 
     ref: ObjectRef
-    if_match: str | None = None
+    condition: Condition = ALWAYS
     principal: Principal = ANYBODY
 
 
@@ -189,8 +190,8 @@ class Attach:
     ref: Ref
     slot: SlotRef
     place: int | None = None
-    if_match: str | None = None
-    """The etag that the slot has to have; an empty one: nothing was ever in it."""
+    condition: Condition = ALWAYS
+    """Of the slot, which is not there before anything was in it."""
     principal: Principal = ANYBODY
 
 
@@ -200,7 +201,7 @@ class Detach:
 
     slot: SlotRef
     key: Key | None
-    if_match: str | None = None
+    condition: Condition = ALWAYS
     principal: Principal = ANYBODY
 
 
@@ -210,7 +211,7 @@ class Reorder:
 
     slot: SlotRef
     order: tuple[Key, ...]
-    if_match: str | None = None
+    condition: Condition = ALWAYS
     principal: Principal = ANYBODY
 
 
@@ -219,7 +220,7 @@ class Undo:
     """Put back what left the slot last."""
 
     slot: SlotRef
-    if_match: str | None = None
+    condition: Condition = ALWAYS
     principal: Principal = ANYBODY
 
 
@@ -228,8 +229,8 @@ class SetPicture:
     """Make the image that is the content of this request the picture of an object."""
 
     slot: SlotRef
-    if_match: str | None = None
-    """The etag that the object has to have."""
+    condition: Condition = ALWAYS
+    """Of the object."""
     admits: Callable[[ObjectRecord], None] | None = None
     """A rule of the dialect about the object, asked before any content is read; it raises what it refuses with."""
     principal: Principal = ANYBODY

@@ -149,10 +149,10 @@ class Filing:
         match command:
             case Register():
                 rights.refuse_administration(by)
-                record = await self._objects.register(command.ref, command.attributes, by, if_match=command.if_match)
+                record = await self._objects.register(command.ref, command.attributes, by, condition=command.condition)
             case DeleteObject():
                 rights.refuse_administration(by)
-                record = await self._objects.delete(command.ref, by, if_match=command.if_match)
+                record = await self._objects.delete(command.ref, by, condition=command.condition)
             case GetObject():
                 rights.refuse_reading(by)
                 record = await self._objects.get(command.ref)
@@ -165,14 +165,14 @@ class Filing:
                 rights.refuse_reading(by)
                 slot = await on.get_slot(command.slot)
             case Attach():
-                slot = await on.attach(command.slot, command.ref.key, by, place=command.place, if_match=command.if_match)
+                slot = await on.attach(command.slot, command.ref.key, by, place=command.place, condition=command.condition)
                 record = await self._uploads.find(command.ref)
             case Detach():
-                slot = await on.detach(command.slot, command.key, by, if_match=command.if_match)
+                slot = await on.detach(command.slot, command.key, by, condition=command.condition)
             case Reorder():
-                slot = await on.reorder(command.slot, command.order, by, if_match=command.if_match)
+                slot = await on.reorder(command.slot, command.order, by, condition=command.condition)
             case Undo():
-                slot = await on.undo(command.slot, by, if_match=command.if_match)
+                slot = await on.undo(command.slot, by, condition=command.condition)
         refs = [Ref(tenant=slot.tenant, key=key) for key in slots.keys(slot)]
         attachments = await asyncio.gather(*(self._uploads.find(ref) for ref in refs))
         return SlotOutcome(slot=slot, record=record, attachments=tuple(attachments))

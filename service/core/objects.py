@@ -11,6 +11,7 @@ from typing import Any
 
 from service.core import slots
 from service.core import upload as rules
+from service.core.conditions import ALWAYS, Condition
 from service.core.errors import ObjectNotFound, SlotBusy, SlotChanged
 from service.core.events import event, new_etag, new_name
 from service.core.policies import Policies, Policy
@@ -47,21 +48,21 @@ class Objects:
         self._clock = clock
 
     async def register(
-        self, ref: ObjectRef, attributes: str = "{}", by: Principal = ANYBODY, *, if_match: str | None = None
+        self, ref: ObjectRef, attributes: str = "{}", by: Principal = ANYBODY, *, condition: Condition = ALWAYS
     ) -> ObjectRecord:
         """
         Make an object of another system known, or change what is known of it.
 
-        *if_match* is the etag that it has to have ("": it is not known yet).
+        *condition* is about its etag; as long as it is not known, it is not there.
 
         :raises SlotChanged: it is not as the caller believes.
         """
         with translated():
             for _ in range(TRIES):
                 old = await self._find(ref)
-                if old is not None and (old.attributes, old.deleted_at) == (attributes, None) and if_match in (None, old.etag):
+                if old is not None and (old.attributes, old.deleted_at) == (attributes, None) and condition.holds(old.etag):
                     return old
-                self._refuse_other(old, if_match)
+                self._refuse_other(old, condition)
                 new = self._registered(old, ref, attributes, by)
                 known = old is not None and old.deleted_at is None
                 told = event("object.changed" if known else "object.registered", ref, self._clock(), by)
@@ -72,7 +73,7 @@ class Objects:
                 return new
         raise SlotBusy("too many change this object at once")
 
-    async def delete(self, ref: ObjectRef, by: Principal = ANYBODY, *, if_match: str | None = None) -> ObjectRecord:
+    async def delete(self, ref: ObjectRef, by: Principal = ANYBODY, *, condition: Condition = ALWAYS) -> ObjectRecord:
         """
         Forget an object; what is in its slots leaves them in the same commit, and is kept for their grace.
 
@@ -81,7 +82,7 @@ class Objects:
         with translated():
             for _ in range(TRIES):
                 old = await self.get(ref)
-                self._refuse_other(old, if_match)
+                self._refuse_other(old, condition)
                 now = self._clock()
                 new = dataclasses.replace(old, **self._touched(by, now), deleted_at=now, revision=old.revision + 1)
                 changes, told = await self._emptied(ref, by, now)
@@ -144,9 +145,9 @@ class Objects:
         except storage_errors.NotFound:
             return None
 
-    def _refuse_other(self, old: ObjectRecord | None, if_match: str | None) -> None:
+    def _refuse_other(self, old: ObjectRecord | None, condition: Condition) -> None:
         etag = "" if old is None or old.deleted_at is not None else old.etag
-        if if_match not in (None, etag):
+        if not condition.holds(etag):
             raise SlotChanged("the object is not as you believe")
 
     def _touched(self, by: Principal, now: float) -> dict[str, Any]:

@@ -36,11 +36,14 @@ class Pictures:
         :raises ContentCut: it did not come whole.
         :raises UploadError: it is refused.  In any case nothing of it is left.
         """
-        by, intent = command.principal, Intent(slot=command.slot, if_match=command.if_match)
+        by = command.principal
         owner = await self._objects.get(command.slot.object)
         if command.admits is not None:
             command.admits(owner)
         self._attachments.refuse_change(command.slot, by)
+        if not command.condition.holds(owner.etag):
+            raise SlotChanged("the object is not as you believe")
+        intent = Intent(slot=command.slot, if_match=command.condition.pinned(owner.etag))
         if content.stopped is not None:
             raise ContentCut("the picture did not come whole")
         create = Create(
@@ -71,7 +74,7 @@ class Pictures:
     async def _is_there_already(self, command: SetPicture, record: UploadRecord) -> bool:
         """Say whether the slot has these very bytes already."""
         owner = await self._objects.get(command.slot.object)
-        if command.if_match not in (None, owner.etag):
+        if not command.condition.holds(owner.etag):
             raise SlotChanged("the object was changed meanwhile")
         slot = await self._attachments.get_slot(command.slot)
         if len(slot.active) != 1:

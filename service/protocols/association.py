@@ -11,9 +11,8 @@ from urllib.parse import parse_qsl
 
 from service.core.commands import Attach, Detach, FiledCommand, FiledOutcome, GetSlot, SlotOutcome
 from service.core.errors import UploadError
-from service.core.names import canonical_guid
 from service.protocols.content_range import ContentRange, to_response
-from service.protocols.wire import ProtocolError, Request, Response, entity_tag
+from service.protocols.wire import ProtocolError, Request, Response, condition_of
 from storage.records import Ref, SlotRef
 
 METHODS = "POST, DELETE, OPTIONS"
@@ -38,10 +37,10 @@ class Association:
         if request.method not in ("POST", "DELETE") or request.key is None:
             raise ProtocolError(405, "method_not_allowed", f"{request.method} means nothing here", (("Allow", METHODS),))
         ref = Ref(tenant=request.tenant, key=request.key)
-        slot, if_match, by = self.slot(request), entity_tag(request.fields), request.principal
+        slot, condition, by = self.slot(request), condition_of(request.fields), request.principal
         if request.method == "DELETE":
-            return Detach(key=request.key, slot=slot, if_match=if_match, principal=by)
-        return Attach(ref=ref, slot=slot, if_match=if_match, principal=by)
+            return Detach(key=request.key, slot=slot, condition=condition, principal=by)
+        return Attach(ref=ref, slot=slot, condition=condition, principal=by)
 
     def send(self, _request: Request, _command: FiledCommand, outcome: FiledOutcome) -> Response:
         assert isinstance(outcome, SlotOutcome)  # noqa: S101 - what the commands above come to

@@ -18,7 +18,6 @@ from service.core.errors import UploadError
 from service.core.sniffing import canonical
 from service.protocols.fields import (
     HUGE,
-    canonical_guid,
     imf_fixdate,
     media_type_is,
     parse_content_range,
@@ -216,7 +215,7 @@ class ContentRange:
         """
         if slot not in self.kinds:
             raise ProtocolError(400, "type_unknown", f"type has to be one of {', '.join(sorted(self.kinds))}")
-        kind, guid = self.kinds[slot], canonical_guid(identifier)
+        kind, guid = self.kinds[slot], names.canonical_guid(identifier)
         # "objectId: GUID, the ID of the object to associate": so it is with users; objects of other systems have other ids.
         if guid is None and kind == USER:
             raise ProtocolError(400, "object_id_invalid", "objectId has to be a GUID")

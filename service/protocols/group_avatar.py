@@ -18,7 +18,17 @@ from service.protocols.avatars import ORIGINAL, avatar_url
 from service.protocols.fields import media_type_is
 from service.protocols.intents import ID
 from service.protocols.native import moment
-from service.protocols.wire import RETRY_AFTER, Fields, ProtocolError, Refusal, Request, Response, entity_tag, refusal_of, to_json
+from service.protocols.wire import (
+    RETRY_AFTER,
+    Fields,
+    ProtocolError,
+    Refusal,
+    Request,
+    Response,
+    condition_of,
+    refusal_of,
+    to_json,
+)
 from storage.objects import ObjectRecord, SlotRecord
 from storage.records import ObjectRef, SlotRef, Tenant
 
@@ -80,7 +90,7 @@ class GroupAvatar:
         if not media_type_is(request.fields, "application/json"):
             raise ProtocolError(400, "unsupported_media_type", "send application/json")
         slot = SlotRef(tenant=request.tenant, kind=self._policy.kind, id=self._group, slot=self._policy.slot)
-        return SetPicture(slot=slot, if_match=entity_tag(request.fields), admits=_admit, principal=by)
+        return SetPicture(slot=slot, condition=condition_of(request.fields), admits=_admit, principal=by)
 
     def send(self, _request: Request, command: PictureCommand, outcome: ObjectOutcome) -> Response:
         if isinstance(command, GetObject):

@@ -15,7 +15,17 @@ from service.core.names import canonical_guid
 from service.core.policies import Policy
 from service.protocols.avatars import ORIGINAL, avatar_url
 from service.protocols.fields import media_type_is
-from service.protocols.wire import RETRY_AFTER, Fields, ProtocolError, Refusal, Request, Response, entity_tag, refusal_of, to_json
+from service.protocols.wire import (
+    RETRY_AFTER,
+    Fields,
+    ProtocolError,
+    Refusal,
+    Request,
+    Response,
+    condition_of,
+    refusal_of,
+    to_json,
+)
 from storage.records import SlotRef
 
 METHODS = ("Allow", "PATCH, OPTIONS")
@@ -61,7 +71,7 @@ class GroupPicture:
         if not media_type_is(request.fields, "application/json"):
             raise ProtocolError(415, "unsupported_media_type", "send application/json")
         slot = SlotRef(tenant=request.tenant, kind=self._policy.kind, id=group, slot=self._policy.slot)
-        return SetPicture(slot=slot, if_match=entity_tag(request.fields), principal=request.principal)
+        return SetPicture(slot=slot, condition=condition_of(request.fields), principal=request.principal)
 
     def send(self, _request: Request, _command: PictureCommand, outcome: ObjectOutcome) -> Response:
         record = outcome.record

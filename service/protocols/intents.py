@@ -8,9 +8,11 @@ document of the attachments API.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
+from service.core.conditions import ANY
 from service.core.names import canonical_guid
-from service.protocols.wire import ProtocolError, Request, entity_tag
+from service.protocols.wire import ProtocolError, Request, condition_of
 from storage.records import Intent, SlotRef, Tenant
 
 FIELD = "holdfast-attach-to"
@@ -29,7 +31,20 @@ def intent_of(request: Request, told: str | None = None) -> Intent | None:
     value = request.fields.get(FIELD, told)
     if value is None:
         return None
-    return Intent(slot=parse_slot(value, request.tenant), if_match=entity_tag(request.fields))
+    return Intent(slot=parse_slot(value, request.tenant), if_match=_etag(request.fields))
+
+
+def _etag(fields: Mapping[str, str]) -> str | None:
+    """Return the one etag that the object has to have, when the upload begins and when it is complete."""
+    condition = condition_of(fields)
+    if condition.if_none_match == ANY:
+        return ""  # what an upload is for is always there
+    if condition.if_match in (None, ANY):
+        return None
+    if len(condition.if_match) > 1:
+        raise ProtocolError(400, "if_match_invalid", "an upload is for an object with one entity tag")
+    (tag,) = condition.if_match
+    return tag[1:-1] if tag.startswith('"') else tag  # a weak one is never that of the object
 
 
 def parse_slot(value: str, tenant: Tenant) -> SlotRef:

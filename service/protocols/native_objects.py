@@ -25,7 +25,7 @@ from service.core.commands import (
     Undo,
 )
 from service.protocols.native import Resource, attachment_key, document_response, moment, parse_object, parse_page
-from service.protocols.wire import Fields, ProtocolError, Request, Response, entity_tag
+from service.protocols.wire import Fields, ProtocolError, Request, Response, condition_of
 from storage.objects import Association, ObjectRecord, SlotRecord
 from storage.records import Ref, UploadRecord
 
@@ -59,11 +59,11 @@ class Object(Resource):
 
     def register(self, request: Request) -> FiledCommand:
         attributes = json.dumps(parse_object(request), sort_keys=True, separators=(",", ":"))
-        if_match = entity_tag(request.fields)
-        return Register(ref=self.object_ref(request), attributes=attributes, if_match=if_match, principal=request.principal)
+        condition = condition_of(request.fields)
+        return Register(ref=self.object_ref(request), attributes=attributes, condition=condition, principal=request.principal)
 
     def delete(self, request: Request) -> FiledCommand:
-        return DeleteObject(ref=self.object_ref(request), if_match=entity_tag(request.fields), principal=request.principal)
+        return DeleteObject(ref=self.object_ref(request), condition=condition_of(request.fields), principal=request.principal)
 
     def send(self, _request: Request, command: FiledCommand, outcome: FiledOutcome) -> Response:
         assert isinstance(outcome, ObjectOutcome)  # noqa: S101 - what the commands above come to
@@ -88,10 +88,12 @@ class Slot(Resource):
         if not isinstance(order, list) or not all(isinstance(key, str) for key in order):
             raise ProtocolError(400, "order_invalid", "order has to be a list of every key in the slot")
         keys = tuple(attachment_key(key) for key in order)
-        return Reorder(slot=self.slot_ref(request), order=keys, if_match=entity_tag(request.fields), principal=request.principal)
+        return Reorder(
+            slot=self.slot_ref(request), order=keys, condition=condition_of(request.fields), principal=request.principal
+        )
 
     def empty(self, request: Request) -> FiledCommand:
-        return Detach(slot=self.slot_ref(request), key=None, if_match=entity_tag(request.fields), principal=request.principal)
+        return Detach(slot=self.slot_ref(request), key=None, condition=condition_of(request.fields), principal=request.principal)
 
     def send(self, _request: Request, _command: FiledCommand, outcome: FiledOutcome) -> Response:
         assert isinstance(outcome, SlotOutcome)  # noqa: S101 - what the commands above come to
@@ -115,7 +117,7 @@ class SlotUndo(Slot):
         return 0
 
     def undo(self, request: Request) -> FiledCommand:
-        return Undo(slot=self.slot_ref(request), if_match=entity_tag(request.fields), principal=request.principal)
+        return Undo(slot=self.slot_ref(request), condition=condition_of(request.fields), principal=request.principal)
 
 
 class SlotEntry(Slot):
@@ -133,13 +135,13 @@ class SlotEntry(Slot):
             ref=Ref(tenant=request.tenant, key=attachment_key(self.names["key"])),
             slot=self.slot_ref(request),
             place=place,
-            if_match=entity_tag(request.fields),
+            condition=condition_of(request.fields),
             principal=request.principal,
         )
 
     def detach(self, request: Request) -> FiledCommand:
         key = attachment_key(self.names["key"])
-        return Detach(slot=self.slot_ref(request), key=key, if_match=entity_tag(request.fields), principal=request.principal)
+        return Detach(slot=self.slot_ref(request), key=key, condition=condition_of(request.fields), principal=request.principal)
 
 
 def _object(record: ObjectRecord) -> dict[str, Any]:

@@ -47,9 +47,11 @@ def _named(parameter: Schema, description: str | None) -> Schema:
     return parameter if description is None else {**parameter, "description": description}
 
 
+_TAG = '(W/)?"[!#-~]*"'
+_TAGS: Schema = {"type": "string", "pattern": rf"^({_TAG}(, {_TAG})*|\*)$"}
 CONDITIONS = (
-    field("If-Match", {"type": "string", "pattern": '^("[!#-~]*"|\\*)$'}, "The ETag that what is changed has to have."),
-    field("If-None-Match", {"enum": ["*"]}, "It must not be there yet: an object is not known, a slot was never used."),
+    field("If-Match", _TAGS, "The ETags of which what is changed has to have one; `*`: it has to be there."),
+    field("If-None-Match", _TAGS, "`*`: it must not be there yet; an object is not known, a slot was never used."),
 )
 PAGES = (
     query("after", {"type": "string", "maxLength": native.MAX_CURSOR}, "What a page before told as `next`."),

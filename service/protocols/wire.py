@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 from service.core.commands import Command, FiledCommand, FiledOutcome, ObjectOutcome, Outcome, PictureCommand
+from service.core.conditions import ANY, Condition
 from service.core.errors import UploadError
 from service.core.principals import ANYBODY, Principal
 from storage.records import Key, Tenant
@@ -20,7 +21,9 @@ Fields = tuple[tuple[str, str], ...]
 SECONDS = 1
 RETRY_AFTER = str(5 * SECONDS)
 
-_ENTITY_TAG = re.compile(r'"([!#-~]*)"')
+# RFC 9110, section 8.8.3: entity-tag = [ weak ] opaque-tag; section 5.6.1: a list may have empty elements.
+_ENTITY_TAG = r'(?:W/)?"[!#-~\x80-\xff]*"'
+_ENTITY_TAGS = re.compile(rf"[ \t]*(?:{_ENTITY_TAG}[ \t]*)?(?:,[ \t]*(?:{_ENTITY_TAG}[ \t]*)?)*")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,21 +79,25 @@ class ProtocolError(Exception):
         self.fields = fields
 
 
-def entity_tag(fields: Mapping[str, str]) -> str | None:
+def condition_of(fields: Mapping[str, str]) -> Condition:
     """
-    Return the etag that what is changed has to have (RFC 9110, section 13.1); "": it must not be there yet.
+    Return what the etag of what is changed has to be, and what it must not be.
 
-    :raises ProtocolError: the field cannot be understood.
+    :raises ProtocolError: a field cannot be understood.
     """
-    if fields.get("if-none-match") == "*":
-        return ""
-    value = fields.get("if-match")
-    if value is None or value == "*":
+    return Condition(if_match=_entity_tags(fields, "if-match"), if_none_match=_entity_tags(fields, "if-none-match"))
+
+
+def _entity_tags(fields: Mapping[str, str], name: str) -> frozenset[str] | None:
+    value = fields.get(name)
+    if value is None:
         return None
-    tag = _ENTITY_TAG.fullmatch(value)
-    if tag is None:
-        raise ProtocolError(400, "if_match_invalid", "If-Match has to be one entity tag")
-    return tag[1]
+    if value.strip(" \t") == "*":
+        return ANY
+    tags = re.findall(_ENTITY_TAG, value) if _ENTITY_TAGS.fullmatch(value) else []
+    if not tags:
+        raise ProtocolError(400, "if_match_invalid", "If-Match and If-None-Match list entity tags, or are *")
+    return frozenset(tags)
 
 
 def method_not_allowed(request: Request, *, collection: str, entry: str) -> ProtocolError:

@@ -15,6 +15,7 @@ import pytest
 from service.core import slots
 from service.core.attachments import Attachments
 from service.core.commands import Cancel, Completes, Create
+from service.core.conditions import ANY, Condition
 from service.core.errors import (
     ManagedElsewhere,
     NotAccepted,
@@ -59,6 +60,7 @@ USER = ObjectRef(tenant=TENANT, kind="user", id="1")
 PHOTO = SlotRef(tenant=TENANT, kind="user", id="1", slot="ProfilePhoto")
 FILE_SLOT = SlotRef(tenant=TENANT, kind="user", id="1", slot="files")
 GRACE = PROFILE_PHOTO.grace
+NEW = Condition(if_none_match=ANY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +133,7 @@ async def test_attach_again(desk: Desk) -> None:
     told, owner = await desk.told(), await desk.objects.get(USER)
 
     assert first == await desk.attachments.attach(PHOTO, key, ME)
-    assert first == await desk.other.attach(PHOTO, key, ME, if_match="")
+    assert first == await desk.other.attach(PHOTO, key, ME, condition=NEW)
     assert (told, owner) == (await desk.told(), await desk.objects.get(USER))
 
 
@@ -279,15 +281,16 @@ async def test_undo_takes_back_one_act(desk: Desk) -> None:
 async def test_if_match(desk: Desk) -> None:
     """Who says what the slot was like changes it only if it still is."""
     old, new = await desk.photo(), await desk.photo()
-    first = await desk.attachments.attach(PHOTO, old, ME, if_match="")
-    for wrong in ("", "something else"):
+    first = await desk.attachments.attach(PHOTO, old, ME, condition=NEW)
+    for wrong in (NEW, Condition(if_match=frozenset({'"something else"'}))):
         with pytest.raises(SlotChanged):
-            await desk.attachments.attach(PHOTO, new, ME, if_match=wrong)
+            await desk.attachments.attach(PHOTO, new, ME, condition=wrong)
         with pytest.raises(SlotChanged):
-            await desk.attachments.detach(PHOTO, old, ME, if_match=wrong)
+            await desk.attachments.detach(PHOTO, old, ME, condition=wrong)
 
     assert first == await desk.attachments.get_slot(PHOTO)
-    assert (new,) == slots.keys(await desk.attachments.attach(PHOTO, new, ME, if_match=first.etag))
+    same = Condition(if_match=frozenset({f'"{first.etag}"'}))
+    assert (new,) == slots.keys(await desk.attachments.attach(PHOTO, new, ME, condition=same))
 
 
 async def test_what_cannot_be_attached(desk: Desk) -> None:

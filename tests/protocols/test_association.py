@@ -191,6 +191,10 @@ async def test_communities_are_apart(service: Service) -> None:
         ({"If-Match": '"other"'}, 412),
         ({"If-Match": "other"}, 400),
         ({"If-None-Match": "*"}, 412),
+        ({"If-Match": "W/{etag}"}, 412),
+        ({"If-Match": '"other", {etag}'}, 200),
+        ({"If-Match": "{etag}", "If-None-Match": "*"}, 412),
+        ({"If-Match": "{etag}", "If-None-Match": '"other"'}, 200),
     ],
 )
 async def test_conditions(service: Service, fields: dict[str, str], status: int) -> None:

@@ -99,8 +99,11 @@ async def test_in_one_request(service: Service) -> None:
         ({"Holdfast-Attach-To": f"user/{WRACK}/ProfilePhoto"}, 10, {404, 422}),
         ({}, 11 * 1024 * 1024, {413}),
         ({"If-Match": '"another"'}, 10, {412}),
+        ({"If-Match": 'W/"another"'}, 10, {412}),
+        ({"If-None-Match": "*"}, 10, {412}),
+        ({"If-Match": '"another", "one more"'}, 10, {400}),
     ],
-    ids=["unknown object", "too large", "changed"],
+    ids=["unknown object", "too large", "changed", "weak", "known", "many"],
 )
 async def test_refused_when_it_begins(
     service: Service, dialect: str, fields: dict[str, str], length: int, status: set[int]

@@ -107,6 +107,20 @@ async def test_compare_and_set(service: Service) -> None:
     assert [200, 412, 200] == [answer.status_code for answer in (began, late, good)]
 
 
+async def test_what_is_not_there_matches_nothing(service: Service) -> None:
+    """If-Match: * asks for something that is there: a new object, a slot in which nothing ever was, are not."""
+    photo = await service.photo()
+    answers = [
+        await service.send("PUT", "/api/v1/objects/user/new", {**JSON, "If-Match": "*"}, b"{}"),
+        await service.send("GET", "/api/v1/objects/user/new"),
+        await service.send("PUT", f"{PHOTO}/attachments/{photo}", {"If-Match": "*"}),
+        await service.send("PUT", "/api/v1/objects/user/new", {**JSON, "If-None-Match": "*"}, b"{}"),
+        await service.send("PUT", "/api/v1/objects/user/new", {**JSON, "If-Match": "*"}, b'{"a": 1}'),
+    ]
+
+    assert [412, 404, 412, 200, 200] == [answer.status_code for answer in answers]
+
+
 async def test_attachment(service: Service) -> None:
     """What is known of an attachment; it is deleted when it is in no slot, and is 410 then."""
     key = await service.photo(name="a.png")
