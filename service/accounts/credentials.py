@@ -48,4 +48,7 @@ def _is_from_elsewhere(fields: Mapping[str, str]) -> bool:
     if fields.get("sec-fetch-site") == "cross-site":
         return True
     origin = fields.get("origin")
-    return origin is not None and urlsplit(origin).netloc.lower() != fields.get("host", "").lower()
+    try:
+        return origin is not None and urlsplit(origin).netloc.lower() != fields.get("host", "").lower()
+    except ValueError:
+        return True  # no browser shows a page from such a place

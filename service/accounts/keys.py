@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -15,8 +16,12 @@ from urllib.parse import urlsplit
 
 import httpx
 import jwt
+from cryptography.exceptions import UnsupportedAlgorithm
 
+from service.accounts.asking import ask
 from service.accounts.errors import TokenRefused, Unavailable
+
+logger = logging.getLogger("holdfast")
 
 KiB = 1024
 MIN_SECRET = 32  # bytes; RFC 7518, section 3.2
@@ -129,14 +134,21 @@ class PublicKeys:
         self._client = httpx.AsyncClient(timeout=TIMEOUT)
         self._turn = asyncio.Lock()
         self._keys: Sequence[VerifyingKey] = ()
+        self._refreshing: asyncio.Task[None] | None = None
         self._fetched_at = self._tried_at = float("-inf")
 
     async def find(self, header: Mapping[str, Any]) -> VerifyingKey:
         """
         Return the key that the token names; one that is not known may have been published since.
+
+        Nobody waits for a set to be fetched again while the old one may be used.
         """
-        if self._clock() - self._fetched_at > FRESH:
+        age = self._clock() - self._fetched_at
+        if age > STALE:
             await self._refresh()
+        elif age > FRESH and self._refreshing is None:
+            self._refreshing = asyncio.create_task(self._refresh())
+            self._refreshing.add_done_callback(self._refreshed)
         try:
             return _fitting(self._keys, header)
         except TokenRefused:
@@ -149,7 +161,15 @@ class PublicKeys:
         """
         Let go of connections.
         """
+        if self._refreshing is not None:
+            self._refreshing.cancel()
+            await asyncio.wait([self._refreshing])
         await self._client.aclose()
+
+    def _refreshed(self, task: asyncio.Task[None]) -> None:
+        self._refreshing = None
+        if not task.cancelled() and task.exception() is not None:
+            logger.info("the keys at %s cannot be had: %s", self._url, task.exception())
 
     async def _refresh(self) -> None:
         asked_at = self._clock()
@@ -159,20 +179,14 @@ class PublicKeys:
                 return  # somebody else just did
             self._tried_at = self._clock()
             try:
-                self._keys = parse_keys(await self._fetch())
+                answer = await ask(self._client, "GET", self._url, most=MAX_SET, seconds=TIMEOUT)
+                if answer.status != httpx.codes.OK:
+                    raise Unavailable(f"the answer is {answer.status}")
+                self._keys = parse_keys(answer.content)
                 self._fetched_at = self._clock()
-            except (httpx.HTTPError, ValueError):
+            except (Unavailable, ValueError) as error:
+                logger.warning("the keys at %s cannot be had: %s", self._url, error)
                 self._refuse_stale()
-
-    async def _fetch(self) -> bytes:
-        content = b""
-        async with self._client.stream("GET", self._url) as response:
-            response.raise_for_status()
-            async for block in response.aiter_bytes():
-                content += block
-                if len(content) > MAX_SET:
-                    raise ValueError("the set is too large")
-        return content
 
     def _refuse_stale(self) -> None:
         if self._clock() - self._fetched_at > STALE:
@@ -189,25 +203,18 @@ def parse_keys(content: bytes) -> Sequence[VerifyingKey]:
         raise ValueError("the keys are too many")
     if b"-----BEGIN" in content:
         return [_from_pem(content)]
-    values = json.loads(content)
+    try:
+        values = json.loads(content)
+    except RecursionError as error:
+        raise ValueError("the keys are nested too deep") from error
     keys = values.get("keys") if isinstance(values, dict) else None
     if not isinstance(keys, list):
         raise ValueError("there are no keys")  # noqa: TRY004 - it is what the file says that is wrong
     found = []
     for value in keys[:MAX_KEYS]:
-        if (
-            isinstance(value, dict)
-            and value.get("kty") in ("RSA", "EC")
-            and value.get("use", "sig") == "sig"
-            and "d" not in value
-        ):
-            try:
-                key = jwt.PyJWK(value)
-            except jwt.PyJWTError:
-                continue
-            if key.algorithm_name in ASYMMETRIC:
-                name = value.get("kid")
-                found.append(VerifyingKey(key.key, key.algorithm_name, name if isinstance(name, str) else None))
+        key = _from_jwk(value) if isinstance(value, dict) and _is_public(value) else None
+        if key is not None:
+            found.append(key)
     return found
 
 
@@ -226,6 +233,22 @@ def require_safe(url: str) -> None:
 def _is_public(value: Mapping[str, Any]) -> bool:
     """Say whether a JWK is a public key, for signatures."""
     return value.get("kty") in ("RSA", "EC") and value.get("use", "sig") == "sig" and "d" not in value
+
+
+def _from_jwk(value: Mapping[str, Any]) -> VerifyingKey | None:
+    """
+    Return the key that a JWK describes; None where that cannot be understood.
+
+    RFC 7517, section 5: "Implementations SHOULD ignore JWKs within a JWK Set that use … values … out of the supported ranges".
+    """
+    try:
+        key = jwt.PyJWK(dict(value))
+    except (jwt.PyJWTError, UnsupportedAlgorithm, ValueError, TypeError, LookupError, AttributeError, ArithmeticError):
+        return None  # the libraries below say in all these ways what they do not like of a value
+    name = value.get("kid")
+    if key.algorithm_name not in ASYMMETRIC:
+        return None
+    return VerifyingKey(key.key, key.algorithm_name, name if isinstance(name, str) else None)
 
 
 def _from_pem(content: bytes) -> VerifyingKey:

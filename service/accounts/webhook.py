@@ -18,6 +18,7 @@ from datetime import UTC, datetime
 import httpx
 from standardwebhooks.webhooks import Webhook as Signer
 
+from service.accounts.asking import Answer, ask
 from service.accounts.claims import principal_of
 from service.accounts.errors import Forbidden, TokenRefused, Unavailable
 from service.accounts.keys import require_safe
@@ -61,8 +62,8 @@ class Webhook:
         if known is not None and self._clock() < known[0]:
             return known[1]
         asked = {"type": "authorize", "token": token, "method": method, "path": path, "query": query, "tenant": tenant}
-        status, max_age, content = await self._ask(json.dumps(asked))
-        match status:
+        answer = await self._ask(json.dumps(asked))
+        match answer.status:
             case httpx.codes.OK:
                 pass
             case httpx.codes.UNAUTHORIZED:
@@ -70,16 +71,20 @@ class Webhook:
             case httpx.codes.FORBIDDEN:
                 raise Forbidden("whoever decides says no")
             case _:
-                raise Unavailable(f"the webhook answered {status}")
+                raise Unavailable(f"the webhook answered {answer.status}")
         try:
-            claims = json.loads(content)
+            claims = json.loads(answer.content)
         except (ValueError, RecursionError) as error:
             raise Unavailable("the webhook's answer is not JSON") from error
         if not isinstance(claims, dict):
             raise Unavailable("the webhook's answer has no claims")
-        principal = principal_of(claims, default_tenant=self._default_tenant)
-        if max_age:
-            self._known[name] = self._clock() + min(max_age, REMEMBERED_FOR), principal
+        try:
+            principal = principal_of(claims, default_tenant=self._default_tenant)
+        except TokenRefused as error:
+            raise Unavailable("the webhook's answer has no usable claims") from error  # it is not the token that is wrong
+        age = _MAX_AGE.search(answer.fields.get("cache-control", ""))
+        if age is not None:
+            self._known[name] = self._clock() + min(int(age[1]), REMEMBERED_FOR), principal
             while len(self._known) > REMEMBERED:
                 self._known.popitem(last=False)
         return principal
@@ -90,8 +95,7 @@ class Webhook:
         """
         await self._client.aclose()
 
-    async def _ask(self, question: str) -> tuple[int, int, bytes]:
-        """Return status, max-age and content of the answer."""
+    async def _ask(self, question: str) -> Answer:
         name, now = f"msg_{secrets.token_urlsafe(16)}", datetime.now(UTC)
         fields = {
             "content-type": "application/json",
@@ -99,14 +103,5 @@ class Webhook:
             "webhook-timestamp": str(int(now.timestamp())),
             "webhook-signature": self._signer.sign(name, now, question),
         }
-        content = b""
-        try:
-            async with self._client.stream("POST", self._url, content=question, headers=fields) as response:
-                async for block in response.aiter_bytes():
-                    content += block
-                    if len(content) > MAX_ANSWER:
-                        raise Unavailable("the webhook's answer is too large")
-        except httpx.HTTPError as error:
-            raise Unavailable("the webhook does not answer") from error
-        age = _MAX_AGE.search(response.headers.get("cache-control", ""))
-        return response.status_code, int(age[1]) if age else 0, content
+        client, url = self._client, self._url
+        return await ask(client, "POST", url, most=MAX_ANSWER, seconds=TIMEOUT, content=question, fields=fields)

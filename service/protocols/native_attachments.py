@@ -96,7 +96,8 @@ class Timeline(Attachment):
 
     def send(self, _request: Request, _command: FiledCommand, outcome: FiledOutcome) -> Response:
         assert isinstance(outcome, EventsOutcome)  # noqa: S101 - what the commands above come to
-        # The cursor of the last page is good for asking again, later.
+        # The cursor of the last page is good for asking again, later.  It counts the events of the store, those of other tenants
+        # too: how many there are in all is no secret, and a number that only grows needs no key that could be lost.
         following = outcome.events[-1].position if outcome.events else None
         items = [_event(logged) for logged in outcome.events]
         return document_response(200, {"items": items, "next": following, "more": outcome.more})

@@ -43,6 +43,7 @@ def test_other_schemes(value: str) -> None:
     [
         ({"origin": "https://evil.example"}, "POST", True),
         ({"origin": "null"}, "POST", True),
+        ({"origin": "http://["}, "POST", True),
         ({"sec-fetch-site": "cross-site"}, "DELETE", True),
         ({"origin": "https://evil.example"}, "GET", False),
         ({"origin": "https://files.example"}, "POST", False),

@@ -5,6 +5,7 @@ Keys that a server publishes, and rotates.
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Iterator
 
 import pytest
@@ -26,7 +27,7 @@ def server() -> Iterator[Answering]:
 
 
 async def test_rotation(server: Answering) -> None:
-    """A new key is found at once, an old one that is gone is refused when the set is old."""
+    """A new key is found at once, an old one that is gone is refused soon after the set is old."""
     clock = Clock()
     keys = PublicKeys(server.url, clock=clock)
     await keys.find(OLD)
@@ -36,10 +37,78 @@ async def test_rotation(server: Answering) -> None:
     server.publish(jwk(EC, "new"))
     await keys.find(OLD)
     clock.now += FRESH + 1
+    await keys.find(NEW)
+    async with asyncio.timeout(10):
+        while len(server.asked) < 3:
+            await asyncio.sleep(0.001)
+    clock.now += PATIENCE
     with pytest.raises(TokenRefused):
         await keys.find(OLD)
     await keys.find(NEW)
     await keys.close()
+
+
+async def test_nobody_waits_for_a_set_that_is_still_good(server: Answering) -> None:
+    """A set that is old is fetched again behind the backs of those who ask; a server that hangs is in nobody's way."""
+    clock = Clock()
+    keys = PublicKeys(server.url, clock=clock)
+    await keys.find(OLD)
+    server.publish(jwk(RSA, "old"), jwk(EC, "new"))
+    server.free.clear()
+    clock.now += FRESH + 1
+    async with asyncio.timeout(2):
+        found = await asyncio.gather(*(keys.find(OLD) for _ in range(20)))
+    assert {"old"} == {key.name for key in found}
+    server.free.set()
+
+    assert "new" == (await keys.find(NEW)).name
+    assert 2 == len(server.asked)
+    await keys.close()
+
+
+async def test_close_while_a_set_is_fetched(server: Answering) -> None:
+    """Whoever closes does not wait for a server that hangs."""
+    clock = Clock()
+    keys = PublicKeys(server.url, clock=clock)
+    await keys.find(OLD)
+    server.free.clear()
+    clock.now += FRESH + 1
+    await keys.find(OLD)
+    async with asyncio.timeout(2):
+        await keys.close()
+
+
+ODD = [
+    {"kty": "RSA", "n": 5, "e": "AQAB"},
+    {"kty": "RSA", "n": "AQ", "e": "AQ"},
+    {"kty": "RSA", "alg": "RS256", "n": "!!", "e": "%%"},
+    {"kty": "RSA", "alg": ["a"], "n": "AQ", "e": "AQAB"},
+    {"kty": "RSA", "alg": "RS256", "n": None, "e": {}},
+    {"kty": "RSA", "alg": "ES256"},
+    {"kty": "EC", "crv": "P-256", "x": None, "y": None},
+    {"kty": "EC", "crv": "P-256", "x": "AQ", "y": "AQ"},
+    {"kty": "EC", "crv": "secp256k1", "x": "AQ", "y": "AQ"},
+    {"kty": "EC", "crv": ["P-256"], "x": "AQ", "y": "AQ"},
+    {"kty": ["RSA"]},
+    {"kty": "RSA", "use": ["sig"]},
+    {"kty": "oct", "k": "AQ"},
+    {},
+    5,
+    None,
+]
+
+
+@pytest.mark.parametrize("odd", ODD, ids=str)
+def test_odd_keys_are_passed_over(odd: object) -> None:
+    """A key that cannot be understood is no reason to refuse the others (RFC 7517, section 5)."""
+    found = parse_keys(json.dumps({"keys": [odd, jwk(RSA, "good")]}).encode())
+
+    assert ["good"] == [key.name for key in found]
+
+
+def test_private_keys_are_none() -> None:
+    """Whoever publishes a private key has published nothing that can be trusted."""
+    assert [] == list(parse_keys(json.dumps({"keys": [{**jwk(RSA, "a"), "d": "AQ"}, jwk(EC, "b", use="enc")]}).encode()))
 
 
 async def test_unknown_keys_do_not_flood_the_server(server: Answering) -> None:
@@ -54,8 +123,17 @@ async def test_unknown_keys_do_not_flood_the_server(server: Answering) -> None:
 
 @pytest.mark.parametrize(
     ("status", "content"),
-    [(500, b""), (404, b"{}"), (200, b"not JSON"), (200, b"[]"), (200, b'{"keys": 5}'), (200, b" " * 300_000)],
-    ids=["error", "missing", "garbage", "list", "no keys", "too large"],
+    [
+        (500, b""),
+        (404, b"{}"),
+        (302, b""),
+        (200, b"not JSON"),
+        (200, b"[]"),
+        (200, b'{"keys": 5}'),
+        (200, b" " * 300_000),
+        (200, b"[" * 100_000),
+    ],
+    ids=["error", "missing", "elsewhere", "garbage", "list", "no keys", "too large", "too deep"],
 )
 async def test_old_keys_while_there_are_no_new_ones(server: Answering, status: int, content: bytes) -> None:
     """A server that is down for a while harms nobody; when it is down for too long, nobody can be verified."""

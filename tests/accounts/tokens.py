@@ -8,7 +8,7 @@ import json
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -56,6 +56,8 @@ def jwk(key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey, kid: str | None, **
 class Answering(ThreadingHTTPServer):
     """
     A server on loopback that gives one answer, which a test may change, and remembers what it was asked.
+
+    It answers when it is *free* to, and byte by byte with a *pause* (seconds) between them, if it has one.
     """
 
     daemon_threads = True
@@ -63,6 +65,9 @@ class Answering(ThreadingHTTPServer):
     def __init__(self) -> None:
         self.status, self.content, self.fields = 200, b"{}", {"Content-Type": "application/json"}
         self.asked: list[tuple[dict[str, str], bytes]] = []
+        self.free = threading.Event()
+        self.free.set()
+        self.pause = 0.0
         answering = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -73,7 +78,12 @@ class Answering(ThreadingHTTPServer):
                 for name, value in {**answering.fields, "Content-Length": str(len(answering.content))}.items():
                     self.send_header(name, value)
                 self.end_headers()
-                self.wfile.write(answering.content)
+                answering.free.wait(60)
+                with suppress(OSError):  # whoever asked is tired of it
+                    for at in range(len(answering.content) if answering.pause else 0):
+                        time.sleep(answering.pause)
+                        self.wfile.write(answering.content[at : at + 1])
+                    self.wfile.write(b"" if answering.pause else answering.content)
 
             do_POST = do_GET  # noqa: N815 - as the library calls it
 
@@ -102,6 +112,7 @@ def answering() -> Iterator[Answering]:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         yield server
+        server.free.set()
         server.shutdown()
         thread.join()
 
