@@ -224,7 +224,8 @@ class Claims:
         Know no more of a claim whose row has been seen to, and tell who waits.
         """
         mine.gone = True
-        if self._claims.pop(mine.serial, None) is not None:
+        # Of one whose swap failed nobody knows whether its name stands there all the same; the row says whom it is behind.
+        if self._claims.pop(mine.serial, None) is not None and mine.epoch:
             self._left[mine.serial] = mine.forced
         if len(self._left) > REMEMBERED:
             self._left.popitem(last=False)

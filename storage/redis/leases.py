@@ -12,7 +12,7 @@ whose channel nobody listens, is passed over at once; the lease is forced then, 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from storage.claims import Claims, Found
@@ -27,27 +27,29 @@ SECONDS = 1.0
 MILLISECONDS = 1000
 DAYS = 24 * 60 * 60
 LIFE = 15 * SECONDS
-RENEW_EVERY = 5 * SECONDS
 # A row that was never fenced, and that nobody came for, tells of a sleeper; nobody sleeps longer.
 KEEP = 30 * DAYS
 REPEAT = 0.1 * SECONDS
 
 CLAIM, GIVE_BACK, SETTLE, FORGET = Script("claim"), Script("give_back"), Script("settle"), Script("forget")
-RENEW, LOOK = Script("renew"), Script("look")
-TIMES = (int(LIFE * MILLISECONDS), int(KEEP * MILLISECONDS))
+RENEW, LOOK, HOLD = Script("renew"), Script("look"), Script("hold")
 
 
 class RedisLeases:
     """
     `storage.ports.Leases` for all processes that know the same Redis.
+
+    A claimant that is not heard of for *life* seconds counts as asleep; that is put off three times as often.
     """
 
-    def __init__(self, line: Line, names: Names) -> None:
+    def __init__(self, line: Line, names: Names, life: float = LIFE) -> None:
         self._line = line
         self._names = names
         self._mailbox = Mailbox(line, names.processes)
-        self.claims = Claims(RedisRows(line, names), self._mailbox, REPEAT)
+        self._renew_every = life / 3
         self._renewing: asyncio.Task[None] | None = None
+        self.rows = RedisRows(line, names, life)
+        self.claims = Claims(self.rows, self._mailbox, REPEAT)
         line.join()
 
     async def acquire(self, ref: Ref, evicted: Callable[[], object], wait: float) -> Lease:
@@ -58,8 +60,8 @@ class RedisLeases:
         await self.claims.release(lease, fenced=fenced)
 
     async def held(self, ref: Ref) -> bool:
-        _, held = await self._line.run(LOOK, [self._names.record(ref), self._names.lease(ref)])
-        return bool(held)
+        _, held = await self.rows.look(ref)
+        return held
 
     async def open(self) -> None:
         """
@@ -85,29 +87,47 @@ class RedisLeases:
 
     async def _renew(self) -> None:
         while True:
-            await asyncio.sleep(RENEW_EVERY)
-            calls: list[Call] = [([self._names.lease(mine.ref)], [mine.name, *TIMES]) for mine in self.claims.standing()]
+            await asyncio.sleep(self._renew_every)
             with suppress(StorageError):  # the next time will do
-                await self._line.run_many(RENEW, calls)
+                await self.rows.renew([(mine.ref, mine.name) for mine in self.claims.standing()])
             await self._mailbox.check()
 
 
 class RedisRows:
     """
-    `storage.claims.Rows` in a Redis.
+    `storage.claims.Rows` in a Redis; *life* is how many seconds a claimant is believed to be alive.
     """
 
-    def __init__(self, line: Line, names: Names) -> None:
+    def __init__(self, line: Line, names: Names, life: float) -> None:
         self._line = line
         self._names = names
+        self._times = (int(life * MILLISECONDS), int(KEEP * MILLISECONDS))
+
+    async def look(self, ref: Ref) -> tuple[bytes | None, bool]:
+        """
+        Return the document of an upload, and whether somebody who is believed to be alive has its lease.
+        """
+        document, held = await self._line.run(LOOK, [self._names.record(ref), self._names.lease(ref)])
+        return document, bool(held)
+
+    async def hold(self, ref: Ref, name: str) -> tuple[bytes | None, int]:
+        """
+        Take the lease for *name* if nobody has it; return the document of the upload, and the epoch, or 0 if nothing was taken.
+        """
+        keys: list[Name] = [self._names.record(ref), self._names.lease(ref), self._names.epoch(ref.tenant)]
+        try:
+            document, epoch = await self._line.run(HOLD, keys, [name, *self._times])
+        except StorageError:
+            await self._withdraw(ref, name)
+            raise
+        return document, epoch
 
     async def swap(self, ref: Ref, name: str) -> Found:
         keys: list[Name] = [self._names.lease(ref), self._names.epoch(ref.tenant)]
         try:
-            epoch, *before = await self._line.run(CLAIM, keys, [name, *TIMES, self._names.processes])
+            epoch, *before = await self._line.run(CLAIM, keys, [name, *self._times, self._names.processes])
         except StorageError:
-            with suppress(StorageError):  # when the name does stand there, it says itself that it is behind somebody
-                await self.withdraw(ref, name)
+            await self._withdraw(ref, name)
             raise
         if not before:
             return Found(epoch=epoch)
@@ -120,18 +140,25 @@ class RedisRows:
             asked=bool(listeners) or not self._line.counts_receivers,
         )
 
-    async def withdraw(self, ref: Ref, name: str) -> None:
-        """
-        Put whoever stood there before back into the place of *name*, if that stands there.
-        """
-        await self._line.run_once(GIVE_BACK, [self._names.lease(ref)], [name, *TIMES, "", ""])
-
     async def give_back(self, ref: Ref, name: str, found: Found) -> bool:
         rest = [found.before or "", found.behind or ""]
-        return bool(await self._line.run(GIVE_BACK, [self._names.lease(ref)], [name, *TIMES, *rest]))
+        return bool(await self._line.run(GIVE_BACK, [self._names.lease(ref)], [name, *self._times, *rest]))
 
     async def settle(self, ref: Ref, name: str) -> None:
         await self._line.run(SETTLE, [self._names.lease(ref)], [name])
 
     async def forget(self, ref: Ref, name: str) -> None:
         await self._line.run(FORGET, [self._names.lease(ref)], [name])
+
+    async def renew(self, claims: Sequence[tuple[Ref, str]]) -> None:
+        """
+        Put off the time at which those whose names stand in rows count as asleep.
+        """
+        calls: list[Call] = [([self._names.lease(ref)], [name, *self._times]) for ref, name in claims]
+        await self._line.run_many(RENEW, calls)
+
+    async def _withdraw(self, ref: Ref, name: str) -> None:
+        """Put whoever stood there before into the place of *name*, if that stands there, and if it can be done now."""
+        # Otherwise whoever finds it is told by its process that nobody knows it, and by the row whether it was behind somebody.
+        with suppress(StorageError):
+            await self._line.run_once(GIVE_BACK, [self._names.lease(ref)], [name, *self._times, "", ""])

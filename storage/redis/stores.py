@@ -30,4 +30,4 @@ def open_redis(url: str, prefix: str = PREFIX) -> RedisStores:
     """
     line, names = Line(url), Names(prefix)
     metadata, leases = RedisMetadataStore(line, names), RedisLeases(line, names)
-    return RedisStores(metadata=metadata, leases=leases, desk=RedisDesk(line, names, metadata, leases))
+    return RedisStores(metadata=metadata, leases=leases, desk=RedisDesk(names, metadata, leases))

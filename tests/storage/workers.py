@@ -13,7 +13,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from storage.errors import NoSpace, PreconditionFailed, StorageError
 from storage.keys import new_key
 from storage.local import Durability, LocalByteStore
+from storage.ports import Leases, MetadataStore
 from storage.records import Key, Ref, UploadRecord
+from storage.redis.leases import RedisLeases
+from storage.redis.line import Line
+from storage.redis.metadata import RedisMetadataStore
+from storage.redis.names import Names
 from storage.sqlite import SqliteMetadataStore
 from storage.sqlite_leases import SqliteLeases
 from tests.storage.backends import TENANT, blocks, changed, content_of, new_upload
@@ -93,9 +98,21 @@ async def announce_too_much(root: str, limit: str, length: str) -> None:
         say("NoSpace", receipt.received)
 
 
-async def increment(path: str, key: str, count: str) -> None:
+def metadata_at(where: str, durability: Durability = Durability.ACKNOWLEDGED) -> MetadataStore:
+    """Return the store in a file, or in the Redis of a URL behind which a prefix stands."""
+    url, is_url, prefix = where.partition("#")
+    return RedisMetadataStore(Line(url), Names(prefix)) if is_url else SqliteMetadataStore(where, durability)
+
+
+def leases_at(where: str) -> Leases:
+    """Return the leases in a folder, or in the Redis of a URL behind which a prefix stands."""
+    url, is_url, prefix = where.partition("#")
+    return RedisLeases(Line(url), Names(prefix)) if is_url else SqliteLeases(where)
+
+
+async def increment(where: str, key: str, count: str) -> None:
     """Add one to the offset of a record, *count* times, by compare-and-set."""
-    store = SqliteMetadataStore(path, Durability.NONE)
+    store = metadata_at(where, Durability.NONE)
     ref = Ref(tenant=TENANT, key=Key(key))
     say("ready")
     await told()
@@ -110,9 +127,9 @@ async def increment(path: str, key: str, count: str) -> None:
     await store.close()
 
 
-async def create(path: str) -> None:
+async def create(where: str) -> None:
     """Create records until killed; say the key of each when it is durable."""
-    store = SqliteMetadataStore(path)
+    store = metadata_at(where)
     while True:
         key = new_key()
         await store.create(new_upload(key=key, metadata="kelp" * 200))
@@ -148,9 +165,9 @@ async def open_stores(_nothing: str) -> None:
             say(type(error).__name__, error)
 
 
-async def hold(folder: str, key: str, manners: str) -> None:
+async def hold(where: str, key: str, manners: str) -> None:
     """Take a lease; when asked for it, let go of it if *manners* are polite, or say that it is at work if they are busy."""
-    leases = SqliteLeases(folder)
+    leases = leases_at(where)
     asked = asyncio.Event()
 
     def evicted() -> bool:
