@@ -1,0 +1,113 @@
+"""
+The line to a Redis: what errors mean, and what is done about them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import pytest
+from redis import exceptions as vendor
+
+from servers.redis import RedisServer
+from storage.errors import Corrupted, NoSpace, Unavailable
+from storage.redis.line import CONNECTIONS, Judgement, Line, Script, Verdict, judge
+from tests.storage.redis.wire import wire_to
+
+# Who waits for somebody that never comes fails soon.
+pytestmark = pytest.mark.timeout(60)
+
+SECRET = Script("secret")
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (vendor.AuthenticationError("invalid username-password pair"), Unavailable),
+        (vendor.AuthorizationError("no"), Unavailable),
+        (vendor.NoPermissionError("this user has no permissions"), Unavailable),
+        (vendor.OutOfMemoryError("command not allowed"), NoSpace),
+        (vendor.ConnectionError("refused"), Judgement.TRY_AGAIN),
+        (vendor.BusyLoadingError("Redis is loading the dataset in memory"), Judgement.TRY_AGAIN),
+        (vendor.TimeoutError("Timeout reading from socket"), Judgement.TRY_AGAIN),
+        (vendor.ReadOnlyError("You can't write against a read only replica."), Judgement.TRY_AGAIN),
+        (vendor.ClusterDownError("The cluster is down"), Judgement.TRY_AGAIN),
+        (vendor.MasterDownError("Link with MASTER is down"), Judgement.TRY_AGAIN),
+        (vendor.TryAgainError("Multiple keys request during rehashing of slot"), Judgement.TRY_AGAIN),
+        (vendor.RedisClusterException("Redis Cluster cannot be connected"), Judgement.TRY_AGAIN),
+        (vendor.ClusterError("TTL exhausted."), Judgement.TRY_AGAIN),
+        (vendor.ResponseError("BUSY Redis is busy running a script."), Judgement.TRY_AGAIN),
+        (vendor.ResponseError("NOREPLICAS Not enough good replicas to write."), Judgement.TRY_AGAIN),
+        (vendor.ResponseError("Error running script: Script killed by user with SCRIPT KILL."), Judgement.TRY_AGAIN),
+        (vendor.ResponseError("WRONGTYPE Operation against a key holding the wrong kind of value"), Corrupted),
+        (vendor.ResponseError("MISCONF Redis is configured to save RDB snapshots"), Unavailable),
+        (vendor.ResponseError("anything else"), Unavailable),
+        (vendor.InvalidResponse("HTTP/1.1 400 Bad Request"), Unavailable),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
+)
+def test_errors_are_judged(error: Exception, expected: Verdict) -> None:
+    """Every error of redis-py means an error of a store, or may pass."""
+    assert expected is judge(error)
+
+
+async def test_more_at_once_than_connections(redis_server: RedisServer) -> None:
+    """However many want something at once, there are never more connections than agreed, and everybody has an answer."""
+    line = Line(redis_server.url)
+    line.join()
+    before = redis_server.ask("INFO", "clients").decode()
+    answers = await asyncio.gather(*(line.call("ECHO", str(number)) for number in range(1000)))
+    after = redis_server.ask("INFO", "clients").decode()
+    await line.leave()
+    connected = [int(text.partition("connected_clients:")[2].partition("\r")[0]) for text in (before, after)]
+
+    assert [str(number).encode() for number in range(1000)] == answers
+    assert connected[1] - connected[0] <= CONNECTIONS
+
+
+async def test_every_connection_in_use(redis_server: RedisServer) -> None:
+    """Who waits for a connection for too long is told so, and not left waiting."""
+    line = Line(redis_server.url)
+    line.join()
+    blocked = (line.call("BLPOP", "nothing:ever", "1.5") for _ in range(3 * CONNECTIONS))
+    begun = time.monotonic()
+    results = await asyncio.gather(*blocked, return_exceptions=True)
+    took = time.monotonic() - begun
+    await line.leave()
+
+    assert [None] * 2 * CONNECTIONS == results[: 2 * CONNECTIONS]
+    assert {"every connection to Redis is in use"} == {str(result) for result in results[2 * CONNECTIONS :]}
+    assert took < 4
+
+
+async def test_many_together(redis_server: RedisServer) -> None:
+    """What is sent together is answered in order, though some of it, or the script, has to be sent again."""
+    redis_server.ask("SCRIPT", "FLUSH")
+    async with wire_to(redis_server.port) as wire:
+        line = Line(wire.url)
+        line.join()
+        calls = [([f"many:{number}"], [str(number)]) for number in range(50)]
+        answers = [await line.run_many(SECRET, calls)]
+        wire.lose(1, b"EVALSHA")
+        answers.append(await line.run_many(SECRET, calls))
+        nothing = await line.run_many(SECRET, [])
+        await line.leave()
+
+    assert [[str(number).encode() for number in range(50)]] * 2 == answers
+    assert [] == nothing
+    assert 1 == wire.lost
+
+
+async def test_a_closed_line(redis_server: RedisServer) -> None:
+    """A line is there until the last of those that share it has left; then nothing goes through it."""
+    line = Line(redis_server.url)
+    line.join()
+    line.join()
+    await line.leave()
+    answer = await line.call("ECHO", "still there")
+    await line.leave()
+
+    assert b"still there" == answer
+    with pytest.raises(Unavailable, match="closed"):
+        await line.call("ECHO", "no longer")
