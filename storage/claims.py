@@ -28,7 +28,7 @@ import enum
 import itertools
 import secrets
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -234,7 +234,15 @@ class Claims:
             process, _, serial = mine.newcomer.partition("/")
             self._tell(process, f"released {serial} {int(mine.forced)}")
 
-    def standing(self) -> Iterable[Claim]:
+    def evict(self, mine: Claim) -> None:
+        """
+        Tell a claim, once, that somebody came after it.
+        """
+        if not (mine.lost or mine.gone):
+            mine.lost = True
+            mine.busy = mine.evicted() is True
+
+    def standing(self) -> Sequence[Claim]:
         """
         Return the claims whose names may stand in rows.
         """
@@ -309,9 +317,7 @@ class Claims:
         mine.newcomer = newcomer
         if mine.gone:
             return  # it is just letting go, and will tell
-        if not mine.lost:
-            mine.lost = True
-            mine.busy = mine.evicted() is True
+        self.evict(mine)
         if mine.busy or mine.waiting:
             self._tell(process, f"busy {asking}")
 

@@ -15,7 +15,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
-from storage.claims import Claims, Found
+from storage.claims import Claim, Claims, Found
 from storage.errors import StorageError
 from storage.ports import Lease
 from storage.records import Ref
@@ -88,8 +88,11 @@ class RedisLeases:
     async def _renew(self) -> None:
         while True:
             await asyncio.sleep(self._renew_every)
+            standing = self.claims.standing()
             with suppress(StorageError):  # the next time will do
-                await self.rows.renew([(mine.ref, mine.name) for mine in self.claims.standing()])
+                for mine, newcomer in zip(standing, await self.rows.renew(standing), strict=True):
+                    if newcomer is not None:
+                        self.claims.evict(mine)  # the message may be lost, and the newcomer have passed it over
             await self._mailbox.check()
 
 
@@ -150,12 +153,12 @@ class RedisRows:
     async def forget(self, ref: Ref, name: str) -> None:
         await self._line.run(FORGET, [self._names.lease(ref)], [name])
 
-    async def renew(self, claims: Sequence[tuple[Ref, str]]) -> None:
+    async def renew(self, claims: Sequence[Claim]) -> Sequence[bytes | None]:
         """
-        Put off the time at which those whose names stand in rows count as asleep.
+        Put off the time at which *claims* count as asleep; return of each who stands in its row instead, if somebody does.
         """
-        calls: list[Call] = [([self._names.lease(ref)], [name, *self._times]) for ref, name in claims]
-        await self._line.run_many(RENEW, calls)
+        calls: list[Call] = [([self._names.lease(mine.ref)], [mine.name, *self._times]) for mine in claims]
+        return await self._line.run_many(RENEW, calls)
 
     async def _withdraw(self, ref: Ref, name: str) -> None:
         """Put whoever stood there before into the place of *name*, if that stands there, and if it can be done now."""

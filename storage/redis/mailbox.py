@@ -46,6 +46,7 @@ class Mailbox:
         self._listening: asyncio.Task[None] | None = None
         self._sending: set[asyncio.Task[Heard]] = set()
         self._missing = 0
+        self._trouble = "nobody answered"
 
     async def open(self, process: str, understand: Callable[[str], object]) -> None:
         """
@@ -61,7 +62,7 @@ class Mailbox:
                 async with asyncio.timeout(OPENING):
                     await self._open.wait()
             except TimeoutError as error:
-                raise Unavailable("Redis: this process could not subscribe to its messages") from error
+                raise Unavailable(f"Redis: this process could not subscribe to its messages: {self._trouble}") from error
 
     async def ask(self, process: str, message: str) -> Heard:
         """
@@ -118,6 +119,7 @@ class Mailbox:
             try:
                 await self._subscribe()
             except (vendor.RedisError, vendor.RedisClusterException, OSError, StorageError) as error:
+                self._trouble = str(error)
                 if self._open.is_set():
                     logger.warning("messages of other processes do not come any more: %s", error)
                     pause = FIRST_PAUSE

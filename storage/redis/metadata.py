@@ -10,7 +10,8 @@ Two things are of no tenant.  Upload keys are unique over all of them, so that a
 crash in between leaves the reservation, and nobody will ever draw that key again anyway.  And the set of tenants is where a
 sweeper begins.
 
-How durable a commit is follows the server's own configuration: ``appendonly yes`` with ``appendfsync always`` or ``everysec``.
+Tested with Redis 7.0.  The server must not evict anything (``maxmemory-policy noeviction``).  How durable a commit is follows its
+configuration: ``appendonly yes`` with ``appendfsync always`` or ``everysec``.
 A failover may take the last commits back, which lowers revisions and offsets; the byte store goes on from the recorded ones.
 """
 

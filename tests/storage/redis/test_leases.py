@@ -184,6 +184,19 @@ async def test_as_long_as_a_process_lives_it_holds(redis_server: RedisServer, na
     assert took < 2 * life
 
 
+async def test_who_was_passed_over_is_told_in_the_end(redis_server: RedisServer, names: Names) -> None:
+    """A holder whose message was lost finds somebody else in its row."""
+    leases = RedisLeases(Line(redis_server.url), names, 0.3)
+    asked = asyncio.Event()
+    await leases.acquire(REF, asked.set, LONG)
+    redis_server.ask("HSET", names.lease(REF).decode(), "holder", "somebody/1")
+    async with asyncio.timeout(LONG):
+        await asked.wait()
+    await leases.close()
+
+    assert b"somebody/1" == redis_server.ask("HGET", names.lease(REF).decode(), "holder")
+
+
 async def test_rows_are_tidied_away_in_the_end(place: Place, names: Names) -> None:
     """A row that nobody comes for is not kept for ever; what was let go leaves nothing."""
     leases = redis_leases(SERVER, place)

@@ -1,5 +1,5 @@
 """
-Somebody who goes on writing whatever happens, and knows what was acknowledged.
+Somebody who goes on writing whatever happens, and knows what was acknowledged; and how one sees that a store lives.
 """
 
 from __future__ import annotations
@@ -9,12 +9,49 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from storage.errors import PreconditionFailed, Unavailable
+from storage.errors import PreconditionFailed, StorageError, Unavailable
 from storage.objects import Event
 from storage.ports import MetadataStore
-from storage.records import UploadRecord
-from tests.storage.backends import changed, new_upload
+from storage.records import Tenant, UploadRecord
+from storage.redis.stores import RedisStores, open_redis
+from tests.storage.backends import NOW, TENANT, changed, new_upload
 from tests.storage.test_metadata_store_objects import new_event
+
+LONG = 10.0  # seconds
+
+
+@asynccontextmanager
+async def opened(url: str) -> AsyncIterator[RedisStores]:
+    """Open the stores at *url*, and close them."""
+    stores = open_redis(url)
+    yield stores
+    await stores.leases.close()
+    await stores.metadata.close()
+
+
+async def lives(stores: RedisStores, tenant: Tenant = TENANT) -> None:
+    """Do some of everything, until it works; that has to be soon."""
+    async with asyncio.timeout(LONG):
+        while True:
+            try:
+                await stores.metadata.ping()
+                await stores.leases.ping()
+                break
+            except StorageError:
+                await asyncio.sleep(0.05)
+    record = new_upload(tenant=tenant, expires_at=NOW)
+    await stores.metadata.create(record)
+    asked = asyncio.Event()
+    hold = await stores.desk.hold(record.ref, lambda _record: None, asked.set, LONG)
+    second = asyncio.create_task(stores.desk.hold(record.ref, lambda _record: None, lambda: None, LONG))
+    async with asyncio.timeout(LONG):
+        await asked.wait()
+    await stores.desk.settle(hold, record, changed(record, offset=1))
+    newer = await second
+    await stores.desk.release(newer.lease)
+
+    assert record.key in {due.key for due in await stores.metadata.due(NOW, 10_000)}
+    assert (1, False) == (newer.record.offset, newer.lease.forced)
 
 
 @dataclass(slots=True)
@@ -29,9 +66,9 @@ class Writer:
     failures: list[Exception] = field(default_factory=list)
 
     @classmethod
-    async def begin(cls, metadata: MetadataStore) -> Writer:
+    async def begin(cls, metadata: MetadataStore, tenant: Tenant = TENANT) -> Writer:
         """Return a writer whose record is there."""
-        record = new_upload()
+        record = new_upload(tenant=tenant)
         await metadata.create(record)
         return cls(metadata, record)
 
@@ -49,7 +86,7 @@ class Writer:
     async def _write(self, over: asyncio.Event) -> None:
         while not over.is_set():
             new = changed(self.record, offset=self.record.offset + 1)
-            event = new_event(attachment=new.key, data=str(new.revision))
+            event = new_event(tenant=new.tenant, attachment=new.key, data=str(new.revision))
             try:
                 await self.metadata.replace(self.record, new, [event])
                 self.acknowledged += 1
