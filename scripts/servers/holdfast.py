@@ -36,7 +36,7 @@ class Holdfast(Server):
     ) -> None:
         self.data_dir = data_dir
         self.port = port or free_port()
-        self._settings = settings or {}
+        self.settings = dict(settings or {})
         self._environment = environment or {}
         self.process = Process(
             name,
@@ -76,7 +76,7 @@ class Holdfast(Server):
         Return the environment that it runs in: no setting of whoever runs the tests gets there.
         """
         kept = {name: value for name, value in os.environ.items() if not name.startswith("HOLDFAST_")}
-        settings = {f"HOLDFAST_{name.upper()}": str(value) for name, value in self._settings.items()}
+        settings = {f"HOLDFAST_{name.upper()}": str(value) for name, value in self.settings.items()}
         own = {"HOLDFAST_PORT": str(self.port), "HOLDFAST_DATA_DIR": str(self.data_dir)}
         return {**kept, **own, **self._environment, **settings}
 

@@ -14,6 +14,8 @@ from servers.ports import LOOPBACK, free_port, listens
 from servers.process import Process
 from servers.server import Server
 
+SECONDS = 1.0
+
 CONFIGURATION = """\
 daemon off;
 {user}
@@ -26,7 +28,9 @@ events {{
 }}
 
 http {{
-    access_log off;
+    log_format offsets '$msec $request_time $request_method $uri $status '
+        '$http_upload_offset $sent_http_upload_offset $upstream_addr';
+    access_log {folder}/requests offsets;
     client_body_temp_path {folder}/content;
     proxy_temp_path {folder}/proxy;
     fastcgi_temp_path {folder}/fastcgi;
@@ -48,8 +52,8 @@ http {{
             proxy_request_buffering off;
             proxy_buffering off;
             proxy_connect_timeout 1s;
-            proxy_read_timeout 300s;
-            proxy_send_timeout 300s;
+            proxy_read_timeout {patience}ms;
+            proxy_send_timeout {patience}ms;
             proxy_set_header Connection "";
             proxy_set_header Host $http_host;
             proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
@@ -64,12 +68,19 @@ class Nginx(Server):
     """
     One nginx that passes what comes to *port* on to each of the *upstreams* (ports of this machine) in turn.
 
-    One of them that takes no connection is left out for a second, and another one gets its request.
+    One of them that takes no connection is left out for a second, and another one gets its request.  One that does nothing for
+    *patience* seconds is given up: its client gets a 504.
     """
 
-    def __init__(self, folder: Path, upstreams: Sequence[int], port: int = 0) -> None:
+    def __init__(self, folder: Path, upstreams: Sequence[int], port: int = 0, *, patience: float = 60 * SECONDS) -> None:
         self.port = port or free_port()
+        self.requests = folder / "requests"
+        """
+        A line for each request when it has ended: that time, the seconds that it took, method, path and status, the offset that
+        the client said and the one that it was told (``-`` for none), and who served it.
+        """
         self._folder = folder
+        self._patience = patience
         folder.mkdir(parents=True, exist_ok=True)
         self._write(upstreams)
         command = [_program(), "-p", str(folder), "-c", str(folder / "nginx.conf"), "-e", str(folder / "log")]
@@ -93,6 +104,7 @@ class Nginx(Server):
             # Without it the workers of root would be nobody, who may not enter a folder of root's.
             user="user root;" if os.geteuid() == 0 else "",
             host=LOOPBACK,
+            patience=int(self._patience * 1000),
             port=self.port,
             upstreams="\n".join(lines),
         )

@@ -40,7 +40,7 @@ class RedisServer(Server):
         self.port = free_port()
         self._data = folder / "data"
         self._data.mkdir(parents=True, exist_ok=True)
-        settings = {
+        self._settings = {
             "bind": LOOPBACK,
             "port": self.port,
             "dir": self._data,
@@ -50,11 +50,16 @@ class RedisServer(Server):
             "repl-diskless-sync-delay": 0,
             **(options or {}),
         }
-        configuration = folder / "redis.conf"
-        configuration.write_text("".join(f"{key} {value}\n" for key, value in settings.items()))
+        self.configure()
         super().__init__(
-            Process(name, ["redis-server", configuration], ready=lambda: answers_ping(self.port), log=folder / "log"),
+            Process(name, ["redis-server", folder / "redis.conf"], ready=lambda: answers_ping(self.port), log=folder / "log"),
         )
+
+    def configure(self) -> None:
+        """
+        Write its configuration as it is in the beginning; sentinels have it written otherwise.
+        """
+        write_settings(self.folder / "redis.conf", self._settings)
 
     @property
     def url(self) -> str:
@@ -71,6 +76,12 @@ class RedisServer(Server):
         Forget everything.
         """
         self.ask("FLUSHALL", "SYNC")
+
+    def last_write(self) -> float:
+        """
+        Return when its files changed (seconds, Unix time); 0 when it has none.
+        """
+        return max((path.stat().st_mtime for path in self._data.rglob("*") if path.is_file()), default=0)
 
     def restart_empty(self) -> Self:
         """
@@ -110,9 +121,9 @@ class RedisCluster(Server):
     @property
     def url(self) -> str:
         """
-        One master's URL; it knows the others.
+        All masters, as Holdfast's settings name them.
         """
-        return self.masters[0].url
+        return "redis+cluster://" + ",".join(f"{LOOPBACK}:{port}" for port in self.ports)
 
     @property
     def ports(self) -> list[int]:
@@ -159,6 +170,13 @@ class RedisCluster(Server):
     def _agrees(self) -> bool:
         facts = [master.ask("CLUSTER", "INFO") for master in self.masters]
         return all(b"cluster_state:ok" in each and b"cluster_known_nodes:%d\r" % MASTERS in each for each in facts)
+
+
+def write_settings(path: Path, settings: Mapping[str, object]) -> None:
+    """
+    Write *settings* as Redis reads them.
+    """
+    path.write_text("".join(f"{key} {value}\n" for key, value in settings.items()))
 
 
 def answers_ping(port: int) -> bool:

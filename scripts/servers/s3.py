@@ -5,6 +5,7 @@ What a client of an S3 server has to know.
 from __future__ import annotations
 
 import secrets
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -46,13 +47,10 @@ class S3Account:
         )
 
     def make_bucket(self, name: str = "") -> str:
-        """Make a bucket, one that nobody else has unless *name* is given, and return its name."""
+        """Make a bucket, a new one unless *name* is given, and return its name."""
         name = name or f"bucket-{secrets.token_hex(6)}"
-        client = self.client()
-        try:
+        with closing(self.client()) as client, suppress(client.exceptions.BucketAlreadyOwnedByYou):
             client.create_bucket(Bucket=name)
-        finally:
-            client.close()
         return name
 
     @property

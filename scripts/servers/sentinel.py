@@ -10,7 +10,7 @@ from typing import Self
 
 from servers.ports import LOOPBACK, free_port
 from servers.process import Process, wait_until
-from servers.redis import RedisServer, answers_ping, ask
+from servers.redis import RedisServer, answers_ping, ask, write_settings
 from servers.server import Server
 
 NAME = "holdfast"
@@ -23,36 +23,49 @@ FAILOVER_TIMEOUT = 3000  # milliseconds
 
 class RedisSentinel(Server):
     """
-    Two Redis servers, the first of which begins as the primary, and their sentinels.
+    Two Redis servers, one of which begins as the primary, and their sentinels.
 
-    The processes are called ``redis-0``, ``redis-1`` and ``sentinel-0`` to ``sentinel-2``.
+    The processes are called ``redis-0``, ``redis-1`` and ``sentinel-0`` to ``sentinel-2``.  In a folder that was used before, the
+    one that wrote last is the primary.
     """
 
     name = NAME
 
     def __init__(self, folder: Path, *, append_only: bool = True) -> None:
+        self._folder = folder
         self.servers = [RedisServer(folder / f"redis-{n}", name=f"redis-{n}", append_only=append_only) for n in range(2)]
         self.sentinel_ports = [free_port() for _ in range(SENTINELS)]
-        self._folder = folder
         sentinels = [self._sentinel(number, port) for number, port in enumerate(self.sentinel_ports)]
         super().__init__(*(process for server in self.servers for process in server.processes.values()), *sentinels)
 
     def _sentinel(self, number: int, port: int) -> Process:
         folder = self._folder / f"sentinel-{number}"
         folder.mkdir(parents=True, exist_ok=True)
-        settings = {
-            "bind": LOOPBACK,
-            "port": port,
-            "dir": folder,
-            f"sentinel monitor {NAME}": f"{LOOPBACK} {self.servers[0].port} {QUORUM}",
-            f"sentinel down-after-milliseconds {NAME}": DOWN_AFTER,
-            f"sentinel failover-timeout {NAME}": FAILOVER_TIMEOUT,
-        }
-        # A sentinel writes there what it has learnt.
-        configuration = folder / "sentinel.conf"
-        configuration.write_text("".join(f"{key} {value}\n" for key, value in settings.items()))
-        command = ["redis-server", str(configuration), "--sentinel"]
+        command = ["redis-server", str(folder / "sentinel.conf"), "--sentinel"]
         return Process(f"sentinel-{number}", command, ready=lambda: answers_ping(port), log=folder / "log")
+
+    def _configure(self, primary: RedisServer) -> None:
+        """Write down who begins as the primary; what sentinels have learnt, and had written down, is forgotten."""
+        for server in self.servers:
+            server.configure()
+        for number, port in enumerate(self.sentinel_ports):
+            folder = self._folder / f"sentinel-{number}"
+            settings = {
+                "bind": LOOPBACK,
+                "port": port,
+                "dir": folder,
+                f"sentinel monitor {NAME}": f"{LOOPBACK} {primary.port} {QUORUM}",
+                f"sentinel down-after-milliseconds {NAME}": DOWN_AFTER,
+                f"sentinel failover-timeout {NAME}": FAILOVER_TIMEOUT,
+            }
+            write_settings(folder / "sentinel.conf", settings)
+
+    @property
+    def url(self) -> str:
+        """
+        All sentinels, as Holdfast's settings name them.
+        """
+        return "redis+sentinel://" + ",".join(f"{LOOPBACK}:{port}" for port in self.sentinel_ports) + f"/{NAME}"
 
     @property
     def primary(self) -> RedisServer:
@@ -76,16 +89,27 @@ class RedisSentinel(Server):
         Start what does not run; when all run, wait until they know each other.
         """
         if names:
-            return super().start(*names)
-        first, second = self.servers
-        # Sentinels ask the primary for its replicas at once, and again only after ten seconds: the replica has to be there.
-        super().start(*first.processes, *second.processes)
-        if not any(self.processes[f"sentinel-{number}"].runs for number in range(SENTINELS)):
+            super().start(*names)
+            self._follow(*names)
+            return self
+        if not any(process.runs for process in self.processes.values()):
+            first, second = sorted(self.servers, key=RedisServer.last_write, reverse=True)
+            self._configure(first)
+            # Sentinels ask the primary for its replicas at once, and again only after ten seconds: the replica has to be there.
+            super().start(*first.processes, *second.processes)
             second.ask("REPLICAOF", LOOPBACK, first.port)
             wait_until(lambda: b"master_link_status:up" in second.ask("INFO", "replication"), "the replica follows")
         super().start()
         wait_until(self._is_watched, "the sentinels know each other and the replica")
         return self
+
+    def _follow(self, *names: str) -> None:
+        """Have servers that are back follow the primary at once; sentinels would wait ten seconds before they see to that."""
+        if any(answers_ping(port) for port in self.sentinel_ports):
+            primary = self.primary
+            for server in self.servers:
+                if server is not primary and server.processes.keys() & names:
+                    server.ask("REPLICAOF", LOOPBACK, primary.port)
 
     def fail_over(self) -> float:
         """

@@ -60,7 +60,7 @@ def test_shared(redis_server: RedisServer) -> None:
 
 def test_cluster(redis_cluster: RedisCluster) -> None:
     """Keys of any slot are taken, by the master that has it."""
-    with redis.RedisCluster.from_url(redis_cluster.url) as client:
+    with redis.RedisCluster.from_url(redis_cluster.masters[0].url) as client:
         for number in range(30):
             client.set(f"key-{number}", number)
         owners = {redis_cluster.owner(f"key-{number}") for number in range(30)}
@@ -73,7 +73,7 @@ def test_cluster(redis_cluster: RedisCluster) -> None:
 def test_cluster_without_a_master(tmp_path: Path) -> None:
     """Without full coverage the other masters go on; a master that is back has what it had."""
     with RedisCluster(tmp_path, full_coverage=False) as cluster:
-        with redis.RedisCluster.from_url(cluster.url) as client:
+        with redis.RedisCluster.from_url(cluster.masters[0].url) as client:
             client.set("key", "value")
         owner = cluster.owner("key")
         other = cluster.masters[(int(owner) + 1) % 3]
@@ -111,3 +111,15 @@ def test_failover_of_a_frozen_primary(redis_sentinel: RedisSentinel) -> None:
 
     assert old is not new
     assert b"value" == new.ask("GET", "key")
+
+
+def test_everything_again(redis_sentinel: RedisSentinel) -> None:
+    """After a failover and the end of all, the one that wrote last is the primary."""
+    old = redis_sentinel.primary
+    redis_sentinel.fail_over()
+    redis_sentinel.primary.ask("SET", "key", "value")
+    redis_sentinel.restart()
+
+    assert old is redis_sentinel.replica
+    assert b"value" == redis_sentinel.primary.ask("GET", "key")
+    assert b"value" == old.ask("GET", "key")
