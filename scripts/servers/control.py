@@ -18,6 +18,7 @@ from servers.process import ServerError
 
 NAME = "control"
 PATIENCE = 60.0  # seconds
+LINE = 4096  # bytes
 VERBS = ("kill", "stop", "freeze", "thaw", "start", "restart")
 """What is done to processes by their names."""
 LONE_VERBS = ("failover", "status")
@@ -30,7 +31,7 @@ def obey(cluster: Cluster, line: str) -> str:
 
     :raises ServerError: it could not be done, or the line says nothing that can be.
     """
-    verb, *names = line.split()
+    verb, *names = line.split() or ["nothing"]
     if verb == "status":
         return status(cluster)
     if verb == "failover":
@@ -91,16 +92,16 @@ def answer(listener: socket.socket, cluster: Cluster) -> str:
     Take one line and do what it says; return what everybody may want to know of it.
     """
     connection, _ = listener.accept()
-    with connection, connection.makefile("rw") as stream:
+    with connection:
         connection.settimeout(PATIENCE)
         try:
-            line = stream.readline()
+            line = connection.recv(LINE).decode()
             told, code = obey(cluster, line), 0
         except (ServerError, OSError) as error:
             told, code = str(error), 1
+        # Whoever asked may be gone.
         with suppress(OSError):
-            stream.write(f"{code}\n{told}")
-            stream.flush()
+            connection.sendall(f"{code}\n{told}".encode())
     return "" if code or line.split() == ["status"] else told
 
 

@@ -17,39 +17,12 @@ import pytest
 from servers.holdfast import Holdfast
 from tests.e2e.conftest import Serve
 from tests.e2e.dialects import DIALECTS, Upload, photo, sha256
+from tests.e2e.resumption import SILENCE, resume
 from tests.e2e.wire import Cut, Wire
 
 KiB = 1024
 MiB = 1024 * KiB
-MILLISECONDS = 1000.0
 ROUNDS = 20
-# Seconds for the server to read what its system has taken; whoever comes earlier is looked at in test_wire.
-SILENCE = 0.1
-
-
-def _resume_after_silence(holder: Holdfast, newcomer: Holdfast, seed: int) -> float:
-    """Leave an upload in the middle without a word, resume it elsewhere, and return how long that took (milliseconds)."""
-    half = MiB
-    with Wire(holder.port) as silent:
-        upload = Upload(DIALECTS["tus"], photo(seed, 2 * half)).create(silent)
-        silent.send(upload.head(0) + upload.content[:half])
-        silent.settle()
-        time.sleep(SILENCE)
-        begin = time.perf_counter()
-        with Wire(newcomer.port) as wire:
-            answer = upload.question(wire)
-
-            assert (200, half) == (answer.status, answer.offset)
-            # The server asks for the content when it has the upload: that is when a client can go on.
-            wire.send(upload.head(half, expect="100-continue"))
-
-            assert 100 == wire.answer(until=100).status
-            taken = (time.perf_counter() - begin) * MILLISECONDS
-            wire.send(upload.content[half:])
-
-            assert upload.is_complete(wire.answer())
-            assert sha256(upload.content) == sha256(upload.download(wire).content)
-    return taken
 
 
 def test_silent_client_same_process(serve: Serve) -> None:
@@ -57,7 +30,7 @@ def test_silent_client_same_process(serve: Serve) -> None:
     A client that vanished without a FIN is resumed by another connection in less than 100 ms, with every byte that it had sent.
     """
     server = serve()
-    taken = [_resume_after_silence(server, server, seed) for seed in range(ROUNDS)]
+    taken = [resume(server, server, seed, Wire.settle) for seed in range(ROUNDS)]
     print("HEAD and PATCH in the same process:", [f"{ms:.1f}" for ms in taken], f"median {statistics.median(taken):.1f} ms")
 
     assert statistics.median(taken) < 100
@@ -68,7 +41,7 @@ def test_silent_client_other_process(serve: Serve) -> None:
     A client that vanished without a FIN is resumed in another process in less than 300 ms, with every byte that it had sent.
     """
     holder, newcomer = serve(), serve()
-    taken = [_resume_after_silence(holder, newcomer, seed) for seed in range(ROUNDS)]
+    taken = [resume(holder, newcomer, seed, Wire.settle) for seed in range(ROUNDS)]
     print("HEAD and PATCH in another process:", [f"{ms:.1f}" for ms in taken], f"median {statistics.median(taken):.1f} ms")
 
     assert statistics.median(taken) < 300

@@ -1,0 +1,111 @@
+"""
+The command ``scripts/cluster``, as users type it.
+"""
+
+from __future__ import annotations
+
+import re
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from servers.ports import free_port, listens
+from servers.process import ROOT, wait_until
+
+SCRIPT = ROOT / "scripts" / "cluster"
+LAST_LINE = "Ctrl-C ends everything."
+STARTED_WITHIN = 60.0  # seconds
+
+
+@contextmanager
+def cluster(folder: Path, *options: str) -> Iterator[tuple[subprocess.Popen[bytes], Path]]:
+    """Have the command run with its data in *folder*/data; yield it, and the file with what it says."""
+    log = folder / "said"
+    with log.open("wb") as said:
+        process = subprocess.Popen(
+            [SCRIPT, "--data", "data", *options], cwd=folder, stdout=said, stderr=said, start_new_session=True
+        )
+    try:
+        wait_until(lambda: LAST_LINE in log.read_text() or process.poll() is not None, "the cluster is up", STARTED_WITHIN)
+
+        assert None is process.poll(), log.read_text()
+        yield process, log
+    finally:
+        process.terminate()
+        process.wait(60)
+
+
+def tell(folder: Path, *words: str) -> tuple[int, str]:
+    """Return what the command answers, said from another terminal, with its exit code."""
+    done = subprocess.run(
+        [SCRIPT, "--data", "data", *words],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_whole_life(tmp_path: Path) -> None:
+    """
+    It says where it is and what to try; its parts are broken from another terminal; Ctrl-C ends all, and what was kept is kept.
+    """
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    with cluster(tmp_path, "--nodes", "2", "--port", str(port)) as (process, log):
+        said = log.read_text()
+        example = said[said.index("  location=") :].split("\n\n")[0] + '; echo "$location"'
+        hello, location = subprocess.run(["sh", "-c", example], capture_output=True, text=True, check=True).stdout.split("\n")[:2]
+        states = tell(tmp_path, "status")[1]
+        done = [tell(tmp_path, "kill", "1")]
+        without = httpx.get(location, timeout=30).text
+        away = tell(tmp_path, "status")[1]
+        done += [tell(tmp_path, "start", "1"), tell(tmp_path, "freeze", "2")]
+        frozen = tell(tmp_path, "status")[1]
+        done += [tell(tmp_path, "thaw", "2"), tell(tmp_path, "restart", "s3", "nodes", "redis")]
+        failover = tell(tmp_path, "failover")
+        refused = [tell(tmp_path, "kill", "3"), tell(tmp_path, "kill"), tell(tmp_path)]
+        again = httpx.get(location, timeout=30).text
+        process.send_signal(signal.SIGINT)
+        code = process.wait(60)
+    with cluster(tmp_path, "--port", str(port)):
+        kept = httpx.get(location, timeout=30).text
+
+    assert f"Holdfast serves {url}/files" in said
+    assert "Hello, Holdfast!" == hello
+    assert location.startswith(f"{url}/files/")
+    assert 12 == len(re.findall(r" runs ", states)), states
+    assert [0] * 5 == [code for code, _ in done], done
+    assert re.search(r"^1 +is away +Holdfast, http", away, re.MULTILINE), away
+    assert re.search(r"^2 +is frozen", frozen, re.MULTILINE), frozen
+    assert (0, True) == (failover[0], "redis-1 is the primary now" in failover[1]), failover
+    assert [1, 1, 1] == [code for code, _ in refused]
+    assert "there is no 3" in refused[0][1]
+    assert "runs in" in refused[2][1]
+    assert ["Hello, Holdfast!\n"] * 3 == [without, again, kept]
+    assert 130 == code
+    assert not listens(port)
+
+
+@pytest.mark.parametrize("words", [("kill", "1"), ("status",)])
+def test_nobody_there(tmp_path: Path, words: tuple[str, ...]) -> None:
+    """Where no cluster runs there is nobody to tell."""
+    code, said = tell(tmp_path, *words)
+
+    assert (1, True) == (code, said.startswith("no cluster runs in ")), said
+
+
+def test_parts_end_with_it(tmp_path: Path) -> None:
+    """A cluster that is killed leaves nothing behind."""
+    port = free_port()
+    with cluster(tmp_path, "--nodes", "1", "--port", str(port)) as (process, _):
+        process.kill()
+        process.wait(10)
+        wait_until(lambda: not listens(port) and not listens(port + 1), "everything has ended", 10)
