@@ -7,13 +7,17 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
+import pytest
 
 from servers.ports import free_port, listens
 from servers.process import ROOT
 from tests.e2e.conftest import Serve
+from tests.servers.commands import cluster
 
 README = (ROOT / "README.md").read_text()
 COMMANDS = ("scripts/serve", ".venv/bin/holdfast")
@@ -23,17 +27,23 @@ def blocks(heading: str) -> list[str]:
     """Return the indented blocks under a heading that are commands."""
     section = README.split(f"\n## {heading}\n")[1].split("\n## ")[0]
     found = re.findall(r"(?:^    .*\n|^\n(?=    ))+", section, re.MULTILINE)
-    return [block.replace("\n    ", "\n").strip() for block in found if "curl" in block or "=" in block.split()[0]]
+    commands = [block.replace("\n    ", "\n").strip() for block in found]
+    return [block for block in commands if "curl" in block or re.match(r"scripts/cluster|\S+=", block)]
 
 
-def paste(commands: list[str], url: str, folder: Path) -> str:
-    """Run all commands in one shell, as pasted one after another; any that fails ends it.  Return what they printed."""
-    script = "\n".join(commands).replace("http://127.0.0.1:8080", url)
+def paste(commands: list[str], url: str, folder: Path, complaints: str = "") -> str:
+    """
+    Run all commands in one shell, as pasted one after another; any that fails ends it.  Return what they printed.
+
+    What they complain of is what the pattern *complaints* says, by default nothing.
+    """
+    script = "\n".join(commands).replace("http://127.0.0.1:8080", url).replace("scripts/cluster", f"{ROOT}/scripts/cluster")
     environment = {**os.environ, "TMPDIR": str(folder)}
     done = subprocess.run(
         ["sh", "-eu", "-c", script], cwd=folder, env=environment, capture_output=True, text=True, timeout=100, check=False
     )
-    assert (0, "") == (done.returncode, done.stderr), script + done.stdout
+    assert 0 == done.returncode, script + done.stdout + done.stderr
+    assert re.fullmatch(complaints, done.stderr), done.stderr
     return done.stdout
 
 
@@ -75,3 +85,21 @@ def test_accounts(folder: Path) -> None:
 
     assert ["401", "200"] == re.findall(r"^HTTP/1.1 (\d+)", printed, re.MULTILINE)
     assert not listens(port)
+
+
+@pytest.mark.slow
+def test_beyond_one_machine(folder: Path) -> None:
+    """A slow upload in one terminal arrives, although in another one everything is broken that can be."""
+    start, upload, breaks = blocks("Beyond one machine")
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    with cluster(folder, "--port", str(port)), ThreadPoolExecutor(1) as pool:
+        uploading = pool.submit(paste, [upload], url, folder, r"(curl: \(\d+\) .*\n)*")
+        time.sleep(1)
+        done = paste([breaks], url, folder)
+        printed = uploading.result(120)
+    print(printed, done)
+
+    assert "scripts/cluster" == start
+    assert printed.endswith("67108864 bytes are safe\nequal\n")
+    assert 5 == len(re.findall(r"done in|is the primary now", done))

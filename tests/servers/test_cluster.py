@@ -7,52 +7,17 @@ from __future__ import annotations
 import re
 import signal
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 import pytest
 
 from servers.ports import free_port, listens
-from servers.process import ROOT, wait_until
-
-SCRIPT = ROOT / "scripts" / "cluster"
-LAST_LINE = "Ctrl-C ends everything."
-STARTED_WITHIN = 60.0  # seconds
+from servers.process import wait_until
+from tests.servers.commands import cluster, tell
 
 
-@contextmanager
-def cluster(folder: Path, *options: str) -> Iterator[tuple[subprocess.Popen[bytes], Path]]:
-    """Have the command run with its data in *folder*/data; yield it, and the file with what it says."""
-    log = folder / "said"
-    with log.open("wb") as said:
-        process = subprocess.Popen(
-            [SCRIPT, "--data", "data", *options], cwd=folder, stdout=said, stderr=said, start_new_session=True
-        )
-    try:
-        wait_until(lambda: LAST_LINE in log.read_text() or process.poll() is not None, "the cluster is up", STARTED_WITHIN)
-
-        assert None is process.poll(), log.read_text()
-        yield process, log
-    finally:
-        process.terminate()
-        process.wait(60)
-
-
-def tell(folder: Path, *words: str) -> tuple[int, str]:
-    """Return what the command answers, said from another terminal, with its exit code."""
-    done = subprocess.run(
-        [SCRIPT, "--data", "data", *words],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    return done.returncode, done.stdout + done.stderr
-
-
+@pytest.mark.slow
 def test_whole_life(tmp_path: Path) -> None:
     """
     It says where it is and what to try; its parts are broken from another terminal; Ctrl-C ends all, and what was kept is kept.
