@@ -38,6 +38,7 @@ http {{
     scgi_temp_path {folder}/scgi;
 
     upstream holdfast {{
+        # Nobody is left out for what went wrong before: whoever takes no connection costs a moment, and another gets the request.
 {upstreams}
     }}
 
@@ -68,8 +69,8 @@ class Nginx(Server):
     """
     One nginx that passes what comes to *port* on to each of the *upstreams* (ports of this machine) in turn.
 
-    One of them that takes no connection is left out for a second, and another one gets its request.  One that does nothing for
-    *patience* seconds is given up: its client gets a 504.
+    If one of them takes no connection, the next one gets its request.  One that does nothing for *patience* seconds is given up:
+    its client gets a 504.
     """
 
     def __init__(self, folder: Path, upstreams: Sequence[int], port: int = 0, *, patience: float = 60 * SECONDS) -> None:
@@ -98,7 +99,7 @@ class Nginx(Server):
         self.processes["nginx"].process.send_signal(signal.SIGHUP)
 
     def _write(self, upstreams: Sequence[int]) -> None:
-        lines = [f"        server {LOOPBACK}:{port} max_fails=1 fail_timeout=1s;" for port in upstreams]
+        lines = [f"        server {LOOPBACK}:{port} max_fails=0;" for port in upstreams]
         text = CONFIGURATION.format(
             folder=self._folder,
             # Without it the workers of root would be nobody, who may not enter a folder of root's.
