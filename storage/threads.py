@@ -12,6 +12,9 @@ from typing import Any, ParamSpec, TypeVar
 P = ParamSpec("P")
 T = TypeVar("T")
 
+SECONDS = 1.0
+INSIST = 0.1 * SECONDS
+
 
 async def unbroken(work: Awaitable[T]) -> T:
     """
@@ -51,6 +54,18 @@ async def ended(tasks: Iterable[asyncio.Task[Any]]) -> None:
     for task in tasks:
         task.cancel()
     await unbroken(asyncio.gather(*tasks, return_exceptions=True))
+
+
+async def stopped(task: asyncio.Task[Any]) -> None:
+    """
+    Cancel a task that goes on for ever, until it has ended; what it raises is forgotten.
+    """
+    while not task.done():
+        task.cancel()
+        # What it waits for may swallow that, as `asyncio.wait_for` does when both happen at once (until Python 3.12).
+        await asyncio.wait([task], timeout=INSIST)
+    if not task.cancelled():
+        task.exception()
 
 
 class Threads:

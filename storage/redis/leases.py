@@ -22,6 +22,7 @@ from storage.records import Ref
 from storage.redis.line import Call, Line, Name, Script
 from storage.redis.mailbox import Mailbox
 from storage.redis.names import Names
+from storage.threads import stopped
 
 SECONDS = 1.0
 MILLISECONDS = 1000
@@ -79,15 +80,14 @@ class RedisLeases:
 
     async def close(self) -> None:
         if self._renewing is not None:
-            self._renewing.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._renewing
+            await stopped(self._renewing)
         await self._mailbox.close()
         await self._line.leave()
 
     async def _renew(self) -> None:
         while True:
             await asyncio.sleep(self._renew_every)
+            await self._line.look_again()
             standing = self.claims.standing()
             with suppress(StorageError):  # the next time will do
                 for mine, newcomer in zip(standing, await self.rows.renew(standing), strict=True):

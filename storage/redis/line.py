@@ -12,6 +12,7 @@ import enum
 import hashlib
 import random
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property, partial
 from importlib import resources
@@ -45,6 +46,8 @@ class Judgement(enum.Enum):
 
 Verdict = type[StorageError] | Judgement
 
+# All that redis-py raises.
+VENDOR = (vendor.RedisError, vendor.RedisClusterException, OSError)
 # The first that fits decides.
 ERRORS: tuple[tuple[type[Exception], Verdict], ...] = (
     (vendor.AuthenticationError, Unavailable),
@@ -145,7 +148,7 @@ class Line:
         try:
             async with self._place():
                 answers = await self._send(script, calls)
-        except (vendor.RedisError, vendor.RedisClusterException, OSError):
+        except VENDOR:
             answers = [None] * len(calls)
             failed = range(len(calls))
         else:
@@ -153,6 +156,13 @@ class Line:
         for place in failed:
             answers[place] = await self.run(script, *calls[place])
         return answers
+
+    async def look_again(self) -> None:
+        """
+        Find out whether the servers that are spoken with are still the right ones.
+        """
+        with suppress(*VENDOR):
+            await self._servers.look_again()
 
     async def listener(self) -> Redis:
         """
@@ -162,7 +172,7 @@ class Line:
         """
         try:
             return await self._servers.listener()
-        except (vendor.RedisError, vendor.RedisClusterException, OSError) as error:
+        except VENDOR as error:
             raise Unavailable(str(error)) from error
 
     def join(self) -> None:
@@ -206,10 +216,10 @@ class Line:
             try:
                 async with self._place():
                     return await attempt()
-            except (vendor.RedisError, vendor.RedisClusterException, OSError) as error:
+            except VENDOR as error:
                 verdict = judge(error)
                 if isinstance(error, vendor.ReadOnlyError):
-                    await self._servers.look_again()
+                    await self._servers.forget()
                 if verdict is not Judgement.TRY_AGAIN:
                     raise verdict(_told(error)) from error
                 until = until or loop.time() + patience

@@ -13,11 +13,10 @@ import logging
 from collections.abc import Callable
 from contextlib import aclosing, suppress
 
-from redis import exceptions as vendor
-
 from storage.claims import Heard
 from storage.errors import StorageError, Unavailable
-from storage.redis.line import Line
+from storage.redis.line import VENDOR, Line
+from storage.threads import stopped
 
 logger = logging.getLogger("holdfast")
 
@@ -92,7 +91,7 @@ class Mailbox:
         self._missing += 1
         if self._missing > MISSING and self._listening is not None:
             self._missing = 0
-            await _cancel(self._listening)
+            await stopped(self._listening)
             self._listening = asyncio.create_task(self._listen())
         with suppress(StorageError):
             await self._line.call("PUBLISH", self._channels + self._process, "hello")
@@ -102,9 +101,9 @@ class Mailbox:
         Listen no more.
         """
         if self._listening is not None:
-            await _cancel(self._listening)
+            await stopped(self._listening)
         for task in list(self._sending):
-            await _cancel(task)
+            await stopped(task)
 
     async def _send(self, process: str, message: str) -> Heard:
         try:
@@ -118,7 +117,7 @@ class Mailbox:
         while True:
             try:
                 await self._subscribe()
-            except (vendor.RedisError, vendor.RedisClusterException, OSError, StorageError) as error:
+            except (*VENDOR, StorageError) as error:
                 self._trouble = str(error)
                 if self._open.is_set():
                     logger.warning("messages of other processes do not come any more: %s", error)
@@ -147,9 +146,3 @@ class Mailbox:
             self._missing = 0
         else:
             self._understand(message)
-
-
-async def _cancel(task: asyncio.Task[object]) -> None:
-    task.cancel()
-    with suppress(asyncio.CancelledError):
-        await task

@@ -24,6 +24,7 @@ from redis.asyncio import ConnectionPool, Redis, RedisCluster, Sentinel
 from redis.asyncio.cluster import ClusterNode
 from redis.asyncio.connection import SSLConnection, parse_url
 from redis.asyncio.retry import Retry
+from redis.asyncio.sentinel import SentinelConnectionPool
 from redis.backoff import NoBackoff
 from redis.maint_notifications import MaintNotificationsConfig
 
@@ -62,7 +63,13 @@ class Servers(Protocol):
 
     async def look_again(self) -> None:
         """
-        Forget the connections to what turned out to be no primary.
+        Find out whether the primary is still the one, as far as that is not found out by itself.
+        """
+        ...
+
+    async def forget(self) -> None:
+        """
+        Let go of the connections to what turned out to be no primary.
         """
         ...
 
@@ -138,6 +145,10 @@ class SingleServer:
         return self._client(1)
 
     async def look_again(self) -> None:
+        pass  # there is one
+
+    async def forget(self) -> None:
+        # Its name may mean another server now.
         if isinstance(self.commands, Redis):
             await self.commands.connection_pool.disconnect(inuse_connections=False)
 
@@ -162,16 +173,23 @@ class SentinelServers:
             list(address.hosts), sentinel_kwargs=asking, **options
         )
         self._service = address.service
-        self.commands: Redis | RedisCluster = self._client(connections)
-
-    def _client(self, connections: int) -> Redis:
-        client: Redis = self._sentinel.master_for(self._service, max_connections=connections)
-        return client
+        self._pool = SentinelConnectionPool(  # type: ignore[no-untyped-call]
+            self._service, self._sentinel, max_connections=connections, **options
+        )
+        self.commands: Redis | RedisCluster = Redis.from_pool(self._pool)
 
     async def listener(self) -> Redis:
-        return self._client(1)
+        client: Redis = self._sentinel.master_for(self._service, max_connections=1)
+        return client
 
     async def look_again(self) -> None:
+        pool = self._pool
+        before = pool.master_address
+        # Whoever was the primary, and was out of the Sentinels' reach, believes that it still is.  This drops what is idle.
+        if await pool.get_master_address() != before:  # type: ignore[no-untyped-call]
+            await pool.update_active_connections_for_reconnect()  # type: ignore[no-untyped-call]
+
+    async def forget(self) -> None:
         pass  # its connections do that by themselves
 
     async def close(self) -> None:
@@ -206,7 +224,10 @@ class ClusterServers:
         return Redis.from_pool(ConnectionPool(max_connections=1, host=node.host, port=node.port, **self._options))
 
     async def look_again(self) -> None:
-        pass  # its client asks the nodes for the primaries by itself
+        pass  # its client does that by itself
+
+    async def forget(self) -> None:
+        pass  # likewise
 
     async def close(self) -> None:
         await self._cluster.aclose()

@@ -6,10 +6,11 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from contextlib import suppress
 
 import pytest
 
-from storage.threads import Threads, unbroken
+from storage.threads import Threads, stopped, unbroken
 
 
 class Trouble(Exception):
@@ -98,3 +99,25 @@ async def test_close_waits_for_calls_under_way() -> None:
 
     assert ["whole"] == done
     await call
+
+
+async def test_a_task_that_swallows_its_end() -> None:
+    """A task is cancelled until it has ended, though it takes no notice at first; what it failed with is nobody's concern."""
+    begun = asyncio.Event()
+
+    async def stubborn(*, fails: bool) -> None:
+        begun.set()
+        with suppress(asyncio.CancelledError):
+            await asyncio.sleep(60)
+        if fails:
+            raise RuntimeError
+        await asyncio.sleep(60)
+
+    for fails in (False, True):
+        begun.clear()
+        task = asyncio.create_task(stubborn(fails=fails))
+        await begun.wait()
+        await stopped(task)
+        await stopped(task)
+
+        assert task.done()

@@ -83,6 +83,13 @@ class Writer:
             over.set()
             await task
 
+    async def goes_on(self) -> None:
+        """Wait until some more was acknowledged."""
+        at = self.acknowledged
+        async with asyncio.timeout(LONG):
+            while self.acknowledged < at + 10:
+                await asyncio.sleep(0.01)
+
     async def _write(self, over: asyncio.Event) -> None:
         while not over.is_set():
             new = changed(self.record, offset=self.record.offset + 1)
