@@ -84,7 +84,7 @@ class Nginx(Server):
         self._patience = patience
         folder.mkdir(parents=True, exist_ok=True)
         self._write(upstreams)
-        command = [_program(), "-p", str(folder), "-c", str(folder / "nginx.conf"), "-e", str(folder / "log")]
+        command = [program(), "-p", str(folder), "-c", str(folder / "nginx.conf"), "-e", str(folder / "log")]
         super().__init__(Process("nginx", command, ready=lambda: listens(self.port), log=folder / "log"))
 
     @property
@@ -112,6 +112,8 @@ class Nginx(Server):
         (self._folder / "nginx.conf").write_text(text)
 
 
-def _program() -> str:
-    """Return where nginx is: in a folder that only root's PATH has."""
+def program() -> str:
+    """
+    Return where nginx is: in a folder that only root's PATH has.
+    """
     return shutil.which("nginx", path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin") or "nginx"
