@@ -283,7 +283,7 @@ class SlotOutcome:
     slot: SlotRecord
     record: UploadRecord | None = None
     attachments: tuple[UploadRecord, ...] = ()
-    """What is in the slot, in its order."""
+    """What is in the slot, in its order: for those who asked, not for those who changed it, who may not be allowed to know."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -159,20 +159,20 @@ class Filing:
         return ObjectOutcome(record=record, slots=tuple(await self._objects.get_slots(command.ref)))
 
     async def _slot(self, command: GetSlot | Attach | Detach | Reorder | Undo) -> SlotOutcome:
-        by, on, record = command.principal, self._attachments, None
+        by, on = command.principal, self._attachments
         match command:
             case GetSlot():
                 rights.refuse_reading(by)
                 slot = await on.get_slot(command.slot)
+                refs = [Ref(tenant=slot.tenant, key=key) for key in slots.keys(slot)]
+                attachments = await asyncio.gather(*(self._uploads.find(ref) for ref in refs))
+                return SlotOutcome(slot=slot, attachments=tuple(attachments))
             case Attach():
                 slot = await on.attach(command.slot, command.ref.key, by, place=command.place, condition=command.condition)
-                record = await self._uploads.find(command.ref)
+                return SlotOutcome(slot=slot, record=await self._uploads.find(command.ref))
             case Detach():
-                slot = await on.detach(command.slot, command.key, by, condition=command.condition)
+                return SlotOutcome(slot=await on.detach(command.slot, command.key, by, condition=command.condition))
             case Reorder():
-                slot = await on.reorder(command.slot, command.order, by, condition=command.condition)
+                return SlotOutcome(slot=await on.reorder(command.slot, command.order, by, condition=command.condition))
             case Undo():
-                slot = await on.undo(command.slot, by, condition=command.condition)
-        refs = [Ref(tenant=slot.tenant, key=key) for key in slots.keys(slot)]
-        attachments = await asyncio.gather(*(self._uploads.find(ref) for ref in refs))
-        return SlotOutcome(slot=slot, record=record, attachments=tuple(attachments))
+                return SlotOutcome(slot=await on.undo(command.slot, by, condition=command.condition))

@@ -100,8 +100,9 @@ class Slot(Resource):
         slot = outcome.slot
         ended = [{**_association(past), "endedAt": moment(past.ended_at), "endedBy": past.ended_by, "ending": past.ending}
                  for past in reversed(slot.ended)]  # fmt: skip
-        told = [{**active, **_described(record)} for active, record in zip(_active(slot), outcome.attachments, strict=True)]
-        document = {"kind": slot.kind, "id": slot.id, "slot": slot.slot, "attachments": told, "history": ended}
+        described = {record.key: _described(record) for record in outcome.attachments}
+        active = [{**one, **described.get(one["key"], {})} for one in _active(slot)]
+        document = {"kind": slot.kind, "id": slot.id, "slot": slot.slot, "attachments": active, "history": ended}
         etag: Fields = (("ETag", f'"{slot.etag}"'),) if slot.etag else ()
         return document_response(200, document | {"etag": slot.etag}, etag)
 

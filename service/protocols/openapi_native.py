@@ -137,7 +137,7 @@ NATIVE_PATHS: dict[str, Schema] = {
         "get": operation(
             "getSlot",
             "Tell what is and was in a slot.",
-            {200: ("Slot", "What is in it in its order, and what was, newest first; an ETag, if it was ever used.")},
+            {200: ("Slot", "What is in it, described, in its order, and what was, newest first; an ETag, if it was ever used.")},
             refused=(errors.ObjectNotFound, errors.SlotUnknown),
             codes=(OF_SLOT,),
             tells=("ETag",),

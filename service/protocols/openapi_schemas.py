@@ -96,7 +96,8 @@ SCHEMAS: dict[str, Schema] = {
             "name": MAYBE_TEXT,
             "contentType": {**MAYBE_TEXT, "description": "As it was declared."},
             "length": {**COUNT, "description": "Bytes."},
-        }
+        },
+        optional=("name", "contentType", "length"),
     ),
     "Object": object_of(
         {

@@ -77,14 +77,16 @@ async def test_many(service: Service) -> None:
 
 
 async def test_what_is_in_a_slot_is_described(service: Service) -> None:
-    """Name, type and length of each attachment, whatever the slot is answered to."""
+    """Name, type and length of each attachment, to those who may see them: a link that attaches one tells nothing of others."""
     first, second = await service.photo(name="a.png", content_type="image/png"), await service.photo(b"text")
     await attach(service, FILES, first)
-    answers = [await attach(service, FILES, second), await service.send("GET", FILES)]
-    expected = [("a.png", "image/png", len(PNG)), (None, None, 4)]
+    changed = await attach(service, FILES, second)
+    found = (await service.send("GET", FILES)).json()["attachments"]
 
-    for answer in answers:
-        assert expected == [(one["name"], one["contentType"], one["length"]) for one in answer.json()["attachments"]]
+    assert [("a.png", "image/png", len(PNG)), (None, None, 4)] == [
+        (one["name"], one["contentType"], one["length"]) for one in found
+    ]
+    assert "name" not in changed.json()["attachments"][0]
 
 
 async def test_attach_what_is_there(service: Service) -> None:
