@@ -23,6 +23,7 @@ from servers.s3 import REGION, S3Account
 from servers.server import Server
 
 PROGRAMS = ROOT / ".venv" / "swift" / "bin"
+DISCARD = 9  # a port where nobody listens
 KEEPERS = ("account", "container", "object")
 PARTS = 10_000
 """The most parts of one upload, as with AWS; Swift's own default is 1,000."""
@@ -63,7 +64,7 @@ class SwiftServer(Server):
         super().__init__(*(self._process(kind, port) for kind, port in self._ports.items()))
 
     def _process(self, kind: str, port: int) -> Process:
-        command = [PROGRAMS / f"swift-{kind}-server", self._settings / f"{kind}-server.conf"]
+        command = [str(PROGRAMS / f"swift-{kind}-server"), str(self._settings / f"{kind}-server.conf"), "--verbose"]
         # It imports what its libraries are about to give up, and says so at length.
         environment = {**os.environ, "PYTHONWARNINGS": "ignore"}
         log = self._folder / f"{kind}.log"
@@ -97,6 +98,9 @@ class SwiftServer(Server):
             "user": getpass.getuser(),
             "swift_dir": self._settings,
             "log_level": "WARNING",
+            # To the log of its process; to nobody's syslog.
+            "log_udp_host": LOOPBACK,
+            "log_udp_port": DISCARD,
         }
 
     def _keeper(self, kind: str) -> Sections:
@@ -122,7 +126,15 @@ class SwiftServer(Server):
             "filter:s3api": {**_part("s3api"), "location": REGION, "max_upload_part_num": PARTS},
             "filter:slo": {**_part("slo"), "max_manifest_segments": PARTS},
             "filter:tempauth": {**_part("tempauth"), "user_test_tester": "testing .admin"},
-            "app:proxy-server": {**_part("proxy"), "account_autocreate": "true", "allow_account_management": "true"},
+            "app:proxy-server": {
+                **_part("proxy"),
+                "account_autocreate": "true",
+                "allow_account_management": "true",
+                # A server that was away is asked again at once, and one of a busy machine may take its time: there is no other.
+                "error_suppression_limit": 1_000_000,
+                "conn_timeout": 5,
+                "node_timeout": 30,
+            },
         }
 
     def _write(self, name: str, sections: Sections) -> None:

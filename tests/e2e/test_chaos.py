@@ -16,8 +16,6 @@ from pathlib import Path
 import pytest
 
 from servers.cluster import Cluster
-from servers.process import ROOT
-from servers.swift import folder_with_attributes
 from tests.e2e.crowd import Crowd, Sent, digest
 from tests.e2e.journal import Journal
 from tests.e2e.resumption import resume
@@ -40,15 +38,9 @@ Break = Callable[[Cluster, random.Random], str]
 
 
 @pytest.fixture
-def place(folder: Path) -> Path:
-    """Return a folder for a cluster."""
-    return folder_with_attributes(folder / "cluster", ROOT / ".venv" / "swift-data" / folder.parent.name)
-
-
-@pytest.fixture
-def cluster(place: Path) -> Iterator[Cluster]:
+def cluster(disk: Path) -> Iterator[Cluster]:
     """Return three processes behind nginx, with stores of their own."""
-    with Cluster(place) as cluster:
+    with Cluster(disk) as cluster:
         yield cluster
 
 
@@ -125,11 +117,11 @@ def test_killed(cluster: Cluster, folder: Path, break_it: Break, times: int) -> 
     assert [] == journal.regressions()
 
 
-def test_frozen(place: Path, folder: Path) -> None:
+def test_frozen(disk: Path, folder: Path) -> None:
     """
     Processes of Holdfast stand still for longer than nginx waits, and go on: every file arrives, and no offset goes back.
     """
-    with Cluster(place, patience=PATIENCE) as cluster:
+    with Cluster(disk, patience=PATIENCE) as cluster:
         journal = _upload_meanwhile(cluster, folder, freeze_a_node, 1000)
 
     assert [] == journal.regressions()

@@ -88,15 +88,15 @@ def test_accounts(folder: Path) -> None:
 
 
 @pytest.mark.slow
-def test_beyond_one_machine(folder: Path) -> None:
+def test_beyond_one_machine(disk: Path) -> None:
     """A slow upload in one terminal arrives, although in another one everything is broken that can be."""
     start, upload, breaks = blocks("Beyond one machine")
     port = free_port()
     url = f"http://127.0.0.1:{port}"
-    with cluster(folder, "--port", str(port)), ThreadPoolExecutor(1) as pool:
-        uploading = pool.submit(paste, [upload], url, folder, r"(curl: \(\d+\) .*\n)*")
+    with cluster(disk, "--port", str(port)), ThreadPoolExecutor(1) as pool:
+        uploading = pool.submit(paste, [upload], url, disk, r"(curl: \(\d+\) .*\n)*")
         time.sleep(1)
-        done = paste([breaks], url, folder)
+        done = paste([breaks], url, disk)
         printed = uploading.result(120)
     print(printed, done)
 

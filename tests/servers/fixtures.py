@@ -4,7 +4,10 @@ Real servers for every test that asks for one; whoever does not ask does not wai
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +27,23 @@ class Bucket:
 
     account: S3Account
     name: str
+
+
+@contextmanager
+def place(wanted: Path) -> Iterator[Path]:
+    """Have a folder where files can have extended attributes, as Swift needs: *wanted*, or else one in the repository."""
+    folder = folder_with_attributes(wanted, ROOT / ".venv" / "swift-data" / f"{wanted.name}-{os.getpid()}")
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """Return a folder of the test's own that Swift can use, and that is gone at once when the test ends."""
+    with place(tmp_path / "disk") as folder:
+        yield folder
 
 
 @pytest.fixture(scope="session")
@@ -57,8 +77,7 @@ def redis_sentinel(tmp_path: Path) -> Iterator[RedisSentinel]:
 @pytest.fixture(scope="session")
 def swift_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SwiftServer]:
     """Return a real S3 server for everybody; a test that breaks one thaws or starts again what it broke."""
-    folder = tmp_path_factory.mktemp("swift")
-    with SwiftServer(folder_with_attributes(folder, ROOT / ".venv" / "swift-data")) as server:
+    with place(tmp_path_factory.mktemp("swift")) as folder, SwiftServer(folder) as server:
         yield server
 
 

@@ -18,29 +18,29 @@ from tests.servers.commands import cluster, tell
 
 
 @pytest.mark.slow
-def test_whole_life(tmp_path: Path) -> None:
+def test_whole_life(disk: Path) -> None:
     """
     It says where it is and what to try; its parts are broken from another terminal; Ctrl-C ends all, and what was kept is kept.
     """
     port = free_port()
     url = f"http://127.0.0.1:{port}"
-    with cluster(tmp_path, "--nodes", "2", "--port", str(port)) as (process, log):
+    with cluster(disk, "--nodes", "2", "--port", str(port)) as (process, log):
         said = log.read_text()
         example = said[said.index("  location=") :].split("\n\n")[0] + '; echo "$location"'
         hello, location = subprocess.run(["sh", "-c", example], capture_output=True, text=True, check=True).stdout.split("\n")[:2]
-        states = tell(tmp_path, "status")[1]
-        done = [tell(tmp_path, "kill", "1")]
+        states = tell(disk, "status")[1]
+        done = [tell(disk, "kill", "1")]
         without = httpx.get(location, timeout=30).text
-        away = tell(tmp_path, "status")[1]
-        done += [tell(tmp_path, "start", "1"), tell(tmp_path, "freeze", "2")]
-        frozen = tell(tmp_path, "status")[1]
-        done += [tell(tmp_path, "thaw", "2"), tell(tmp_path, "restart", "s3", "nodes", "redis")]
-        failover = tell(tmp_path, "failover")
-        refused = [tell(tmp_path, "kill", "3"), tell(tmp_path, "kill"), tell(tmp_path)]
+        away = tell(disk, "status")[1]
+        done += [tell(disk, "start", "1"), tell(disk, "freeze", "2")]
+        frozen = tell(disk, "status")[1]
+        done += [tell(disk, "thaw", "2"), tell(disk, "restart", "s3", "nodes", "redis")]
+        failover = tell(disk, "failover")
+        refused = [tell(disk, "kill", "3"), tell(disk, "kill"), tell(disk)]
         again = httpx.get(location, timeout=30).text
         process.send_signal(signal.SIGINT)
         code = process.wait(60)
-    with cluster(tmp_path, "--port", str(port)):
+    with cluster(disk, "--port", str(port)):
         kept = httpx.get(location, timeout=30).text
 
     assert f"Holdfast serves {url}/files" in said
@@ -61,17 +61,17 @@ def test_whole_life(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("words", [("kill", "1"), ("status",)])
-def test_nobody_there(tmp_path: Path, words: tuple[str, ...]) -> None:
+def test_nobody_there(disk: Path, words: tuple[str, ...]) -> None:
     """Where no cluster runs there is nobody to tell."""
-    code, said = tell(tmp_path, *words)
+    code, said = tell(disk, *words)
 
     assert (1, True) == (code, said.startswith("no cluster runs in ")), said
 
 
-def test_parts_end_with_it(tmp_path: Path) -> None:
+def test_parts_end_with_it(disk: Path) -> None:
     """A cluster that is killed leaves nothing behind."""
     port = free_port()
-    with cluster(tmp_path, "--nodes", "1", "--port", str(port)) as (process, _):
+    with cluster(disk, "--nodes", "1", "--port", str(port)) as (process, _):
         process.kill()
         process.wait(10)
         wait_until(lambda: not listens(port) and not listens(port + 1), "everything has ended", 10)

@@ -61,9 +61,9 @@ def test_swift_takes_ten_thousand_parts(swift: Bucket) -> None:
             client.upload_part(Bucket=swift.name, Key="key", UploadId=upload, PartNumber=10_001, Body=b"1")
 
 
-def test_swift_survives(tmp_path: Path) -> None:
+def test_swift_survives(disk: Path) -> None:
     """What was put is there after a kill of all processes; while one is away its part of the work is not done."""
-    with SwiftServer(tmp_path / "swift") as server:
+    with SwiftServer(disk) as server:
         bucket = Bucket(account=server.account, name=server.account.make_bucket("mine"))
         put_in_parts(bucket, "key", [b"once"])
         server.kill()
@@ -81,12 +81,12 @@ def test_swift_survives(tmp_path: Path) -> None:
     assert (b"once", b"once") == (kept, again)
 
 
-def test_swift_moves(tmp_path: Path) -> None:
+def test_swift_moves(disk: Path) -> None:
     """A server in a folder that another one had has what that one kept, at other ports."""
-    with SwiftServer(tmp_path) as server:
+    with SwiftServer(disk) as server:
         bucket = Bucket(account=server.account, name=server.account.make_bucket("mine"))
         put_in_parts(bucket, "key", [b"once"])
-    with SwiftServer(tmp_path) as server, closing(server.account.client()) as client:
+    with SwiftServer(disk) as server, closing(server.account.client()) as client:
         assert b"once" == client.get_object(Bucket="mine", Key="key")["Body"].read()
 
 
