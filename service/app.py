@@ -24,6 +24,7 @@ from service.asgi.driver import Driver, Elsewhere
 from service.asgi.health import Health
 from service.asgi.inspection import Inspection
 from service.asgi.pictures import Gallery
+from service.asgi.reception import Reception
 from service.asgi.requests import parse_networks
 from service.asgi.routes import not_found, routes
 from service.core.attachments import Attachments
@@ -211,7 +212,7 @@ def create_app(settings: Settings, stores: Stores) -> Starlette:
         policies,
         without_accounts if accounts is None else accounts,
         trusted=parse_networks(settings.trusted_proxies),
-        idle_timeout=settings.idle_timeout,
+        reception=Reception(idle_timeout=settings.idle_timeout, min_rate=settings.min_rate),
         elsewhere=_elsewhere(settings, content),
     )
     gallery = Gallery(driver, Renditions(images, shelf), policies)
@@ -238,6 +239,7 @@ def create_app(settings: Settings, stores: Stores) -> Starlette:
         exception_handlers={HTTPException: not_found, Exception: not_found},
         lifespan=lifespan,
     )
+    app.state.reception = driver.reception
     app.router.redirect_slashes = False
     return app
 

@@ -90,6 +90,10 @@ class Settings(BaseSettings):
     slots: tuple[Slot, ...] = Field(default=(), description="Slots besides the built-in ones; written in the file.")
     host: str = Field(default="127.0.0.1", description="Address to listen on.")
     port: int = Field(default=8080, ge=0, le=65535, description="TCP port to listen on; 0 lets the system choose.")
+    tls_certificate: str = Field(
+        default="", description="Path of a certificate, with its chain (PEM): clients speak TLS; empty: a proxy does, or nobody."
+    )
+    tls_key: str = Field(default="", description="Path of the key of the certificate (PEM).")
     data_dir: str = Field(
         default="holdfast-data", description="Directory of the embedded stores; a relative path starts where the command runs."
     )
@@ -157,7 +161,8 @@ class Settings(BaseSettings):
         "(when an upload completes) or `none` (survives a crash of the process only).",
     )
     handoff: Literal["on", "off"] = Field(
-        default="off", description="Reserved for the hand-off of content; content comes by ASGI, whatever this says."
+        default="on",
+        description="Whether content goes from the connection into buffers of ours (`on`) or through ASGI's messages (`off`).",
     )
     max_size: int = Field(default=1 * TiB, ge=1, le=999_999_999_999_999, description="Largest upload (bytes).")
     idle_expiry: float = Field(
@@ -180,6 +185,11 @@ class Settings(BaseSettings):
     )
     idle_timeout: float = Field(
         default=60, gt=0, le=1 * YEARS, description="A request whose content does not come on is ended after this (seconds)."
+    )
+    min_rate: int = Field(
+        default=100,
+        ge=0,
+        description="A request is ended as well when less content comes on average over the idle timeout (bytes per second).",
     )
     shutdown_grace: int = Field(default=10, ge=0, description="How long requests may still take after SIGTERM (seconds).")
     cors_origins: str = Field(
@@ -228,6 +238,8 @@ class Settings(BaseSettings):
             raise ValueError(f"HOLDFAST_JWT_SECRET needs at least {MIN_SECRET} bytes (RFC 7518, section 3.2)")
         if self.authorize_url and not self.authorize_secret:
             raise ValueError("HOLDFAST_AUTHORIZE_URL needs HOLDFAST_AUTHORIZE_SECRET")
+        if bool(self.tls_certificate) != bool(self.tls_key):
+            raise ValueError("HOLDFAST_TLS_CERTIFICATE and HOLDFAST_TLS_KEY belong together")
         if self.s3_endpoint_url and not self.bytes_url.startswith("s3:"):
             raise ValueError("HOLDFAST_S3_ENDPOINT_URL has no effect without HOLDFAST_BYTES_URL=s3://BUCKET")
         if self.auth == "none" and not is_loopback(self.host):

@@ -5,8 +5,12 @@ Bridges to work that must not be left half done.
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from queue import SimpleQueue
 from typing import Any, ParamSpec, TypeVar
 
 P = ParamSpec("P")
@@ -68,25 +72,79 @@ async def stopped(task: asyncio.Task[Any]) -> None:
         task.exception()
 
 
+class _Result(asyncio.Future[T]):
+    """
+    What a call on a thread comes to.  It cannot be cancelled: a task that is cancelled while it waits hears of it afterwards.
+    """
+
+    def cancel(self, msg: Any | None = None) -> bool:  # noqa: ANN401 - as in asyncio
+        return False
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    function: Callable[[], Any]
+    result: _Result[Any]
+
+    def make(self) -> None:
+        """Make the call on this thread, and tell the loop what it came to."""
+        settle: Callable[[], object]
+        try:
+            settle = partial(self.result.set_result, self.function())
+        except BaseException as error:  # noqa: BLE001 - whatever it is, it is raised again where it is waited for
+            settle = partial(self.result.set_exception, error)
+        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            self.result.get_loop().call_soon_threadsafe(settle)
+
+
 class Threads:
     """
     Runs blocking calls on threads of its own, so that a slow disk does not starve anybody else's executor.
 
     A thread cannot be cancelled, and the file descriptor and the buffer that it works with must not be closed and used again
-    underneath it: hence `unbroken`.
+    underneath it: hence a result that cannot be cancelled either.  One call costs a few microseconds, for there are many.
     """
 
     def __init__(self, name: str, count: int) -> None:
-        self._pool = ThreadPoolExecutor(max_workers=count, thread_name_prefix=name)
+        self._name = name
+        self._count = count
+        self._calls: SimpleQueue[_Call | None] = SimpleQueue()
+        self._threads: list[threading.Thread] = []
+        self._under_way = 0
+        self._closed = False
 
     async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """
         Return ``function(*args, **kwargs)``, called on a thread.
         """
-        return await unbroken(asyncio.wrap_future(self._pool.submit(function, *args, **kwargs)))
+        if self._closed:
+            raise RuntimeError(f"the threads of {self._name} have ended")
+        result: _Result[T] = _Result(loop=asyncio.get_running_loop())
+        self._under_way += 1
+        if self._under_way > len(self._threads) < self._count:
+            self._start()
+        self._calls.put(_Call(partial(function, *args, **kwargs), result))
+        try:
+            return await result
+        finally:
+            self._under_way -= 1
 
     def close(self) -> None:
         """
         Wait for the calls under way and end the threads.
         """
-        self._pool.shutdown(wait=True)
+        self._closed = True
+        for _ in self._threads:
+            self._calls.put(None)
+        for thread in self._threads:
+            thread.join()
+
+    def _start(self) -> None:
+        thread = threading.Thread(target=self._work, name=f"{self._name}_{len(self._threads)}", daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def _work(self) -> None:
+        while (call := self._calls.get()) is not None:
+            call.make()
+            del call  # and with it whatever it held

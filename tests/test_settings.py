@@ -37,6 +37,8 @@ REFUSED = {
     "too many workers": {"WORKERS": "257"},
     "a durability that is none": {"DURABILITY": "some"},
     "a hand-off that is none": {"HANDOFF": "maybe"},
+    "a certificate without its key": {"TLS_CERTIFICATE": "cert.pem"},
+    "a key without its certificate": {"TLS_KEY": "key.pem"},
     "no size": {"MAX_SIZE": "0"},
     "a size over structured fields": {"MAX_SIZE": "1000000000000000"},
     "a size in words": {"MAX_SIZE": "1 GiB"},

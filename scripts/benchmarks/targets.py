@@ -66,6 +66,12 @@ def built_in() -> list[Target]:
             command=(sys.executable, str(PEERS / "limit.py"), "{port}", "{dir}"),
         ),
         _holdfast("holdfast-none", "Holdfast, durability none: as durable as its peers are", HOLDFAST_DURABILITY="none"),
+        _holdfast(
+            "holdfast-off",
+            "the same with the hand-off of content off",
+            HOLDFAST_DURABILITY="none",
+            HOLDFAST_HANDOFF="off",
+        ),
         _holdfast(HOLDFAST, "Holdfast as it is shipped: on the disk before every acknowledged offset"),
         Target(
             name="tus-node",

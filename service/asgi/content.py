@@ -1,9 +1,11 @@
 """
-The content of a request, as blocks: what ASGI's ``receive()`` delivers in messages is gathered to a size worth a system call.
+The content of a request as the core sees it: blocks, an end, and perhaps a reason why it ended before.
+
+Where the bytes come from is for the `Intake`: straight from the connection, where the server hands it over, else from ASGI
+messages.  Nobody above knows which.
 
 A request waits in two places: here, for the client, and in the store, for the disk.  Only the first wait may be interrupted: when
-a newer request wants the upload, when the process ends, or when nothing comes.  So an interruption is a flag, and only while the
-task is inside ``receive()`` is it cancelled as well, in the way of `asyncio.timeout`.
+a newer request wants the upload, when the process ends, or when nothing comes.
 
 Whoever stops content still gets what was received before: what the server holds, and, because a client that comes back at once is
 often faster than our last look at its old connection, what the system holds.
@@ -12,83 +14,48 @@ often faster than our last look at its old connection, what the system holds.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from typing import Any, Protocol
 
-from starlette.types import Message, Receive, Scope
+from starlette.types import Receive, Scope
 
+from service.asgi.door import Intake, door_of
+from service.asgi.messages import NOTHING, Messages
+from service.asgi.reception import Reception
 from service.core.content import Stop
 
 KiB = 1024
+MiB = 1024 * KiB
 SECONDS = 1.0
 
-BLOCK = 1024 * KiB
-# Bytes that a slow client sent are passed on to the store after this long, and the memory of their block is given back.
-LINGER = 1 * SECONDS
-LOOK_EVERY = LINGER / 2
-# When nothing comes for so long, whoever reads may do something else.
-PAUSE = 5 * SECONDS
+# Bytes that a slow client sent are passed on to the store after so many looks, whatever their block's size.
+LINGER = 3
+# When nothing comes for so many looks, whoever reads may do something else.
+PAUSE = 10
 # Stopped content is taken as long as it comes without a wait, within these bounds.
-DRAIN = 8 * 1024 * KiB
+DRAIN = 8 * MiB
 DRAIN_WAIT = 0.005 * SECONDS
 DRAIN_TIME = 0.1 * SECONDS
-NOTHING = memoryview(b"")
-EXTENSION = "holdfast"
-
-
-class Door(Protocol):
-    """What `service.server` offers in ``scope["extensions"]``; with any other server content does without it."""
-
-    on_shutdown: Callable[[], None] | None
-    """Called when the server begins to shut down."""
-
-    def remains(self) -> tuple[bytes, bool]:
-        """
-        Return what was received but not delivered, and whether that is the end of the content.
-        """
-        ...
-
-    def abort(self) -> None:
-        """
-        Close the connection in the middle of a response.
-        """
-        ...
-
-
-def door_of(scope: Scope) -> Door | None:
-    """
-    Return the door that the server offers, if it does.
-    """
-    door: Door | None = scope.get("extensions", {}).get(EXTENSION)
-    return door
 
 
 class RequestContent:
     """
-    `service.core.content.Content` from ASGI messages.
+    `service.core.content.Content` of a request.
     """
 
-    def __init__(self, scope: Scope, receive: Receive, length: int | None, idle_timeout: float) -> None:
+    def __init__(self, scope: Scope, receive: Receive, length: int | None, reception: Reception) -> None:
         self._receive = receive
         self._length = length
-        self._idle_timeout = idle_timeout
-        self._complete = length == 0
-        self._received = 0
+        self._reception = reception
+        self._door = door_of(scope)
+        self._intake: Intake | None = None
         self._stopped: Stop | None = None
-        self._block: bytearray | None = None
-        self._start = self._end = 0
-        self._carry = NOTHING
-        """What did not fit into the block."""
-        self._waiting: asyncio.Task[Any] | None = None
-        self._interrupted = False
-        self._since = self._begun = 0.0
-        """When the wait, and the block, began (seconds of the loop's clock)."""
+        self._block = NOTHING
+        """What was taken and not read yet."""
         self._drain = DRAIN
         self._drain_until: float | None = None
-        self._timer: asyncio.TimerHandle | None = None
-        self._door = door_of(scope)
-        self.asked = False
-        """Whether the client was told to send its content (Expect: 100-continue)."""
+        self._waiting = False
+        # Counted in looks; only those at which the client is waited for count.
+        self._seen = self._quiet = self._lingered = 0
+        self._waited = self._mark = 0
         if self._door is not None:
             self._door.on_shutdown = lambda: self.stop(Stop.SHUTDOWN)
 
@@ -98,37 +65,54 @@ class RequestContent:
 
     @property
     def ended(self) -> bool:
-        return self._complete and self._start == self._end and not self._carry
+        intake = self._intake
+        if intake is None:
+            return self._length == 0
+        return intake.complete and not intake.held and not self._block
 
     @property
     def stopped(self) -> Stop | None:
-        return None if self._complete else self._stopped
+        if self._intake is None:
+            return None if self._length == 0 else self._stopped
+        if self._intake.complete:
+            return None
+        if self._stopped is None and self._intake.lost:
+            return Stop.DISCONNECTED
+        return self._stopped
+
+    @property
+    def asked(self) -> bool:
+        """Whether the client was told to send its content (Expect: 100-continue)."""
+        return self._intake is not None
 
     async def read(self, limit: int) -> memoryview:
-        if self._start == self._end:
-            await self._fill()
-        if self._block is None or self._start == self._end:
-            return NOTHING
-        start, self._start = self._start, min(self._end, self._start + limit)
-        return memoryview(self._block)[start : self._start]
+        if not self._block:
+            if self.ended:
+                return NOTHING
+            self._block = await self._next(self._intake or self._open())
+        block, self._block = self._block[:limit], self._block[limit:]
+        return block
 
     def stop(self, why: Stop) -> None:
         if self._stopped is None:
             self._stopped = why
-        self._interrupt()
+        if self._intake is not None:
+            self._intake.interrupt()
 
     async def discard(self, limit: int, seconds: float) -> None:
         """
         Read and forget up to *limit* bytes for up to *seconds*, so that a client which still sends sees its answer.
         """
-        self._start, self._carry = self._end, NOTHING
+        if self.ended:
+            return
+        self._block = NOTHING
+        intake = self._intake or self._open()
         try:
             async with asyncio.timeout(seconds):
-                while limit > 0 and not self._complete:
-                    message = await self._receive()
-                    if message["type"] == "http.disconnect":
-                        break  # from now on it comes again and again, without a wait
-                    limit -= len(self._understand(message))
+                limit -= len(intake.take())
+                while limit > 0 and not intake.complete and not intake.lost:
+                    await intake.some()
+                    limit -= len(intake.take())
         except TimeoutError:
             pass
 
@@ -136,111 +120,77 @@ class RequestContent:
         """
         Give back what the content holds.
         """
-        if self._timer is not None:
-            self._timer.cancel()
         if self._door is not None:
             self._door.on_shutdown = None
-        self._block = None
-        self._start = self._end = 0
+        self._block = NOTHING
+        if self._intake is not None:
+            self._reception.unwatch(self)
+            self._intake.close()
 
-    async def _fill(self) -> None:
-        """Gather a block; less when the content ends, stops or lingers."""
-        if self._block is None:
-            self._block = bytearray(BLOCK)
-        self._start = self._end = 0
-        self._take(self._carry)
-        while self._end < BLOCK and not self._complete:
-            message = await (self._next() if self._stopped is None else self._soon())
-            if message is not None:
-                self._take(self._understand(message))
-            elif self._stopped is None or self._drain <= 0:
-                break  # there is a pause, or nothing more is on its way
-        if self._stopped is not None and not self._complete and self._end < BLOCK:
-            self._take_remains()
-        if not self._end:
-            self._block = None
+    def look(self) -> None:
+        """
+        See whether the client still sends, and whether what it sent has waited for more long enough.
+        """
+        intake = self._intake
+        if intake is None or not self._waiting:
+            return  # the store is at work, and the client cannot help it
+        self._quiet = self._quiet + 1 if intake.received == self._seen else 0
+        self._seen = intake.received
+        self._lingered = self._lingered + 1 if intake.held else 0
+        if self._quiet * self._reception.look_every >= self._reception.idle_timeout or self._is_too_slow(intake):
+            self.stop(Stop.IDLE)
+        elif self._lingered >= LINGER or (self._quiet and not self._quiet % PAUSE):
+            intake.interrupt()
 
-    async def _soon(self) -> Message | None:
-        """Return the next message if it is on its way already; None when there is none."""
-        now = asyncio.get_running_loop().time()
-        if self._drain_until is None:
-            self._drain_until = now + DRAIN_TIME
-        if self._stopped in (Stop.DISCONNECTED, Stop.IDLE) or now >= self._drain_until:
-            self._drain = 0
-        if self._drain <= 0:
-            return None
+    def _is_too_slow(self, intake: Intake) -> bool:
+        """Say whether too little came in the time for which the client was waited for; then begin to count again."""
+        self._waited += 1
+        seconds = self._waited * self._reception.look_every
+        if seconds < self._reception.idle_timeout:
+            return False
+        came, self._mark, self._waited = intake.received - self._mark, intake.received, 0
+        return came < self._reception.min_rate * seconds
+
+    def _open(self) -> Intake:
+        door, intake = self._door, None
+        if door is not None and self._length is not None:
+            intake = door.hand_over(self._length, self._reception.buffers)
+        self._intake = intake or Messages(self._receive, self._length, door)
+        return self._intake
+
+    async def _next(self, intake: Intake) -> memoryview:
+        """Return the next block; less when the content ends, stops or lingers."""
+        if self._stopped is None:
+            await self._wait(intake)
+        self._stopped = self.stopped
+        if self._stopped is not None:
+            await self._take_what_comes(intake)
+        return intake.take()
+
+    async def _wait(self, intake: Intake) -> None:
+        self._waiting = True
+        self._lingered = 0
         try:
-            async with asyncio.timeout(DRAIN_WAIT):
-                message = await self._receive()
+            if not intake.is_ready:
+                self._reception.watch(self)
+            await intake.fill()
+        finally:
+            self._waiting = False
+
+    async def _take_what_comes(self, intake: Intake) -> None:
+        """Hold what was on its way when the content was stopped."""
+        loop = asyncio.get_running_loop()
+        if self._drain_until is None:
+            self._drain_until = loop.time() + DRAIN_TIME
+        if self._stopped in (Stop.DISCONNECTED, Stop.IDLE):
+            self._drain = 0
+        try:
+            while self._drain > 0 and not intake.is_ready and loop.time() < self._drain_until:
+                before = intake.received
+                async with asyncio.timeout(DRAIN_WAIT):
+                    await intake.some()
+                self._drain -= intake.received - before
         except TimeoutError:
             self._drain = 0
-            return None
-        if message["type"] == "http.disconnect":
-            self._drain = 0
-            return None
-        self._drain -= len(message.get("body", b""))
-        return message
-
-    async def _next(self) -> Message | None:
-        """Return the next message; None when waiting for it was interrupted."""
-        self.asked = True
-        task = self._waiting = asyncio.current_task()
-        if task is None:
-            raise RuntimeError("content is read by a task")
-        loop = task.get_loop()
-        self._since = loop.time()
-        if self._timer is None:
-            self._timer = loop.call_later(LOOK_EVERY, self._tick, loop)
-        try:
-            return await self._receive()
-        except asyncio.CancelledError:
-            if self._interrupted and task.uncancel() == 0:
-                return None
-            raise
-        finally:
-            self._waiting = None
-            self._interrupted = False
-
-    def _understand(self, message: Message) -> memoryview:
-        if message["type"] == "http.disconnect":
-            if self._stopped is None:
-                self._stopped = Stop.DISCONNECTED
-            return NOTHING
-        body = message.get("body", b"")
-        self._received += len(body)
-        if not message.get("more_body", False):
-            # No server of ours says so before the announced length; what cannot be is not success.
-            self._complete = self._received >= (self._length or 0)
-            self._stopped = self._stopped if self._complete else Stop.DISCONNECTED
-        return memoryview(body)
-
-    def _take(self, data: memoryview) -> None:
-        if self._block is None:
-            return
-        if not self._end:
-            self._begun = self._since
-        fits = min(len(data), BLOCK - self._end)
-        self._block[self._end : self._end + fits] = data[:fits]
-        self._end += fits
-        self._carry = data[fits:]
-
-    def _take_remains(self) -> None:
-        """Keep what the server had received already: it was paid for, perhaps with mobile data."""
-        if self._door is not None and not self._carry:
-            data, self._complete = self._door.remains()
-            self._take(memoryview(data))
-
-    def _interrupt(self) -> None:
-        if self._waiting is not None and not self._interrupted:
-            self._interrupted = True
-            self._waiting.cancel()
-
-    def _tick(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._timer = loop.call_later(LOOK_EVERY, self._tick, loop)
-        if self._waiting is None:
-            return
-        now = loop.time()
-        if now - self._since >= self._idle_timeout:
-            self.stop(Stop.IDLE)
-        elif now - (self._begun if self._end else self._since) >= (LINGER if self._end else PAUSE):
-            self._interrupt()
+        if not intake.is_ready or intake.lost:
+            intake.take_rest()

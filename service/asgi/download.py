@@ -10,7 +10,7 @@ from contextlib import aclosing
 
 from starlette.types import Message, Receive, Scope, Send
 
-from service.asgi.content import Door, door_of
+from service.asgi.door import Door, door_of
 from service.asgi.driver import Driver, encode_fields
 from service.core.commands import Completes, GetOffset
 from service.core.errors import UploadError, UploadNotFound
@@ -55,7 +55,7 @@ async def download(
     async with aclosing(blocks):
         headers = encode_fields((*selection.fields, *fields))
         await send({"type": "http.response.start", "status": selection.status, "headers": headers})
-        in_time = _impatient(send, driver.idle_timeout)
+        in_time = _impatient(send, driver.reception.idle_timeout)
         await _send_blocks(first, blocks, door_of(scope), receive, in_time)
     return None
 

@@ -15,6 +15,7 @@ from starlette.types import Receive, Scope, Send
 
 from service.asgi.content import RequestContent
 from service.asgi.decoding import DecodedContent
+from service.asgi.reception import Reception
 from service.asgi.requests import Network, read_request, refuse_head
 from service.core.commands import (
     Append,
@@ -79,7 +80,7 @@ class Driver:
         authenticate: Authenticate,
         *,
         trusted: tuple[Network, ...],
-        idle_timeout: float,
+        reception: Reception,
         elsewhere: Elsewhere | None = None,
     ) -> None:
         """*elsewhere* is asked where a store serves complete content by itself."""
@@ -89,7 +90,7 @@ class Driver:
         self._policies = policies
         self._authenticate = authenticate
         self._trusted = trusted
-        self.idle_timeout = idle_timeout
+        self.reception = reception
         self.elsewhere = elsewhere
 
     def request(self, scope: Scope, *, tenant: Tenant, key: str | None, tenant_named: bool = True) -> Request:
@@ -140,7 +141,7 @@ class Driver:
         """
         Answer one request of *dialect*, whose commands *perform* does; *keyed* says whether its URL names an upload.
         """
-        content = RequestContent(scope, receive, request.content_length, self.idle_timeout)
+        content = RequestContent(scope, receive, request.content_length, self.reception)
         try:
             response = await self._answer(dialect, perform, request, scope, content, keyed=keyed)
             logger.debug("%s %r %d", request.method, request.path, response.status)

@@ -19,7 +19,7 @@ from service.app import open_stores
 from service.cli.checking import checked
 from service.core import principals
 from service.core.principals import Capability
-from service.server.run import bind, run
+from service.server.run import bind, check_certificate, run
 from service.settings import Settings, SettingsError, load
 from storage.errors import StorageError
 
@@ -66,6 +66,7 @@ def serve(
     try:
         # Opened once before anybody is told that the service is here: a folder that cannot be written is found now.
         asyncio.run(open_stores(settings).close())
+        check_certificate(settings)
         listening = bind(settings)
     except SettingsError as error:
         raise _refused(error) from error
@@ -142,7 +143,7 @@ def _refused(error: Exception) -> typer.Exit:
 
 def _welcome(settings: Settings, port: int) -> str:
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    url = f"http://{host}:{port}"
+    url = f"{'https' if settings.tls_certificate else 'http'}://{host}:{port}"
     processes = "1 process" if settings.workers == 1 else f"{settings.workers} processes"
     return f"""\
 Holdfast serves {url}/files  (data in {os.path.abspath(settings.data_dir)}, {processes})

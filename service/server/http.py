@@ -4,11 +4,13 @@ Uvicorn's HTTP protocol, with a door: what ASGI has no message for.
 Theory of operation
 -------------------
 
-Uvicorn's httptools protocol keeps one request-response cycle per request and fills its body as data arrives.  Three things that a
+Uvicorn's httptools protocol keeps one request-response cycle per request and fills its body as data arrives.  Some things that a
 service for interrupted uploads needs cannot be said in ASGI, so each request finds a `Door` in ``scope["extensions"]``:
 
 * When a connection breaks, uvicorn delivers ``http.disconnect`` and drops up to 64 KiB that were received already.  Every
   received byte is kept: `Door.remains` returns them.
+* Content that the connection could write into our buffers itself is parsed, copied and queued instead.  `Door.hand_over` leaves
+  all that out; see `service.server.receiver`.
 * When the server shuts down, uvicorn waits until requests end by themselves.  `Door.on_shutdown` lets content end at once; what
   is durable is acknowledged, and the client resumes elsewhere.
 
@@ -32,7 +34,9 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
-from service.asgi.content import EXTENSION
+from service.asgi.buffers import Buffers
+from service.asgi.door import EXTENSION
+from service.server.receiver import Receiver
 
 KiB = 1024
 # Twice what the loop reads at once, and above the application's own bound, so that a head that is merely too large for that gets
@@ -43,10 +47,11 @@ HEAD_TIMEOUT = 30.0  # seconds
 
 class ServerConfig(Config):
     """
-    Uvicorn's configuration, and how long a head may take (seconds).
+    Uvicorn's configuration, how long a head may take (seconds), and whether content is handed over.
     """
 
     head_timeout: float = HEAD_TIMEOUT
+    handoff: bool = False
 
 
 class Door:
@@ -54,11 +59,30 @@ class Door:
     `service.asgi.content.Door` of one request.
     """
 
-    __slots__ = ("_cycle", "on_shutdown")
+    __slots__ = ("_cycle", "_protocol", "on_shutdown", "received")
 
-    def __init__(self, cycle: RequestResponseCycle) -> None:
+    def __init__(self, protocol: Protocol, cycle: RequestResponseCycle) -> None:
+        self._protocol = protocol
         self._cycle = cycle
+        self.received = 0
+        """Bytes of content that the parser has found."""
         self.on_shutdown: Callable[[], None] | None = None
+
+    def hand_over(self, length: int, buffers: Buffers) -> Receiver | None:
+        """
+        Let the connection write the rest of the content, which has *length* bytes, into *buffers*.
+        """
+        cycle, transport = self._cycle, self._cycle.transport
+        remaining = length - self.received
+        if not self._protocol.handoff or not cycle.more_body or remaining <= 0 or cycle.disconnected or transport.is_closing():
+            return None
+        if cycle.waiting_for_100_continue:
+            cycle.waiting_for_100_continue = False
+            transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        early, cycle.body = cycle.body, bytearray()
+        receiver = Receiver(self._protocol, buffers, early, remaining)
+        transport.set_protocol(receiver)
+        return receiver
 
     def remains(self) -> tuple[bytes, bool]:
         """
@@ -94,6 +118,7 @@ class Protocol(HttpToolsProtocol):
         self._outside = 0
         """Bytes since content, or the end of a head, was last seen."""
         self._head_timeout = config.head_timeout if isinstance(config, ServerConfig) else HEAD_TIMEOUT
+        self.handoff = isinstance(config, ServerConfig) and config.handoff
         self._head_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
@@ -149,18 +174,28 @@ class Protocol(HttpToolsProtocol):
         super().on_headers_complete()
         self._outside = 0
         self._cycles = [cycle for cycle in self._cycles if not cycle.response_complete] + [self.cycle]
-        self._door = Door(self.cycle)
+        self._door = Door(self, self.cycle)
         scope = cast("dict[str, Any]", self.scope)
         scope.setdefault("extensions", {})[EXTENSION] = self._door
         self.headers = []  # trailers go here, and nowhere else
 
     def on_body(self, body: bytes) -> None:
         self._outside = 0
+        if self._door is not None:
+            self._door.received += len(body)
         super().on_body(body)
 
     def on_message_complete(self) -> None:
         if not self.parser.should_upgrade():
             super().on_message_complete()
+
+    def content_came(self) -> None:
+        """
+        Take the connection back from whoever received the content of its request, all of it.
+        """
+        self.transport.set_protocol(self)
+        self._replace_parser()
+        super().on_message_complete()
 
     def shutdown(self) -> None:
         """
@@ -179,10 +214,15 @@ class Protocol(HttpToolsProtocol):
         version = self.parser.get_http_version().encode()
         fields = [name + b": " + value + b"\r\n" for name, value in self.headers if name != b"upgrade"]
         head = b"".join([method, b" ", self.url, b" HTTP/", version, b"\r\n", *fields, b"\r\n"])
-        self.parser = httptools.HttpRequestParser(self)
-        self._outside = 0
+        self._replace_parser()
         self.parser.feed_data(head)
         return True
+
+    def _replace_parser(self) -> None:
+        """Begin to parse at the head of a request, as lenient as uvicorn's own parser is."""
+        self.parser = httptools.HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+        self._outside = 0
 
     def _refuse(self, message: str) -> None:
         """Answer what is not a request, and close; but do not speak into the answer to the request before it."""

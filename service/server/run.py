@@ -5,12 +5,14 @@ Runs the application under uvicorn, in one process or several.
 from __future__ import annotations
 
 import errno
+import logging
 import multiprocessing
 import multiprocessing.process
 import os
 import resource
 import signal
 import socket
+import ssl
 import threading
 from types import FrameType
 
@@ -22,6 +24,10 @@ from service.app import application as create_app_from_environment
 from service.server.http import HEAD_TIMEOUT, ServerConfig
 from service.settings import Settings, SettingsError
 
+logger = logging.getLogger("holdfast")
+
+# The hand-off of content works on the insides of uvicorn's HTTP protocol; these are the versions whose insides were looked at.
+KNOWN = ("0.54",)
 BACKLOG = 2048
 # A request has a connection and a file; what comes beyond that is answered 503 before it takes the last descriptor.
 DESCRIPTORS_EACH = 2
@@ -52,6 +58,8 @@ def config(settings: Settings) -> uvicorn.Config:
         host=settings.host,
         port=settings.port,
         workers=settings.workers,
+        ssl_certfile=settings.tls_certificate or None,
+        ssl_keyfile=settings.tls_key or None,
         backlog=BACKLOG,
         access_log=False,
         log_config=None,
@@ -62,7 +70,31 @@ def config(settings: Settings) -> uvicorn.Config:
         limit_concurrency=_raise_limit() // DESCRIPTORS_EACH,
     )
     configuration.head_timeout = min(HEAD_TIMEOUT, settings.idle_timeout)
+    configuration.handoff = settings.handoff == "on" and can_hand_over(uvicorn.__version__)
     return configuration
+
+
+def can_hand_over(version: str) -> bool:
+    """
+    Say whether content may be handed over by uvicorn's *version*; where it may not, say so in the log.
+    """
+    if ".".join(version.split(".")[:2]) in KNOWN:
+        return True
+    logger.warning("uvicorn %s is not known here: content is received by ASGI, at two to four times the cost", version)
+    return False
+
+
+def check_certificate(settings: Settings) -> None:
+    """
+    Look at the certificate before anybody connects.
+
+    :raises SettingsError: it cannot be used.
+    """
+    if settings.tls_certificate:
+        try:
+            ssl.create_default_context().load_cert_chain(settings.tls_certificate, settings.tls_key)
+        except OSError as error:  # and with it ssl.SSLError
+            raise SettingsError(f"HOLDFAST_TLS_CERTIFICATE={settings.tls_certificate} cannot be used: {error}") from error
 
 
 def bind(settings: Settings) -> socket.socket:

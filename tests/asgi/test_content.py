@@ -9,7 +9,11 @@ from collections.abc import Callable
 
 import pytest
 
-from service.asgi.content import BLOCK, EXTENSION, RequestContent
+from service.asgi.buffers import LARGE as BLOCK
+from service.asgi.buffers import Buffers
+from service.asgi.content import RequestContent
+from service.asgi.door import EXTENSION
+from service.asgi.reception import Reception
 from service.core.content import Stop
 from tests.asgi.wire import Wire, scope
 
@@ -34,10 +38,15 @@ class Door:
         data, self._data = self._data, b""
         return data, self._complete
 
+    def hand_over(self, _length: int, _buffers: Buffers) -> None:
+        """
+        Keep the connection.
+        """
+
 
 def _content(wire: Wire, *, length: int | None = None, idle_timeout: float = LONG, door: Door | None = None) -> RequestContent:
     extensions = {} if door is None else {EXTENSION: door}
-    return RequestContent(scope("PATCH", "/", extensions=extensions), wire.receive, length, idle_timeout)
+    return RequestContent(scope("PATCH", "/", extensions=extensions), wire.receive, length, Reception(idle_timeout=idle_timeout))
 
 
 async def _read_all(content: RequestContent, limit: int = BLOCK) -> list[bytes]:
@@ -115,43 +124,6 @@ async def test_empty_messages() -> None:
     wire.content(more=False)
 
     assert await _read_all(_content(wire)) == [b"12"]
-
-
-async def test_idle() -> None:
-    """Content that does not come on ends as idle, with the bytes that came."""
-    wire = Wire()
-    wire.content(b"012")
-    content = _content(wire, idle_timeout=0.1)
-
-    assert await asyncio.wait_for(_read_all(content), 5) == [b"012"]
-    assert (False, Stop.IDLE) == (content.ended, content.stopped)
-
-
-async def test_slow_is_not_idle() -> None:
-    """Content that comes slowly, but comes, does not end."""
-    wire = Wire()
-    content = _content(wire, idle_timeout=1.5)
-    reading = asyncio.ensure_future(_read_all(content))
-    for _ in range(3):
-        wire.content(b"x")
-        await asyncio.sleep(0.8)
-    wire.content(more=False)
-
-    assert b"".join(await reading) == b"xxx"
-    assert (True, None) == (content.ended, content.stopped)
-
-
-async def test_linger() -> None:
-    """Bytes of a slow client are passed on after a while, though their block is not full, and the content goes on."""
-    wire = Wire()
-    wire.content(b"012")
-    content = _content(wire)
-    first = bytes(await asyncio.wait_for(content.read(BLOCK), 5))
-    wire.content(b"345", more=False)
-    rest = await _read_all(content)
-
-    assert (b"012", [b"345"]) == (first, rest)
-    assert (True, None) == (content.ended, content.stopped)
 
 
 @pytest.mark.parametrize("why", list(Stop))

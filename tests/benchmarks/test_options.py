@@ -12,11 +12,11 @@ from benchmarks.sizes import GiB, MiB
 
 def test_defaults() -> None:
     """
-    Without arguments the limit, Holdfast twice and @tus/server take 1 GiB in five rounds, and Holdfast 4 GiB for its memory.
+    Without arguments the limit, Holdfast thrice and @tus/server take 1 GiB in five rounds, and Holdfast 4 GiB for its memory.
     """
     options = parse([])
 
-    assert [target.name for target in options.targets] == ["limit", "holdfast-none", "holdfast", "tus-node"]
+    assert [target.name for target in options.targets] == ["limit", "holdfast-none", "holdfast-off", "holdfast", "tus-node"]
     assert (GiB, 1, 5, 4 * GiB) == (options.size, options.streams, options.rounds, options.rss)
 
 
@@ -60,7 +60,10 @@ def test_url() -> None:
         (["--size", "1"], "too little to measure"),
         (["--rounds", "0"], "0 is not a number from 1"),
         (["--streams", "-1"], "-1 is not a number from 1"),
-        (["--only", "nobody"], "there is no server named nobody; there are limit, holdfast-none, holdfast, tus-node"),
+        (
+            ["--only", "nobody"],
+            "there is no server named nobody; there are limit, holdfast-none, holdfast-off, holdfast, tus-node",
+        ),
         (["--server", "tusd"], "tusd is not NAME=COMMAND"),
         (["--server", "../up=tusd {port}"], "is not NAME=COMMAND"),
         (["--server", "tusd=tusd -port 1080"], "the command of tusd has no {port}"),

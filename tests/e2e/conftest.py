@@ -32,14 +32,14 @@ def folder(tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.fixture
-def make_server(folder: Path) -> Iterator[Callable[..., Holdfast]]:
+def make_server(folder: Path, handoff: str) -> Iterator[Callable[..., Holdfast]]:
     """
     Return a function that makes servers without starting them; none of them may have stumbled when the test ends.
     """
     made: list[Holdfast] = []
 
     def make(data_dir: Path | None = None, **settings: object) -> Holdfast:
-        server = Holdfast(data_dir or folder / "data", settings)
+        server = Holdfast(data_dir or folder / "data", {"handoff": handoff, **settings})
         made.append(server)
         return server
 
@@ -49,6 +49,14 @@ def make_server(folder: Path) -> Iterator[Callable[..., Holdfast]]:
     logs = [server.log() for server in made]
 
     assert [] == [log for log in logs if "Traceback" in log]
+
+
+@pytest.fixture
+def handoff() -> str:
+    """
+    Return how content is received; tests for which that makes a difference are given both.
+    """
+    return "on"
 
 
 @pytest.fixture

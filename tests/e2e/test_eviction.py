@@ -24,6 +24,8 @@ KiB = 1024
 MiB = 1024 * KiB
 ROUNDS = 20
 
+pytestmark = pytest.mark.parametrize("handoff", ["on", "off"])
+
 
 def test_silent_client_same_process(serve: Serve) -> None:
     """

@@ -33,7 +33,7 @@ def _resumes(server: Holdfast, upload: Upload, acknowledged: int) -> bool:
         return sha256(upload.content) == sha256(upload.download(wire).content)
 
 
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize(("handoff", "workers"), [("on", 1), ("off", 1), ("on", 2)])
 @pytest.mark.parametrize("dialect", DIALECTS)
 def test_sigterm_during_an_append(serve: Serve, dialect: str, workers: int) -> None:
     """
@@ -108,6 +108,7 @@ def test_sigterm_during_a_download(serve: Serve) -> None:
     assert taken < 3 * SECONDS
 
 
+@pytest.mark.parametrize("handoff", ["on", "off"])
 def test_second_sigterm(serve: Serve) -> None:
     """
     Whoever asks twice does not have to wait for the grace period, and loses nothing that was acknowledged either.

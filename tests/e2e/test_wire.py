@@ -22,6 +22,8 @@ GiB = 1024 * MiB
 SECONDS = 1.0
 CUTS = 50
 
+pytestmark = pytest.mark.parametrize("handoff", ["on", "off"])
+
 
 @pytest.fixture
 def server(serve: Serve) -> Holdfast:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 import struct
 from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from typing import Protocol
 
 import uvicorn
 
-from service.server.http import ServerConfig
+from service.asgi.reception import Reception
 from service.server.run import bind, config
 from service.settings import Settings
 from tests.protocols import tus_requests
@@ -88,11 +89,12 @@ class Server:
     The server of ``holdfast serve``, in this process.
     """
 
-    def __init__(self, settings: Settings, *, head_timeout: float | None = None) -> None:
+    def __init__(self, settings: Settings, **uvicorn_settings: object) -> None:
         self._socket = bind(settings)
+        self._certificate = settings.tls_certificate
         configuration = config(settings)
-        if head_timeout is not None and isinstance(configuration, ServerConfig):
-            configuration.head_timeout = head_timeout
+        for name, value in uvicorn_settings.items():
+            setattr(configuration, name, value)
         self._server = uvicorn.Server(configuration)
         self._task: asyncio.Task[None] | None = None
         self._connections: list[Connection] = []
@@ -125,7 +127,9 @@ class Server:
         """
         Return a new connection.
         """
-        connection = Connection(*await asyncio.open_connection(*self._socket.getsockname()[:2]))
+        host, port = self._socket.getsockname()[:2]
+        context = ssl.create_default_context(cafile=self._certificate) if self._certificate else None
+        connection = Connection(*await asyncio.open_connection(host, port, ssl=context))
         self._connections.append(connection)
         return connection
 
@@ -150,12 +154,23 @@ class Server:
         return await self.offset(path)
 
     @property
+    def ended(self) -> bool:
+        """Whether it has ended by itself."""
+        return self._task is not None and self._task.done()
+
+    @property
+    def lent(self) -> int:
+        """How many bytes of buffers are in the hands of requests."""
+        reception: Reception = self._server.config.loaded_app.state.reception
+        return reception.buffers.lent
+
+    @property
     def connections(self) -> int:
         """How many connections the server holds open."""
         return len(self._server.server_state.connections)
 
 
 class StartServer(Protocol):
-    """Starts a `Server` with settings of the test's own; it ends with the test."""
+    """Starts a `Server` with settings of the test's own, and of *uvicorn*'s; it ends with the test."""
 
-    def __call__(self, *, head_timeout: float | None = None, **settings: str) -> Awaitable[Server]: ...
+    def __call__(self, *, uvicorn: Mapping[str, object] = {}, **settings: str) -> Awaitable[Server]: ...

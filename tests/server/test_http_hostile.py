@@ -177,7 +177,7 @@ async def test_broken_chunk(server: Server, broken: bytes, wait: float) -> None:
 @pytest.mark.parametrize("sent", [b"", b"G", b"GET /healthz HTTP/1.1\r\n", b"GET /healthz HTTP/1.1\r\nHost: a\r\nX: "])
 async def test_head_that_does_not_end(start_server: StartServer, sent: bytes) -> None:
     """A connection on which no whole head comes is closed in time."""
-    server = await start_server(head_timeout=SHORT)
+    server = await start_server(uvicorn={"head_timeout": SHORT})
     connection = await server.connect()
     connection.writer.write(sent)
     started = asyncio.get_running_loop().time()
@@ -192,7 +192,7 @@ async def test_head_that_does_not_end(start_server: StartServer, sent: bytes) ->
 @pytest.mark.parametrize("before", [0, 1], ids=["the first request", "the second request"])
 async def test_slow_head(start_server: StartServer, before: int) -> None:
     """A head that comes byte by byte is not waited for longer than one that does not come."""
-    server = await start_server(head_timeout=SHORT)
+    server = await start_server(uvicorn={"head_timeout": SHORT})
     connection = await server.connect()
     for _ in range(before):
         await connection.ask("GET", "/healthz", {})
@@ -215,7 +215,7 @@ async def test_slow_head(start_server: StartServer, before: int) -> None:
 
 async def test_slow_content_has_no_such_deadline(start_server: StartServer) -> None:
     """The deadline is the head's; content, its answer and a request behind it may take longer."""
-    server = await start_server(head_timeout=SHORT)
+    server = await start_server(uvicorn={"head_timeout": SHORT})
     path = await server.create(len(CONTENT))
     connection = await server.connect()
     connection.writer.write(patch(path, b"Content-Length: %d" % len(CONTENT)))

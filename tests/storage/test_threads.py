@@ -121,3 +121,53 @@ async def test_a_task_that_swallows_its_end() -> None:
         await stopped(task)
 
         assert task.done()
+
+
+async def test_no_calls_after_the_end() -> None:
+    """Who comes after the threads have ended is told so, and does not wait for ever."""
+    threads = Threads("kelp", 1)
+    await threads.run(sorted, [])
+    threads.close()
+    with pytest.raises(RuntimeError):
+        await threads.run(sorted, [])
+
+
+@pytest.mark.parametrize("cancellations", [1, 3])
+async def test_a_call_is_not_left_half_done(cancellations: int) -> None:
+    """However often its caller is cancelled, a call goes on to its end, and only then the caller is cancelled."""
+    threads = Threads("kelp", 1)
+    begun, go_on = threading.Event(), threading.Event()
+    done: list[str] = []
+
+    def work() -> None:
+        begun.set()
+        go_on.wait(10)
+        done.append("whole")
+
+    caller = asyncio.create_task(threads.run(work))
+    while not begun.is_set():
+        await asyncio.sleep(0)
+    for _ in range(cancellations):
+        caller.cancel()
+        await asyncio.sleep(0)
+    was_early = caller.done()
+    go_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await caller
+    threads.close()
+
+    assert not was_early
+    assert ["whole"] == done
+
+
+async def test_as_many_threads_as_calls() -> None:
+    """Calls that wait do not hold up others, up to the number of threads; no more are started than are needed."""
+    threads = Threads("kelp", 3)
+    together = threading.Barrier(3)
+    await asyncio.gather(*(threads.run(together.wait, 10) for _ in range(3)))
+    names = {(await threads.run(threading.current_thread)).name for _ in range(10)}
+    busy = await asyncio.gather(*(threads.run(threading.current_thread) for _ in range(30)))
+    threads.close()
+
+    assert names <= {thread.name for thread in busy} | names
+    assert 3 >= len({thread.name for thread in busy} | names)
