@@ -20,7 +20,7 @@ from service.accounts.tokens import TokenVerifier
 from service.accounts.webhook import Webhook
 from service.asgi.auth import Accounts, without_accounts
 from service.asgi.cors import cors
-from service.asgi.driver import Driver, Elsewhere
+from service.asgi.driver import Driver, Elsewhere, Front
 from service.asgi.health import Health
 from service.asgi.inspection import Inspection
 from service.asgi.pictures import Gallery
@@ -214,6 +214,7 @@ def create_app(settings: Settings, stores: Stores) -> Starlette:
         trusted=parse_networks(settings.trusted_proxies),
         reception=Reception(idle_timeout=settings.idle_timeout, min_rate=settings.min_rate),
         elsewhere=_elsewhere(settings, content),
+        front=_front(settings, content),
     )
     gallery = Gallery(driver, Renditions(images, shelf), policies)
     health = Health({"bytes": stores.content.ping, "metadata": stores.metadata.ping, "leases": stores.leases.ping})
@@ -255,6 +256,17 @@ def _elsewhere(settings: Settings, content: ByteStore) -> Elsewhere | None:
         return content.link(record, settings.link_life, disposition=disposition, content_type=content_type)
 
     return elsewhere
+
+
+def _front(settings: Settings, content: ByteStore) -> Front | None:
+    """Return what says under which path an nginx in front of us finds content, if it is to."""
+    if not (settings.accel_redirect and isinstance(content, LocalByteStore)):
+        return None
+
+    def front(record: UploadRecord) -> str:
+        return settings.accel_redirect + content.published(record)
+
+    return front
 
 
 def open_accounts(settings: Settings, links: Links) -> Accounts | None:

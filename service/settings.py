@@ -164,6 +164,12 @@ class Settings(BaseSettings):
         default="on",
         description="Whether content goes from the connection into buffers of ours (`on`) or through ASGI's messages (`off`).",
     )
+    accel_redirect: str = Field(
+        default="",
+        pattern="^(/([!-~]*/)?)?$",
+        description="Path of an internal location (`/held/`) under which an nginx in front of us serves the directory of "
+        "content: then downloads are sent by nginx (`X-Accel-Redirect`).  Empty: by us.",
+    )
     max_size: int = Field(default=1 * TiB, ge=1, le=999_999_999_999_999, description="Largest upload (bytes).")
     idle_expiry: float = Field(
         default=86_400,
@@ -238,6 +244,8 @@ class Settings(BaseSettings):
             raise ValueError(f"HOLDFAST_JWT_SECRET needs at least {MIN_SECRET} bytes (RFC 7518, section 3.2)")
         if self.authorize_url and not self.authorize_secret:
             raise ValueError("HOLDFAST_AUTHORIZE_URL needs HOLDFAST_AUTHORIZE_SECRET")
+        if self.accel_redirect and not self.bytes_url.startswith("file:"):
+            raise ValueError("HOLDFAST_ACCEL_REDIRECT has no effect without HOLDFAST_BYTES_URL=file:")
         if bool(self.tls_certificate) != bool(self.tls_key):
             raise ValueError("HOLDFAST_TLS_CERTIFICATE and HOLDFAST_TLS_KEY belong together")
         if self.s3_endpoint_url and not self.bytes_url.startswith("s3:"):

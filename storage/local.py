@@ -36,7 +36,7 @@ import errno
 import os
 import resource
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, suppress
 
 from storage import keys
 from storage.errors import Corrupted, NoSpace, NotFound, StorageError, Unavailable
@@ -154,6 +154,15 @@ class LocalByteStore:
                     raise Corrupted(f"{record.key} ends at {start}, not at {stop}")
                 yield memoryview(block)
                 start += len(block)
+
+    def file(self, record: UploadRecord) -> AbstractAsyncContextManager[int | None]:
+        return self._opened(self._open_for_reading, record)
+
+    def published(self, record: UploadRecord) -> str:
+        """
+        Return where the content of a complete upload is, below the root of this store.
+        """
+        return os.path.relpath(self._path("attachments", record), self._root)
 
     async def delete(self, record: UploadRecord) -> None:
         await self._threads.run(self._delete, record)

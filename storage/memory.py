@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
 
 from storage.errors import AlreadyExists, Corrupted, LeaseLost, NotFound, PreconditionFailed
@@ -56,6 +57,9 @@ class MemoryByteStore:
             raise Corrupted(f"{record.key} ends at {len(content)}, not at {stop}")
         if start < stop:
             yield memoryview(content)[start:stop]
+
+    def file(self, _record: UploadRecord) -> AbstractAsyncContextManager[None]:
+        return nullcontext()
 
     async def delete(self, record: UploadRecord) -> None:
         self._open.pop(record.key, None)

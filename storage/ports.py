@@ -8,6 +8,7 @@ passes.  The methods of one object may be called concurrently, from one event lo
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -135,6 +136,16 @@ class ByteStore(Protocol):
 
         :raises NotFound: there is no content of that name.
         :raises Corrupted: the content ends before *stop*.
+        """
+        ...
+
+    def file(self, record: UploadRecord) -> AbstractAsyncContextManager[int | None]:
+        """
+        Have a descriptor of a file whose first *record.offset* bytes are the content, to read from; None where there is no file.
+
+        What holds of `read` holds of it.
+
+        :raises NotFound: there is no content of that name.
         """
         ...
 

@@ -60,6 +60,7 @@ http {{
             proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
             proxy_set_header X-Forwarded-Proto $scheme;
         }}
+{locations}
     }}
 }}
 """
@@ -73,13 +74,17 @@ class Nginx(Server):
     its client gets a 504.
     """
 
-    def __init__(self, folder: Path, upstreams: Sequence[int], port: int = 0, *, patience: float = 60 * SECONDS) -> None:
+    def __init__(
+        self, folder: Path, upstreams: Sequence[int], port: int = 0, *, patience: float = 60 * SECONDS, locations: str = ""
+    ) -> None:
+        """*locations* are added to the one that is passed on."""
         self.port = port or free_port()
         self.requests = folder / "requests"
         """
         A line for each request when it has ended: that time, the seconds that it took, method, path and status, the offset that
         the client said and the one that it was told (``-`` for none), and who served it.
         """
+        self._locations = locations
         self._folder = folder
         self._patience = patience
         folder.mkdir(parents=True, exist_ok=True)
@@ -107,6 +112,7 @@ class Nginx(Server):
             host=LOOPBACK,
             patience=int(self._patience * 1000),
             port=self.port,
+            locations=self._locations,
             upstreams="\n".join(lines),
         )
         (self._folder / "nginx.conf").write_text(text)

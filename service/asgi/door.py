@@ -92,6 +92,21 @@ class Door(Protocol):
         """
         ...
 
+    @property
+    def sends_files(self) -> bool:
+        """Whether `send_file` works on this connection."""
+        ...
+
+    async def send_file(self, descriptor: int, start: int, stop: int, patience: float) -> None:
+        """
+        Send the bytes of a file from *start* up to *stop* as the content of a response whose head was sent, with its length.
+
+        :raises TimeoutError: the client did not read for *patience* seconds.
+        :raises ConnectionError: it went away.
+        :raises EOFError: the file is shorter.
+        """
+        ...
+
     def abort(self) -> None:
         """
         Close the connection in the middle of a response.

@@ -5,8 +5,9 @@ The content of a complete upload, whole or in part.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
-from contextlib import aclosing
+import logging
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager, contextmanager
 
 from starlette.types import Message, Receive, Scope, Send
 
@@ -15,10 +16,13 @@ from service.asgi.driver import Driver, encode_fields
 from service.core.commands import Completes, GetOffset
 from service.core.errors import UploadError, UploadNotFound
 from service.core.uploads import Uploads
-from service.protocols.representation import elsewhere, offered, select
+from service.protocols.representation import elsewhere, in_front, offered, select
 from service.protocols.wire import Fields, ProtocolError, Request, Response, UploadDialect
 from storage.records import Ref, State, UploadRecord
 
+logger = logging.getLogger("holdfast")
+
+NOTHING: Message = {"type": "http.response.body", "body": b"", "more_body": True}
 Sanitised = Callable[[Request, UploadRecord], Awaitable[Response | None]]
 """Returns what is shown of an attachment instead of its content, if something is."""
 
@@ -37,26 +41,35 @@ async def download(
     """
     Send the content that *request* asks for, with *fields* besides its own; return the answer where that is something else.
     """
-    try:
-        request = await driver.admit(request, scope)
-        record = await complete(driver.uploads, request)
-        other = await sanitised(request, record)
-        if other is not None:
-            return other
-        selection = select(record, request.method, request.fields)
-        start, stop = (selection.start, selection.stop) if request.method == "GET" else (0, 0)
-        if driver.elsewhere is not None and start < stop:
-            return elsewhere(driver.elsewhere(record, *offered(record)))
-        blocks = _content(driver.uploads, record, start, stop)
-        # The first block is here before the head goes out: a store that fails can still say so.
-        first = await anext(blocks, b"")
-    except (UploadError, ProtocolError) as error:
-        return dialect.reject(request, error)
-    async with aclosing(blocks):
+    door = door_of(scope)
+    async with AsyncExitStack() as stack:
+        try:
+            request = await driver.admit(request, scope)
+            record = await complete(driver.uploads, request)
+            other = await sanitised(request, record)
+            if other is not None:
+                return other
+            selection = select(record, request.method, request.fields)
+            start, stop = (selection.start, selection.stop) if request.method == "GET" else (0, 0)
+            if driver.elsewhere is not None and start < stop:
+                return elsewhere(driver.elsewhere(record, *offered(record)))
+            if driver.front is not None and start < stop and "if-range" not in request.fields:
+                return in_front(selection, fields, driver.front(record))
+            source = await stack.enter_async_context(_source(driver.uploads, door, record, start, stop))
+            # The first block is here before the head goes out: a store that fails can still say so.
+            first = await anext(source, b"") if not isinstance(source, int) else b""
+        except (UploadError, ProtocolError) as error:
+            return dialect.reject(request, error)
         headers = encode_fields((*selection.fields, *fields))
         await send({"type": "http.response.start", "status": selection.status, "headers": headers})
-        in_time = _impatient(send, driver.reception.idle_timeout)
-        await _send_blocks(first, blocks, door_of(scope), receive, in_time)
+        patience = driver.reception.idle_timeout
+        with _broken_off(door):
+            if isinstance(source, int):
+                assert door is not None  # noqa: S101 - else there would be no file
+                await door.send_file(source, start, stop, patience)
+                await send({"type": "http.response.body", "body": b"", "more_body": False})
+            else:
+                await _send_blocks(first, source, receive, _impatient(send, patience))
     return None
 
 
@@ -77,6 +90,20 @@ async def complete(uploads: Uploads, request: Request) -> UploadRecord:
     return record
 
 
+@asynccontextmanager
+async def _source(
+    uploads: Uploads, door: Door | None, record: UploadRecord, start: int, stop: int
+) -> AsyncGenerator[int | AsyncIterator[bytes], None]:
+    """Have where the content comes from: an open file, if there is one and the server can send it by itself, else blocks."""
+    async with AsyncExitStack() as stack:
+        if door is not None and door.sends_files and start < stop:
+            file = await stack.enter_async_context(uploads.file(record))
+            if file is not None:
+                yield file
+                return
+        yield await stack.enter_async_context(aclosing(_content(uploads, record, start, stop)))
+
+
 async def _content(uploads: Uploads, record: UploadRecord, start: int, stop: int) -> AsyncGenerator[bytes, None]:
     if start < stop:
         async with aclosing(uploads.read(record, start, stop)) as blocks:
@@ -84,22 +111,33 @@ async def _content(uploads: Uploads, record: UploadRecord, start: int, stop: int
                 yield bytes(block)
 
 
-async def _send_blocks(first: bytes, blocks: AsyncIterator[bytes], door: Door | None, receive: Receive, send: Send) -> None:
+@contextmanager
+def _broken_off(door: Door | None) -> Iterator[None]:
+    """Let the client see that its response is cut, so that it may ask for the rest, and go on as if nothing had happened."""
+    try:
+        yield
+    except (UploadError, TimeoutError, ConnectionError, EOFError, asyncio.CancelledError) as error:
+        # The store failed, nobody reads, the client went away, or the grace of a shutdown is over.
+        if door is None:
+            raise
+        if isinstance(error, EOFError):
+            logger.error("a download was broken off: %s", error)  # noqa: TRY400 - where it was raised tells nothing
+        door.abort()
+
+
+async def _send_blocks(first: bytes, blocks: AsyncIterator[bytes], receive: Receive, send: Send) -> None:
     # A server does not tell `send` that nobody listens any more; the message that says so is waited for beside.
     gone = asyncio.ensure_future(_disconnected(receive))
     try:
         await send({"type": "http.response.body", "body": first, "more_body": True})
+        # An empty message is taken when the one before has gone: until then no other block is read, and none is held.
+        await send(NOTHING)
         async for block in blocks:
             if gone.done():
                 return
             await send({"type": "http.response.body", "body": block, "more_body": True})
+            await send(NOTHING)
         await send({"type": "http.response.body", "body": b"", "more_body": False})
-    except (UploadError, TimeoutError, asyncio.CancelledError):
-        # The store failed, nobody reads, or the grace of a shutdown is over.  The client sees that its response is cut, and may
-        # ask for the rest again.
-        if door is None:
-            raise
-        door.abort()
     finally:
         gone.cancel()
 

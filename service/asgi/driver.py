@@ -64,6 +64,8 @@ _CONTROLS = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 Elsewhere = Callable[[UploadRecord, str, str], str]
 """Returns the URL of complete content, sent under a disposition and a media type."""
+Front = Callable[[UploadRecord], str]
+"""Returns the path of complete content, for a server in front of us."""
 
 
 class Driver:
@@ -82,8 +84,9 @@ class Driver:
         trusted: tuple[Network, ...],
         reception: Reception,
         elsewhere: Elsewhere | None = None,
+        front: Front | None = None,
     ) -> None:
-        """*elsewhere* is asked where a store serves complete content by itself."""
+        """*elsewhere* is asked where a store serves complete content by itself, *front* where a server in front of us does."""
         self.uploads = uploads
         self.filing = filing
         self._pictures = pictures
@@ -92,6 +95,7 @@ class Driver:
         self._trusted = trusted
         self.reception = reception
         self.elsewhere = elsewhere
+        self.front = front
 
     def request(self, scope: Scope, *, tenant: Tenant, key: str | None, tenant_named: bool = True) -> Request:
         """

@@ -8,7 +8,7 @@ import dataclasses
 import logging
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
 from service.core import admission, rights
 from service.core import upload as rules
@@ -174,8 +174,25 @@ class Uploads:
                 async for block in self._bytes.read(record, start, stop):
                     yield block
             except storage_errors.NotFound as error:
-                rules.refuse_gone(await self.find(record.ref), self._clock())  # it may be, meanwhile
-                raise storage_errors.Corrupted(f"the content of {record.key} is missing") from error
+                raise await self._missing(record) from error
+
+    @asynccontextmanager
+    async def file(self, record: UploadRecord) -> AsyncGenerator[int | None, None]:
+        """
+        Have a descriptor of a file that begins with the content of a complete upload; None where its store has no files.
+        """
+        async with AsyncExitStack() as stack:
+            with translated():
+                try:
+                    descriptor = await stack.enter_async_context(self._bytes.file(record))
+                except storage_errors.NotFound as error:
+                    raise await self._missing(record) from error
+            yield descriptor
+
+    async def _missing(self, record: UploadRecord) -> Exception:
+        """Return the error that content which was complete is not there."""
+        rules.refuse_gone(await self.find(record.ref), self._clock())  # it may be, meanwhile
+        return storage_errors.Corrupted(f"the content of {record.key} is missing")
 
     async def sweep(self, page: int = 100) -> int:
         """

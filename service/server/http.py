@@ -11,6 +11,7 @@ service for interrupted uploads needs cannot be said in ASGI, so each request fi
   received byte is kept: `Door.remains` returns them.
 * Content that the connection could write into our buffers itself is parsed, copied and queued instead.  `Door.hand_over` leaves
   all that out; see `service.server.receiver`.
+* What a file holds could go to the connection without passing through us.  `Door.send_file` lets it.
 * When the server shuts down, uvicorn waits until requests end by themselves.  `Door.on_shutdown` lets content end at once; what
   is durable is acknowledged, and the client resumes elsewhere.
 
@@ -37,6 +38,7 @@ from uvicorn.server import ServerState
 from service.asgi.buffers import Buffers
 from service.asgi.door import EXTENSION
 from service.server.receiver import Receiver
+from service.server.sendfile import send_file
 
 KiB = 1024
 # Twice what the loop reads at once, and above the application's own bound, so that a head that is merely too large for that gets
@@ -83,6 +85,19 @@ class Door:
         receiver = Receiver(self._protocol, buffers, early, remaining)
         transport.set_protocol(receiver)
         return receiver
+
+    @property
+    def sends_files(self) -> bool:
+        """Whether nothing but the socket is between us and the client."""
+        return self._protocol.handoff and self._protocol.scheme == "http"
+
+    async def send_file(self, descriptor: int, start: int, stop: int, patience: float) -> None:
+        """
+        Send the bytes of a file from *start* up to *stop* as the content of the response; see `service.server.sendfile`.
+        """
+        cycle = self._cycle
+        await send_file(cycle.transport, cycle.flow, descriptor, start, stop, patience)
+        cycle.expected_content_length -= stop - start
 
     def remains(self) -> tuple[bytes, bool]:
         """

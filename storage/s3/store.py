@@ -16,7 +16,7 @@ Content in a bucket of any S3 server.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import aclosing, suppress
+from contextlib import AbstractAsyncContextManager, aclosing, nullcontext, suppress
 
 import boto3
 
@@ -89,6 +89,9 @@ class S3ByteStore:
             async with aclosing(self._reading.tail(record.key, state, max(start, parts_end), stop)) as blocks:
                 async for block in blocks:
                     yield block
+
+    def file(self, _record: UploadRecord) -> AbstractAsyncContextManager[None]:
+        return nullcontext()
 
     async def delete(self, record: UploadRecord) -> None:
         state, key = self.state(record, promised=False), record.key

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -75,6 +76,10 @@ class FaultyByteStore:
         if not self.room:
             raise NoSpace("no room is left", receipt)
         return receipt
+
+    def file(self, record: UploadRecord) -> AbstractAsyncContextManager[int | None]:
+        self._try("file")
+        return self._inner.file(record)
 
     async def complete(self, record: UploadRecord) -> None:
         self._try("complete")
