@@ -295,14 +295,12 @@ class Claims:
                     case Heard.UNKNOWN:
                         return True
             asked = False
-            waiting_since = loop.time()
             await asyncio.wait([mine.answer], timeout=step)
-            now = loop.time()
-            # When this process itself was held up, the other one was not silent for as long.
-            mine.silence += min(now - waiting_since, 2 * step)
+            # It may have been longer; but when this process itself was held up, the other one was not silent for as long.
+            mine.silence += step
             if mine.silence >= wait and not mine.answer.done():
                 return True  # asleep
-            if now - begun >= max(wait, PATIENCE) and not mine.answer.done():
+            if loop.time() - begun >= max(wait, PATIENCE) and not mine.answer.done():
                 raise LeaseLost("the holder is still at work")
         said = mine.answer.result()
         return found.behind is not None if said is None else said == "1"

@@ -77,11 +77,12 @@ class Appending:
         self._position = record.offset
         self._filling: Filled | None = None
         self._flying: dict[asyncio.Task[None], int] = {}
-        # What becomes of the state when the parts in front have arrived.
-        self._early: dict[int, Callable[[PartState], PartState]] = {}
+        # What becomes of the state when the parts in front have arrived, and the multipart upload where it arrived.
+        self._early: dict[int, tuple[Callable[[PartState], PartState], str]] = {}
         self._failed: tuple[int, StorageError] | None = None
         self._lock = asyncio.Lock()
         self._begun: list[PartState] = []
+        self._looked = not state.name
         self._checkpoint = checkpoint
         self._told = state.offset
         self._telling: asyncio.Task[None] | None = None
@@ -222,10 +223,11 @@ class Appending:
         return self._failed is not None
 
     async def _send_part(self, filled: Filled) -> None:
-        part = await self._send(filled)
-        self._arrive(filled.number, lambda state: state.with_part(part, filled.buffer.filled))
+        part, upload = await self._send(filled)
+        size = filled.buffer.filled
+        self._arrive(filled.number, lambda state: state.with_part(part, size), upload)
 
-    async def _send(self, filled: Filled) -> Part:
+    async def _send(self, filled: Filled) -> tuple[Part, str]:
         """Put what is in pieces in front of a part, and send it to the multipart upload, another one if that is gone."""
         if filled.buffer.front:
             await self._tools.reading.fill(self._record.key, self._base, filled.buffer)
@@ -235,9 +237,12 @@ class Appending:
             line = await self._upload(gone)
             name = self._tools.names.of(self._record.key, line.name)
             try:
-                return await self._tools.bucket.send(name, line.upload, filled.number, portion)
+                part = await self._tools.bucket.send(name, line.upload, filled.number, portion)
             except UploadGone:
                 gone = line.upload
+                continue
+            if line.upload == self._state.upload:
+                return part, line.upload
         raise Unavailable(f"the multipart upload of {self._record.key} is ended again and again")
 
     async def _send_all(self, filled: Filled) -> None:
@@ -267,12 +272,10 @@ class Appending:
             return state
         return dataclasses.replace(state, generation=self._record.generation, name=self._tools.names.new_content())
 
-    def _arrive(self, number: int, change: Callable[[PartState], PartState]) -> None:
-        self._early[number] = change
-        before = self._state
-        while (change_next := self._early.pop(len(self._state.parts) + 1, None)) is not None:
-            self._state = change_next(self._state)
-        if self._state is not before:
+    def _arrive(self, number: int, change: Callable[[PartState], PartState], upload: str = "") -> None:
+        self._early[number] = change, upload
+        while (arrived := self._early.pop(len(self._state.parts) + 1, None)) is not None:
+            self._state = arrived[0](self._state)
             self._tell()
 
     # The multipart upload.
@@ -281,22 +284,34 @@ class Appending:
         """Return the state with a multipart upload of its generation that is not *gone*."""
         async with self._lock:
             state = self._state
-            if state.upload not in {"", gone} and state.generation == self._record.generation:
+            is_mine = state.generation == self._record.generation and not await self._is_published(state)
+            if is_mine and state.upload not in {"", gone}:
                 return state
             if not state.parts:
-                begun = await self._begin(state)
+                begun = await self._begin(state, state.name if is_mine else "")
             else:
                 begun = await self._tools.publishing.move(self._record.key, state, self._record.generation)
             self._begun.append(begun)
-            if self._early or len(self._state.parts) != len(state.parts):
+            if any(upload for _, upload in self._early.values()) or len(self._state.parts) != len(state.parts):
                 # Parts arrived there that nobody has any more.
                 raise Unavailable(f"the multipart upload of {self._record.key} was ended by somebody else")
             self._state = begun
             return begun
 
-    async def _begin(self, state: PartState) -> PartState:
-        fresh = state.generation != self._record.generation or not state.name
-        end = self._tools.names.new_content() if fresh else state.name
+    async def _is_published(self, state: PartState) -> bool:
+        """
+        Say whether there is an object where an earlier append left off: its parts were sealed, or its record taken back.
+
+        To send a part would not tell: Swift takes parts of what was completed, and spoils it by that.
+        """
+        if self._looked:
+            return False
+        published = await self._tools.bucket.head(self._tools.names.of(self._record.key, state.name)) is not None
+        self._looked = True
+        return published
+
+    async def _begin(self, state: PartState, end: str) -> PartState:
+        end = end or self._tools.names.new_content()
         upload, summed = await self._tools.bucket.begin(self._tools.names.of(self._record.key, end), summed=self._summed)
         return dataclasses.replace(state, generation=self._record.generation, name=end, upload=upload, summed=summed)
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, TypeVar, cast
 
 import boto3
 from botocore.config import Config
+from botocore.exceptions import ClientError
 
 from storage.errors import NotFound
 from storage.s3.buffers import Portion
@@ -35,6 +36,7 @@ FIRST_PAUSE = 0.5
 LONGEST_PAUSE = 8.0
 JITTER = 0.2
 CRC_BYTES = 4
+HEAD_CODES = {400: "AuthorizationHeaderMalformed", 404: "NoSuchBucket"}
 REGION = "us-east-1"  # what servers that have no regions call theirs
 
 
@@ -147,7 +149,7 @@ class Bucket:
         :raises NotFound: there is no such object.
         :raises Corrupted: it ends before *stop*.
         """
-        stream = Stream(functools.partial(self._get, name), self._call_reading, start, stop, name)
+        stream = Stream(functools.partial(self._get, name), self._call_reading, self._read, start, stop, name)
         await stream.begin()
         return stream
 
@@ -293,9 +295,10 @@ class Bucket:
             with translated(f"the bucket {self._bucket}"):
                 try:
                     self._client.head_bucket(Bucket=self._bucket)
-                except self._client.exceptions.ClientError as error:
-                    if error.response["ResponseMetadata"]["HTTPStatusCode"] == 404:  # noqa: PLR2004 - HEAD has no other words
-                        error.response["Error"]["Code"] = "NoSuchBucket"
+                except ClientError as error:
+                    # The answer to a HEAD has no words of its own.
+                    status = error.response["ResponseMetadata"]["HTTPStatusCode"]
+                    error.response["Error"]["Code"] = HEAD_CODES.get(status, error.response["Error"]["Code"])
                     raise
 
         await self._reading.run(ask)
@@ -316,6 +319,13 @@ class Bucket:
 
     async def _call_reading(self, what: str, work: Callable[[], T]) -> T:
         return await self._persist(self._reading, what, work)
+
+    async def _read(self, what: str, work: Callable[[], T]) -> T:
+        def call() -> T:
+            with translated(what):
+                return work()
+
+        return await self._reading.run(call)
 
     async def _persist(self, threads: Threads, what: str, work: Callable[[], T]) -> T:
         """Return what *work* returns, called on a thread, again and again while its trouble may pass."""

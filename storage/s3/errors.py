@@ -44,6 +44,7 @@ CODES: Mapping[str, tuple[type[StorageError], str]] = MappingProxyType(
         "InvalidPartOrder": (PartsDiffer, ""),
         "EntityTooSmall": (PartsDiffer, ""),
         "InvalidRange": (Corrupted, ""),
+        "BrokenMPU": (Corrupted, ""),  # Swift, of an object one of whose parts was overwritten
         "NoSuchBucket": (Unavailable, BUCKET),
         "InvalidBucketName": (Unavailable, BUCKET),
         "AccessDenied": (Unavailable, CREDENTIALS),
@@ -116,6 +117,9 @@ def translated(what: str) -> Iterator[None]:
         yield
     except boto.ClientError as error:
         raise _translate(error, what) from error
+    except KeyError as error:
+        # The head of an answer that was cut off is taken for a whole one.
+        raise Passing(f"{what}: the answer of the S3 server lacks {error}") from error
     except (boto.BotoCoreError, urllib3.exceptions.HTTPError, OSError) as error:
         for kind, meaning, hint in TROUBLES:
             if isinstance(error, kind):

@@ -100,6 +100,9 @@ class Publishing:
         # Whatever a later state made of them that the record forgot: it begins with the recorded parts, or the copies differ.
         with suppress(UploadGone, Passing):
             await self._bucket.finish(name, state.upload, state.parts, state.whole, state.crc if state.summed else None)
+        found = await self._bucket.head(name)
+        if found is None or found.size < state.whole:
+            raise Corrupted(_lost(key))
         end = self._names.new_content()
         upload, summed = await self._bucket.begin(self._names.of(key, end), summed=state.parts[0].crc is not None)
         try:
@@ -152,18 +155,19 @@ class Publishing:
     async def _publish_both(self, key: Key, state: PartState, generation: int) -> None:
         """Publish parts and tail: in the upload of the parts where nobody disturbs, else in the place of the sealed parts."""
         name = self._names.of(key, state.name)
-        if generation == state.generation:
+        found = await self._bucket.head(name)
+        if found is None and generation == state.generation:
             with suppress(UploadGone, NotFound):
                 last = await self._send_tail(key, state, state.upload)
                 await self.seal(key, last)
                 return
         for _ in range(ROUNDS):
-            found = await self._bucket.head(name)
             if found is not None and found.size == state.offset and await self._is_same(key, state, found):
                 return
             with suppress(UploadGone):
                 await self.seal(key, state)
                 break
+            found = await self._bucket.head(name)
         upload, summed = await self._bucket.begin(name, summed=state.parts[0].crc is not None)
         try:
             parts = await self._copy_parts(key, state, name, upload)

@@ -49,16 +49,16 @@ class S3ByteStore:
         self._limits = options.limits
         self.bucket = Bucket(options, session)
         self.names = Names(options.prefix)
-        self._buffers = Buffers(options.memory, Spool(options.spool_folder))
+        self.buffers = Buffers(options.memory, Spool(options.spool_folder))
         self._reading = Reading(self.bucket, self.names)
-        self._publishing = Publishing(self.bucket, self.names, self._reading, self._buffers)
+        self._publishing = Publishing(self.bucket, self.names, self._reading, self.buffers)
         self._tools = Tools(
             bucket=self.bucket,
             names=self.names,
-            buffers=self._buffers,
+            buffers=self.buffers,
             reading=self._reading,
             publishing=self._publishing,
-            summed=options.checksum is Checksum.CRC32,
+            summed=options.checksum == Checksum.CRC32,
         )
 
     async def append(
@@ -112,7 +112,7 @@ class S3ByteStore:
 
     async def close(self) -> None:
         self.bucket.close()
-        self._buffers.close()
+        self.buffers.close()
 
     # What the port does not ask for.
 

@@ -22,7 +22,7 @@ TIMES = 5
 
 
 class Caller(Protocol):
-    """What calls on a thread, and again when trouble passes."""
+    """What calls on a thread, and names what could not be done."""
 
     def __call__(self, what: str, work: Callable[[], Any]) -> Awaitable[Any]: ...
 
@@ -35,13 +35,15 @@ class Stream:
     def __init__(
         self,
         get: Callable[[int, int], type_defs.GetObjectOutputTypeDef],
-        call: Caller,
+        persist: Caller,
+        once: Caller,
         start: int,
         stop: int,
         name: str,
     ) -> None:
         self._get = get
-        self._call = call
+        self._persist = persist
+        self._once = once
         self._at = start
         self._stop = stop
         self._name = name
@@ -66,7 +68,7 @@ class Stream:
                 raise Corrupted(f"{self._name} ends before {self._stop}")
 
         try:
-            await self._call(f"reading {self._name}", get)
+            await self._persist(f"reading {self._name}", get)
         finally:
             # Also when the caller was cancelled while the answer came.
             self._body = bodies[0] if bodies else None
@@ -80,7 +82,7 @@ class Stream:
         try:
             while self._at < self._stop:
                 try:
-                    block = await self._call(f"reading {self._name}", self._read)
+                    block = await self._once(f"reading {self._name}", self._read)
                 except Passing:
                     if self._times >= TIMES:
                         raise
