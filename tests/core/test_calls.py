@@ -1,0 +1,133 @@
+"""
+What each verb of an upload costs over Redis and S3: calls of the S3 server, and round trips to Redis.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+import pytest
+
+from servers.redis import RedisServer
+from service.core.commands import Append, Completes, Create, GetOffset
+from service.core.content import Stop
+from service.core.limits import Limits
+from service.core.uploads import Uploads
+from storage.records import UploadRecord
+from storage.redis.stores import open_redis
+from storage.s3.store import S3ByteStore
+from tests.core.contents import FakeContent
+from tests.servers.fixtures import Bucket
+from tests.storage.backends import TENANT
+from tests.storage.redis.stores import prefix_of, url_of
+from tests.storage.redis.test_desk import round_trips
+from tests.storage.s3.stores import content, counted, s3_store
+
+# Who waits for somebody that never comes fails soon.
+pytestmark = pytest.mark.timeout(120)
+
+MiB = 1024 * 1024
+PART = 5 * MiB
+LENGTH = 3 * PART + 1000
+CONTENT = content(LENGTH)
+AT_LENGTH = Completes.AT_LENGTH
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """The verbs of uploads, and what they cost."""
+
+    uploads: Uploads
+    calls: Counter[str]
+    redis: RedisServer
+
+    async def create(self, sent: FakeContent, length: int) -> UploadRecord:
+        """Create an upload with *sent*."""
+        command = Create(tenant=TENANT, completes=AT_LENGTH, length=length, content_length=sent.length)
+        return (await self.uploads.create(command, sent)).record
+
+    async def append(self, record: UploadRecord, sent: FakeContent) -> UploadRecord:
+        """Append *sent* where the upload is."""
+        command = Append(ref=record.ref, offset=record.offset, completes=AT_LENGTH, content_length=sent.length)
+        return (await self.uploads.append(command, sent)).record
+
+    def cost(self) -> tuple[dict[str, int], int]:
+        """Return the calls of S3 and the round trips to Redis since the last time."""
+        calls = dict(self.calls)
+        self.calls.clear()
+        return calls, round_trips(self.redis)
+
+
+@pytest.fixture
+async def counts(
+    redis_server: RedisServer, swift_place: Bucket, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Counted]:
+    """Return the verbs over stores that have done everything once, so that the server knows their scripts."""
+    stores = open_redis(url_of(redis_server), prefix_of(tmp_path_factory.mktemp("counts")))
+    bytes_: S3ByteStore = s3_store(swift_place, part_size=PART)
+    uploads = Uploads(bytes_, stores.metadata, stores.desk, Limits())
+    counts = Counted(uploads, counted(bytes_), redis_server)
+    await counts.append(await counts.create(FakeContent(), 4), FakeContent(b"kelp"))
+    await uploads.offset(GetOffset(ref=(await counts.create(FakeContent(), 4)).ref, completes=AT_LENGTH))
+    counts.cost()
+    yield counts
+    await bytes_.close()
+    await stores.leases.close()
+    await stores.metadata.close()
+
+
+async def test_small_uploads(counts: Counted) -> None:
+    """1 KiB that comes with its creation is one call of S3, and so complete."""
+    record = await counts.create(FakeContent(CONTENT[:1024]), 1024)
+    calls, _ = counts.cost()
+
+    assert ("complete", {"PutObject": 1}) == (record.state, calls)
+
+
+async def test_offsets(counts: Counted) -> None:
+    """Telling an offset is no call of S3 and one round trip, whatever the upload has."""
+    record = await counts.create(FakeContent(CONTENT[: PART + 1], length=LENGTH, cut=Stop.DISCONNECTED), LENGTH)
+    counts.cost()
+    outcome = await counts.uploads.offset(GetOffset(ref=record.ref, completes=AT_LENGTH))
+
+    assert PART + 1 == outcome.record.offset
+    assert ({}, 1) == counts.cost()
+
+
+async def test_a_small_append(counts: Counted) -> None:
+    """An append of less than a part is one call of S3 and two round trips."""
+    record = await counts.create(FakeContent(), LENGTH)
+    counts.cost()
+    record = await counts.append(record, FakeContent(CONTENT[:1024]))
+    first = counts.cost()
+    record = await counts.append(record, FakeContent(CONTENT[1024:2048]))
+
+    assert 2048 == record.offset
+    assert ({"PutObject": 1}, 2) == first == counts.cost()
+
+
+async def test_nothing_before_the_first_byte(counts: Counted) -> None:
+    """An append that is cut off before its first byte asks S3 nothing, however far the upload is."""
+    record = await counts.create(FakeContent(CONTENT[: PART + 1], length=LENGTH, cut=Stop.DISCONNECTED), LENGTH)
+    counts.cost()
+    await counts.append(record, FakeContent(b"", length=LENGTH - record.offset, cut=Stop.DISCONNECTED))
+    calls, _ = counts.cost()
+
+    assert {} == calls
+
+
+async def test_an_append_of_parts(counts: Counted) -> None:
+    """One call for each part, one for the tail; besides, one to begin and, at the end of the upload, one to complete."""
+    record = await counts.create(FakeContent(), LENGTH)
+    counts.cost()
+    record = await counts.append(record, FakeContent(CONTENT[: 2 * PART + 1]))
+    first, _ = counts.cost()
+    record = await counts.append(record, FakeContent(CONTENT[2 * PART + 1 :]))
+    second, _ = counts.cost()
+
+    assert "complete" == record.state
+    assert {"CreateMultipartUpload": 1, "UploadPart": 2, "PutObject": 1} == first
+    # The tail is read, to be in front of the part that contains it, and removed; the upload is looked after before it gets more.
+    assert {"GetObject": 1, "UploadPart": 2, "CompleteMultipartUpload": 1, "HeadObject": 1, "DeleteObject": 1} == second
