@@ -144,13 +144,17 @@ class Claim:
 
 class Claims:
     """
-    The claimants of one process.  A lost message is repeated after *repeat* seconds, or sooner by who waits for less.
+    The claimants of one process.
+
+    A lost message is repeated after *repeat* seconds, or sooner by who waits for less.  An answer may take *answer* seconds:
+    nobody is passed over before that.
     """
 
-    def __init__(self, rows: Rows, post: Post, repeat: float) -> None:
+    def __init__(self, rows: Rows, post: Post, repeat: float, answer: float = 0.0) -> None:
         self._rows = rows
         self._post = post
         self._repeat = repeat
+        self._answer_within = answer
         self._serials = itertools.count(1)
         self._claims: dict[int, Claim] = {}
         self._taken: dict[tuple[Ref, int], Claim] = {}
@@ -284,6 +288,7 @@ class Claims:
         """Return whether somebody may still act on the lease of *before*, or on that of the one it was behind."""
         loop = asyncio.get_running_loop()
         process, _, serial = before.partition("/")
+        wait = max(wait, self._answer_within)
         step = min(self._repeat, wait / 2)
         begun = loop.time()
         asked = found.asked and process != self.process

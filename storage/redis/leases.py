@@ -31,6 +31,8 @@ LIFE = 15 * SECONDS
 # A row that was never fenced, and that nobody came for, tells of a sleeper; nobody sleeps longer.
 KEEP = 30 * DAYS
 REPEAT = 0.1 * SECONDS
+# On a busy network, by way of two nodes of a Cluster.
+ANSWER = 0.3 * SECONDS
 
 CLAIM, GIVE_BACK, SETTLE, FORGET = Script("claim"), Script("give_back"), Script("settle"), Script("forget")
 RENEW, LOOK, HOLD = Script("renew"), Script("look"), Script("hold")
@@ -50,7 +52,7 @@ class RedisLeases:
         self._renew_every = life / 3
         self._renewing: asyncio.Task[None] | None = None
         self.rows = RedisRows(line, names, life)
-        self.claims = Claims(self.rows, self._mailbox, REPEAT)
+        self.claims = Claims(self.rows, self._mailbox, REPEAT, ANSWER)
         line.join()
 
     async def acquire(self, ref: Ref, evicted: Callable[[], object], wait: float) -> Lease:
