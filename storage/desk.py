@@ -21,9 +21,9 @@ class SeparateDesk:
         self._leases = leases
 
     async def look(self, ref: Ref) -> Sight:
-        # In this order: who lets go in between has recorded before, and then there is nobody to wait for.
-        held = await self._leases.held(ref)
-        return Sight(record=await self._metadata.get(ref), held=held)
+        # In this order: a request that is just taking the lease has a moment more to be seen.
+        record = await self._metadata.get(ref)
+        return Sight(record=record, held=await self._leases.held(ref))
 
     async def hold(self, ref: Ref, permit: Callable[[UploadRecord], object], evicted: Callable[[], object], wait: float) -> Hold:
         permit(await self._metadata.get(ref))

@@ -26,7 +26,7 @@ ONCE_MORE = 0.1 * SECONDS
 FIRST_PAUSE = 0.05 * SECONDS
 LONGEST_PAUSE = 1 * SECONDS
 # How long whoever needs the subscription waits for it.
-OPENING = 2 * SECONDS
+OPENING = 5 * SECONDS
 # How many of its own messages may be missing.
 MISSING = 2
 

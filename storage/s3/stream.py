@@ -62,10 +62,13 @@ class Stream:
 
         def get() -> None:
             answer = self._get(self._at, self._stop)
-            bodies.append(answer["Body"])
-            if answer["ContentLength"] != self._stop - self._at:
-                bodies.pop().close()
+            length = answer.get("ContentLength")
+            if length != self._stop - self._at:
+                answer["Body"].close()
+                if length is None:
+                    raise Passing(f"the answer with {self._name} broke off")
                 raise Corrupted(f"{self._name} ends before {self._stop}")
+            bodies.append(answer["Body"])
 
         try:
             await self._persist(f"reading {self._name}", get)
