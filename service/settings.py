@@ -248,6 +248,8 @@ class Settings(BaseSettings):
             raise ValueError("HOLDFAST_ACCEL_REDIRECT has no effect without HOLDFAST_BYTES_URL=file:")
         if bool(self.tls_certificate) != bool(self.tls_key):
             raise ValueError("HOLDFAST_TLS_CERTIFICATE and HOLDFAST_TLS_KEY belong together")
+        if self.s3_endpoint_url and not re.match(r"https?://[^/]", self.s3_endpoint_url):
+            raise ValueError("HOLDFAST_S3_ENDPOINT_URL has to begin with http:// or https://")
         if self.s3_endpoint_url and not self.bytes_url.startswith("s3:"):
             raise ValueError("HOLDFAST_S3_ENDPOINT_URL has no effect without HOLDFAST_BYTES_URL=s3://BUCKET")
         if self.auth == "none" and not is_loopback(self.host):

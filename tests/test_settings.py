@@ -42,6 +42,8 @@ REFUSED = {
     "an internal location without files": {"ACCEL_REDIRECT": "/held/", "BYTES_URL": "memory:"},
     "an internal location without an end": {"ACCEL_REDIRECT": "/held"},
     "an internal location with two lines": {"ACCEL_REDIRECT": "/held/\r\nX: /"},
+    "an S3 server without a scheme": {"BYTES_URL": "s3://bucket", "S3_ENDPOINT_URL": "nonsense"},
+    "an S3 server for files": {"S3_ENDPOINT_URL": "http://127.0.0.1:9"},
     "no size": {"MAX_SIZE": "0"},
     "a size over structured fields": {"MAX_SIZE": "1000000000000000"},
     "a size in words": {"MAX_SIZE": "1 GiB"},

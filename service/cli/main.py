@@ -64,11 +64,11 @@ def serve(
     for noisy in ("uvicorn", "botocore"):
         logging.getLogger(noisy).setLevel("WARNING")
     try:
-        # Opened once before anybody is told that the service is here: a folder that cannot be written is found now.
-        asyncio.run(open_stores(settings).close())
+        # Asked once before anybody is told that the service is here: what cannot be written, or is not there, is found now.
+        asyncio.run(_try_stores(settings))
         check_certificate(settings)
         listening = bind(settings)
-    except SettingsError as error:
+    except (SettingsError, StorageError) as error:
         raise _refused(error) from error
     typer.echo(_welcome(settings, listening.getsockname()[1]))
     run(settings, listening)
@@ -139,6 +139,22 @@ def _refused(error: Exception) -> typer.Exit:
     for line in str(error).split("\n"):
         typer.echo(f"holdfast: {line}", err=True)
     return typer.Exit(2)
+
+
+async def _try_stores(settings: Settings) -> None:
+    """
+    Ask every store once.  Without records nothing can be served; content may come back by itself, so that is only said.
+    """
+    stores = open_stores(settings)
+    try:
+        await stores.metadata.ping()
+        await stores.leases.ping()
+        try:
+            await stores.content.ping()
+        except StorageError as error:
+            typer.echo(f"holdfast: no content can be stored or read for now: {error}", err=True)
+    finally:
+        await stores.close()
 
 
 def _welcome(settings: Settings, port: int) -> str:

@@ -109,6 +109,18 @@ def test_port_in_use(folder: Path) -> None:
     assert str(port) in said
 
 
+@pytest.mark.parametrize("scheme", ["redis", "redis+cluster"])
+def test_nobody_keeps_records(folder: Path, scheme: str) -> None:
+    """
+    A Redis that is not there is told of before anybody is told that the service is here.
+    """
+    nobody = free_port()
+    said = _refused(folder / "data", free_port(), HOLDFAST_METADATA_URL=f"{scheme}://127.0.0.1:{nobody}")
+    print(said)
+
+    assert f"127.0.0.1:{nobody}" in said
+
+
 def test_folder_that_cannot_be_written(folder: Path) -> None:
     """
     A data directory that cannot be one is named in the refusal.
