@@ -48,10 +48,7 @@ from storage.local_inventory import LocalInventory
 from storage.memory import MemoryByteStore, MemoryLeases, MemoryMetadataStore
 from storage.ports import ByteStore, Desk, Leases, MetadataStore
 from storage.records import Tenant, UploadRecord
-from storage.redis.stores import open_redis
-from storage.s3.inventory import S3Inventory
 from storage.s3.options import S3Options
-from storage.s3.store import S3ByteStore
 from storage.sqlite import SqliteMetadataStore
 from storage.sqlite_leases import SqliteLeases
 
@@ -148,6 +145,10 @@ def _s3_bytes(settings: Settings) -> Bytes:
     )
 
     def opened() -> tuple[ByteStore, Inventory]:
+        # Its client takes half as long to load as all else: only who needs it waits for it.
+        from storage.s3.inventory import S3Inventory  # noqa: PLC0415
+        from storage.s3.store import S3ByteStore  # noqa: PLC0415
+
         os.makedirs(spool, mode=0o700, exist_ok=True)
         store = S3ByteStore(options)
         return store, S3Inventory(store)
@@ -169,6 +170,8 @@ def _sqlite_facts(settings: Settings) -> Facts:
 
 
 def _redis_facts(settings: Settings) -> Facts:
+    from storage.redis.stores import open_redis  # noqa: PLC0415 - as of S3
+
     try:
         stores = open_redis(settings.metadata_url)  # asks nobody anything yet
     except ValueError as error:
@@ -249,6 +252,8 @@ def _elsewhere(settings: Settings, content: ByteStore) -> Elsewhere | None:
     """Return what says where the store itself serves content, if it is to."""
     if not settings.s3_redirect:
         return None
+    from storage.s3.store import S3ByteStore  # noqa: PLC0415 - as above
+
     if not isinstance(content, S3ByteStore):
         raise SettingsError("HOLDFAST_S3_REDIRECT has no effect without HOLDFAST_BYTES_URL=s3://BUCKET")
 
