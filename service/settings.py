@@ -131,7 +131,9 @@ class Settings(BaseSettings):
         description="Memory of a process for parts being filled or sent (bytes); what is more goes to files.",
     )
     s3_redirect: bool = Field(
-        default=False, description="Whether downloads lead to the S3 server itself, by URLs that hold for `HOLDFAST_LINK_LIFE`."
+        default=False,
+        description="Whether downloads lead to the S3 server itself, by URLs that hold for `HOLDFAST_LINK_LIFE`; "
+        "those by signed links do not.",
     )
     workers: int = Field(default=1, ge=1, le=256, description="Processes that serve.")
     auth: Literal["none", "jwt"] = Field(

@@ -25,7 +25,7 @@ from service.core.limits import Limits
 from service.core.principals import Principal
 from service.core.sniffing import SNIFFED_BYTES, canonical, sniff
 from service.core.upload import Step
-from storage.errors import StorageError
+from storage.errors import Corrupted, StorageError
 from storage.ports import ByteStore
 from storage.records import Key, State, UploadRecord
 
@@ -68,6 +68,7 @@ class Finish:
 
         :raises ContentRejected: it is not what was announced, or not for the slot it was to be in.
         :raises FinishFailed, SlotError: it did not get through; every byte is safe.
+        :raises Corrupted: bytes that were promised are not there.
         """
         if record.state is not State.RECEIVED:
             return record
@@ -86,6 +87,8 @@ class Finish:
                     return await self._ledger.replace(record, published, by)
                 return await self._ledger.settle(held, record, published, by)
             return await self._attachments.conclude(record, published, record.intent, by)
+        except Corrupted:
+            raise  # what was promised is not there: nobody may be told that it is safe
         except (StorageError, StoreFailed) as error:
             logger.exception("the finish of %s failed and will be tried again", record.key)
             raise FinishFailed("every byte is safe, but the upload could not be finished yet", record) from error
@@ -140,7 +143,7 @@ class Finish:
             await self.finish(record, None)
         except ContentRejected:
             pass  # that is an end, too
-        except UploadError:
+        except (UploadError, Corrupted):
             if rules.is_stuck(record, self._limits, self._clock()):
                 await self.bury(record, Step.EXPIRE)
             else:

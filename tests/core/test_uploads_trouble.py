@@ -78,6 +78,20 @@ async def test_a_failed_finish_is_never_a_success(world: World, driver: str) -> 
     assert State.COMPLETE == (await world.stored(record)).state
 
 
+@pytest.mark.parametrize("driver", ["offset", "append"])
+async def test_what_is_lost_is_not_called_safe(world: World, driver: str) -> None:
+    """Where bytes that were promised are gone, nobody hears that they are safe; when an operator has found them it goes on."""
+    world.content.fail("complete")
+    record = await received(world)
+    world.content.fail("complete", error=Corrupted("the last bytes are missing"))
+    with pytest.raises(StoreFailed, match="lost"):
+        await DRIVERS[driver](world, record)
+
+    assert State.RECEIVED == (await world.stored(record)).state
+    await DRIVERS[driver](world, record)
+    assert State.COMPLETE == (await world.stored(record)).state
+
+
 async def test_a_finish_that_was_not_recorded_is_repeated(world: World) -> None:
     """When the content was published, and its process ended before it recorded that, the next request records it."""
     world.content.fail("complete")

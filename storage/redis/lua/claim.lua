@@ -16,7 +16,7 @@ if holder == ARGV[1] then -- it has been written before, and the answer was lost
   end
   return {tonumber(row[4]), behind, behind, 1, 0}
 end
-local epoch = string.format('%.0f', math.max(tonumber(redis.call('GET', KEYS[2]) or 0) + 1, time[1] * 1000000 + time[2]))
+local epoch = string.format('%.0f', math.max((tonumber(redis.call('GET', KEYS[2]) or 0) or 0) + 1, time[1] * 1000000 + time[2]))
 redis.call('SET', KEYS[2], epoch)
 redis.call('HSET', KEYS[1], 'holder', ARGV[1], 'behind', holder or '', 'until', now + ARGV[2], 'epoch', epoch)
 redis.call('PEXPIRE', KEYS[1], ARGV[3])

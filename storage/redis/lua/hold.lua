@@ -17,7 +17,7 @@ if row[1] then
 end
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local epoch = string.format('%.0f', math.max(tonumber(redis.call('GET', KEYS[3]) or 0) + 1, time[1] * 1000000 + time[2]))
+local epoch = string.format('%.0f', math.max((tonumber(redis.call('GET', KEYS[3]) or 0) or 0) + 1, time[1] * 1000000 + time[2]))
 redis.call('SET', KEYS[3], epoch)
 redis.call('HSET', KEYS[2], 'holder', ARGV[1], 'behind', '', 'until', now + ARGV[2], 'epoch', epoch)
 redis.call('PEXPIRE', KEYS[2], ARGV[3])

@@ -17,10 +17,10 @@ from storage.records import Key, Ref
 from storage.redis.leases import RedisLeases
 from storage.redis.line import Line
 from storage.redis.names import Names
-from tests.storage.backends import TENANT
+from tests.storage.backends import TENANT, new_upload
 from tests.storage.places import Place
 from tests.storage.processes import Worker, worker
-from tests.storage.redis.stores import SERVERS, prefix_of, redis_leases, url_of
+from tests.storage.redis.stores import SERVERS, prefix_of, redis_leases, redis_stores, url_of
 from tests.storage.redis.wire import Wire, wire_to
 
 # Who waits for somebody that never comes fails soon.
@@ -220,6 +220,23 @@ async def test_epochs_outlive_the_data(redis_server: RedisServer, place: Place, 
     await leases.close()
 
     assert second.epoch > first.epoch
+
+
+async def test_an_epoch_that_is_no_number(redis_server: RedisServer, place: Place, names: Names) -> None:
+    """Whatever stands where epochs are counted: they follow the clock, and leases can be had."""
+    stores = redis_stores("redis_server", place)
+    redis_server.ask("SET", names.epoch(TENANT), "kelp")
+    first = await stores.leases.acquire(REF, lambda: None, LONG)
+    await stores.leases.release(first)
+    record = new_upload()
+    await stores.metadata.create(record)
+    redis_server.ask("SET", names.epoch(TENANT), "kelp")
+    second = await stores.desk.hold(record.ref, lambda _record: None, lambda: None, LONG)
+    await stores.desk.release(second.lease)
+    await stores.leases.close()
+    await stores.metadata.close()
+
+    assert second.lease.epoch > first.epoch
 
 
 async def test_a_subscription_that_was_cut(redis_server: RedisServer, place: Place) -> None:
