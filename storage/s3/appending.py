@@ -33,7 +33,7 @@ from storage.s3.options import Names
 from storage.s3.parts import TooManyParts
 from storage.s3.publishing import Publishing
 from storage.s3.reading import Reading
-from storage.s3.state import Part, PartState, Piece
+from storage.s3.state import Part, PartState, Piece, Sums
 from storage.threads import ended, together
 
 IN_FLIGHT = 4
@@ -312,8 +312,8 @@ class Appending:
 
     async def _begin(self, state: PartState, end: str) -> PartState:
         end = end or self._tools.names.new_content()
-        upload, summed = await self._tools.bucket.begin(self._tools.names.of(self._record.key, end), summed=self._summed)
-        return dataclasses.replace(state, generation=self._record.generation, name=end, upload=upload, summed=summed)
+        upload, sums = await self._tools.bucket.begin(self._tools.names.of(self._record.key, end), summed=self._summed)
+        return dataclasses.replace(state, generation=self._record.generation, name=end, upload=upload, sums=sums)
 
     async def _forget_the_unused(self) -> None:
         """Abort the multipart uploads that were begun, and have nothing that is recorded."""
@@ -322,7 +322,7 @@ class Appending:
             if begun.upload != used:
                 await self._tools.publishing.forget_upload(self._record.key, begun.name, begun.upload)
                 if self._state.upload == begun.upload:
-                    self._state = dataclasses.replace(self._state, upload="", summed=False)
+                    self._state = dataclasses.replace(self._state, upload="", sums=Sums.NONE)
 
     # The checkpoint.
 

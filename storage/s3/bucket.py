@@ -8,36 +8,33 @@ import asyncio
 import base64
 import functools
 import random
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar, cast
 
 import boto3
-from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from storage.errors import NotFound
 from storage.s3.buffers import Portion
+from storage.s3.client import make_client
 from storage.s3.errors import Passing, UploadGone, translated
-from storage.s3.options import Addressing, S3Options
-from storage.s3.state import Extent, Part
+from storage.s3.options import S3Options
+from storage.s3.state import Extent, Part, Sums
 from storage.s3.stream import Stream
 from storage.threads import Threads
 
 if TYPE_CHECKING:
-    from mypy_boto3_s3 import S3Client, type_defs
+    from mypy_boto3_s3 import type_defs
 
 T = TypeVar("T")
 
-CONNECT_TIMEOUT = 3
-TRIES = 4  # of botocore, at once; then, with pauses, for `S3Options.patience`
 FIRST_PAUSE = 0.5
 LONGEST_PAUSE = 8.0
 JITTER = 0.2
 CRC_BYTES = 4
 HEAD_CODES = {400: "AuthorizationHeaderMalformed", 404: "NoSuchBucket"}
-REGION = "us-east-1"  # what servers that have no regions call theirs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,29 +59,6 @@ class Pending:
     name: str
     upload: str
     changed_at: float
-
-
-def make_client(options: S3Options, session: boto3.session.Session | None = None) -> S3Client:
-    """
-    Return the one client of a process: its calls may be made on any thread.
-
-    With `when_required` alone, botocore signs the payload, which costs a SHA-256 of everything; hence `payload_signing_enabled`.
-    """
-    session = session or boto3.session.Session()
-    style = Addressing.PATH if options.addressing is Addressing.AUTO and options.endpoint_url else options.addressing
-    config = Config(
-        signature_version="s3v4",
-        max_pool_connections=2 * options.threads,
-        connect_timeout=CONNECT_TIMEOUT,
-        read_timeout=options.timeout,
-        tcp_keepalive=True,
-        retries={"mode": "standard", "total_max_attempts": TRIES},
-        request_checksum_calculation="when_required",
-        response_checksum_validation="when_required",
-        s3={"addressing_style": style.value, "payload_signing_enabled": False},
-    )
-    region = session.region_name or (REGION if options.endpoint_url else None)
-    return session.client("s3", endpoint_url=options.endpoint_url, region_name=region, config=config)
 
 
 class Bucket:
@@ -149,19 +123,20 @@ class Bucket:
         :raises NotFound: there is no such object.
         :raises Corrupted: it ends before *stop*.
         """
-        stream = Stream(functools.partial(self._get, name), self._call_reading, self._read, start, stop, name)
+        stream = Stream(functools.partial(self._get, name), self._read, self._read_once, start, stop, name)
         await stream.begin()
         return stream
 
-    async def begin(self, name: str, *, summed: bool) -> tuple[str, bool]:
+    async def begin(self, name: str, *, summed: bool) -> tuple[str, Sums]:
         """
-        Begin a multipart upload; return its id, and whether the server will know the CRC-32 of it all.
+        Begin a multipart upload, of parts that are *summed* or not; return its id, and what the server will know of it.
         """
         request: type_defs.CreateMultipartUploadRequestTypeDef = {"Bucket": self._bucket, "Key": name}
         if summed:
             request |= {"ChecksumAlgorithm": "CRC32", "ChecksumType": "FULL_OBJECT"}
         begun = await self._call(f"beginning {name}", lambda: self._client.create_multipart_upload(**request))
-        return begun["UploadId"], begun.get("ChecksumType") == "FULL_OBJECT"
+        known = Sums.WHOLE if begun.get("ChecksumType") == "FULL_OBJECT" else Sums.PARTS
+        return begun["UploadId"], known if begun.get("ChecksumAlgorithm") == "CRC32" else Sums.NONE
 
     async def send(self, name: str, upload: str, number: int, portion: Portion) -> Part:
         """
@@ -203,11 +178,11 @@ class Bucket:
         copied = await self._call(f"copying {source}", lambda: self._client.upload_part_copy(**request)["CopyPartResult"])
         return _etag(copied.get("ETag", ""))
 
-    async def finish(self, name: str, upload: str, parts: Sequence[Part], size: int, crc: int | None) -> str:
+    async def finish(self, name: str, upload: str, parts: Sequence[Part], size: int, sums: Sums, crc: int | None) -> str:
         """
         Make an object of the parts of a multipart upload, and return its ETag.
 
-        *crc* is that of the whole, of an upload whose server knows it.
+        A server that keeps *sums* is told those that it has to have: of each part, and, as *crc*, of the whole.
 
         :raises UploadGone: there is no such upload (any more).
         :raises PartsDiffer: it has other parts.
@@ -215,6 +190,10 @@ class Bucket:
         completed: list[type_defs.CompletedPartTypeDef] = [
             {"PartNumber": number, "ETag": f'"{part.etag}"'} for number, part in enumerate(parts, 1)
         ]
+        if sums is not Sums.NONE:
+            for each, part in zip(completed, parts, strict=True):
+                if part.crc is not None:
+                    each["ChecksumCRC32"] = _crc_text(part.crc)
         request: type_defs.CompleteMultipartUploadRequestTypeDef = {
             "Bucket": self._bucket,
             "Key": name,
@@ -222,29 +201,28 @@ class Bucket:
             "MultipartUpload": {"Parts": completed},
             "MpuObjectSize": size,
         }
-        if crc is not None:
+        if sums is Sums.WHOLE and crc is not None:
             request |= {"ChecksumCRC32": _crc_text(crc), "ChecksumType": "FULL_OBJECT"}
-            for each, part in zip(completed, parts, strict=True):
-                if part.crc is not None:
-                    each["ChecksumCRC32"] = _crc_text(part.crc)
         with _uploads_gone():
             done = await self._call(f"completing {name}", lambda: self._client.complete_multipart_upload(**request))
         return _etag(done.get("ETag", ""))
 
-    async def abort(self, name: str, upload: str) -> None:
+    async def abort(self, name: str, upload: str, *, insist: bool = True) -> None:
         """
-        Forget a multipart upload and its parts; one that is not there is no error.
+        Forget a multipart upload and its parts; one that is not there is no error.  *insist*: try again when trouble passes.
         """
+        call = self._call if insist else self._call_once
         request: type_defs.AbortMultipartUploadRequestTypeDef = {"Bucket": self._bucket, "Key": name, "UploadId": upload}
         with suppress(NotFound, UploadGone):
-            await self._call(f"aborting {name}", lambda: self._client.abort_multipart_upload(**request))
+            await call(f"aborting {name}", lambda: self._client.abort_multipart_upload(**request))
 
-    async def remove(self, name: str) -> None:
+    async def remove(self, name: str, *, insist: bool = True) -> None:
         """
-        Delete an object; one that is not there is no error.
+        Delete an object; one that is not there is no error.  *insist*: try again when trouble passes.
         """
+        call = self._call if insist else self._call_once
         with suppress(NotFound):
-            await self._call(f"deleting {name}", lambda: self._client.delete_object(Bucket=self._bucket, Key=name))
+            await call(f"deleting {name}", lambda: self._client.delete_object(Bucket=self._bucket, Key=name))
 
     async def objects(self, prefix: str) -> AsyncIterator[Found]:
         """
@@ -315,37 +293,36 @@ class Bucket:
         return self._client.get_object(Bucket=self._bucket, Key=name, Range=f"bytes={start}-{stop - 1}")
 
     async def _call(self, what: str, work: Callable[[], T]) -> T:
-        return await self._persist(self._sending, what, work)
+        return await self._persist(functools.partial(self._call_once, what, work))
 
-    async def _call_reading(self, what: str, work: Callable[[], T]) -> T:
-        return await self._persist(self._reading, what, work)
+    async def _call_once(self, what: str, work: Callable[[], T]) -> T:
+        return await self._sending.run(_named, what, work)
 
     async def _read(self, what: str, work: Callable[[], T]) -> T:
-        def call() -> T:
-            with translated(what):
-                return work()
+        return await self._persist(functools.partial(self._read_once, what, work))
 
-        return await self._reading.run(call)
+    async def _read_once(self, what: str, work: Callable[[], T]) -> T:
+        return await self._reading.run(_named, what, work)
 
-    async def _persist(self, threads: Threads, what: str, work: Callable[[], T]) -> T:
-        """Return what *work* returns, called on a thread, again and again while its trouble may pass."""
-
-        def call() -> T:
-            with translated(what):
-                return work()
-
+    async def _persist(self, call: Callable[[], Awaitable[T]]) -> T:
+        """Return what *call* returns, called again and again while its trouble may pass."""
         clock = asyncio.get_running_loop().time
         until = clock() + self._patience
         pause = FIRST_PAUSE
         while True:
             try:
-                return await threads.run(call)
+                return await call()
             except Passing:
                 if clock() + pause >= until:
                     raise
                 # Not all come back at once.
                 await asyncio.sleep(pause * random.uniform(1 - JITTER, 1 + JITTER))  # noqa: S311
                 pause = min(2 * pause, LONGEST_PAUSE)
+
+
+def _named(what: str, work: Callable[[], T]) -> T:
+    with translated(what):
+        return work()
 
 
 @contextmanager

@@ -14,6 +14,18 @@ Where a part is while it is being filled and sent: in memory that all uploads sh
 #   it, and holds what it held before); one without any begins its part in the spool, so that nobody waits for others;
 # * a part that is in memory for long, while memory is scarce, moves to the spool when its content pauses: that is how memory
 #   comes back from the slow to the quick.
+#
+# Measured with OpenStack Swift on two cores that client and server share, parts of 8 MiB, 4 in flight:
+#
+#                                    MiB/s      CPU-s for 512 MiB
+#     boto3's upload_fileobj         173-233    0.65-1.59    as it is by default
+#     … with unsigned payload        253-266    0.29-0.32    as `storage.s3.bucket` does it
+#     parts in memory, CRC-32        255-259    0.31-0.33
+#     parts in memory, no sums       211-269    0.23-0.24
+#     all parts in the spool         126-158    0.57-0.60
+#
+# A thousand uploads of 9 MiB at once, each in blocks of 128 KiB every half second, faster than the server took them: the process
+# had 282 MiB at most, no turn of the loop took longer than 0.5 s, and the last upload ended 70 s after the first.
 
 from __future__ import annotations
 
@@ -115,7 +127,7 @@ class Buffer:
         """
         Leave memory to others, if this takes long and they need it.
         """
-        if self._memory is None or not self._buffers.scarce or time.monotonic() - self._begun < LONG:
+        if self._memory is None or not self._buffers.scarce or time.monotonic() - self._begun < self._buffers.long:
             return
         cells = self._buffers.spool.take(self.size)
         try:
@@ -162,11 +174,12 @@ class Buffer:
 
 class Buffers:
     """
-    The buffers of all uploads of a process: *budget* bytes of memory, and a spool.
+    The buffers of all uploads of a process: *budget* bytes of memory, and a spool for those that take *long* (seconds).
     """
 
-    def __init__(self, budget: int, spool: Spool) -> None:
+    def __init__(self, budget: int, spool: Spool, long: float = LONG) -> None:
         self.spool = spool
+        self.long = long
         self.threads = Threads("s3-spool", SPOOL_THREADS)
         self._budget = budget
         self._lent = 0

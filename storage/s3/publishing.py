@@ -36,7 +36,7 @@ from storage.s3.buffers import NOTHING, Buffer, Buffers
 from storage.s3.errors import PartsDiffer, Passing, UploadGone
 from storage.s3.options import Names
 from storage.s3.reading import Reading
-from storage.s3.state import Extent, Part, PartState, is_md5
+from storage.s3.state import Extent, Part, PartState, Sums, is_md5
 from storage.threads import together
 
 COPIES_AT_ONCE = 4
@@ -80,8 +80,7 @@ class Publishing:
         state = dataclasses.replace(state, pieces=())
         name = self._names.of(key, state.name)
         try:
-            crc = state.crc if state.summed else None
-            etag = await self._bucket.finish(name, state.upload, state.parts, state.whole, crc)
+            etag = await self._finish(name, state)
         except (UploadGone, PartsDiffer, Passing) as error:
             await self._refuse_other(key, state, error)
             return
@@ -99,12 +98,12 @@ class Publishing:
         name = self._names.of(key, state.name)
         # Whatever a later state made of them that the record forgot: it begins with the recorded parts, or the copies differ.
         with suppress(UploadGone, Passing):
-            await self._bucket.finish(name, state.upload, state.parts, state.whole, state.crc if state.summed else None)
+            await self._finish(name, dataclasses.replace(state, pieces=()))
         found = await self._bucket.head(name)
         if found is None or found.size < state.whole:
             raise Corrupted(_lost(key))
         end = self._names.new_content()
-        upload, summed = await self._bucket.begin(self._names.of(key, end), summed=state.parts[0].crc is not None)
+        upload, sums = await self._bucket.begin(self._names.of(key, end), summed=state.parts[0].crc is not None)
         try:
             parts = await self._copy_parts(key, state, self._names.of(key, end), upload)
         except BaseException:
@@ -115,7 +114,7 @@ class Publishing:
             generation=generation,
             name=end,
             upload=upload,
-            summed=summed,
+            sums=sums,
             parts=parts,
             old=(*state.old, state.name),
         )
@@ -127,7 +126,7 @@ class Publishing:
 
         async def one(end: str) -> None:
             with suppress(StorageError):
-                await self._bucket.remove(self._names.of(key, end))
+                await self._bucket.remove(self._names.of(key, end), insist=False)
 
         await together(*map(one, ends))
 
@@ -136,7 +135,11 @@ class Publishing:
         Abort a multipart upload of which nothing is recorded.
         """
         with suppress(StorageError):
-            await self._bucket.abort(self._names.of(key, end), upload)
+            await self._bucket.abort(self._names.of(key, end), upload, insist=False)
+
+    async def _finish(self, name: str, state: PartState) -> str:
+        crc = state.crc if state.sums is Sums.WHOLE else None
+        return await self._bucket.finish(name, state.upload, state.parts, state.whole, state.sums, crc)
 
     async def _publish_tail(self, key: Key, state: PartState) -> None:
         name = self._names.of(key, state.name)
@@ -168,10 +171,10 @@ class Publishing:
                 await self.seal(key, state)
                 break
             found = await self._bucket.head(name)
-        upload, summed = await self._bucket.begin(name, summed=state.parts[0].crc is not None)
+        upload, sums = await self._bucket.begin(name, summed=state.parts[0].crc is not None)
         try:
             parts = await self._copy_parts(key, state, name, upload)
-            again = dataclasses.replace(state, upload=upload, summed=summed, parts=parts)
+            again = dataclasses.replace(state, upload=upload, sums=sums, parts=parts)
             await self.seal(key, await self._send_tail(key, again, upload))
         except BaseException:
             await self.forget_upload(key, state.name, upload)

@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import base64
 import dataclasses
+import enum
 import json
 import re
 import struct
@@ -36,6 +37,15 @@ from storage.s3.parts import PartPlan
 
 _MD5 = re.compile(r"[0-9a-f]{32}")
 MD5_BYTES = 16
+
+
+class Sums(enum.IntEnum):
+    """Of what a server keeps the CRC-32, and so wants to be told it when a multipart upload is completed."""
+
+    NONE = 0
+    PARTS = 1
+    WHOLE = 2
+    """Of each part, and of all the content."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,8 +89,8 @@ class PartState:
     """The end of the name under which the content is published, and its multipart upload made."""
     upload: str = ""
     """What the server calls the multipart upload; empty while there is none."""
-    summed: bool = False
-    """Whether the server keeps the CRC-32 of that multipart upload's content."""
+    sums: Sums = Sums.NONE
+    """What the server has said to know of that multipart upload."""
     parts: tuple[Part, ...] = ()
     short: int = 0
     """Size of the last part, where that is the end of the content and smaller than the plan says."""
@@ -152,7 +162,7 @@ class PartState:
         """
         plan = [self.plan.first, self.plan.doubles_every, self.plan.most]
         pieces = [[piece.name, piece.size, piece.etag, piece.crc] for piece in self.pieces]
-        line = [self.generation, self.name, self.upload, int(self.summed)]
+        line = [self.generation, self.name, self.upload, int(self.sums)]
         etags = _pack_etags([part.etag for part in self.parts])
         crcs = _pack_crcs([part.crc for part in self.parts])
         values = [plan, line, etags, crcs, self.short, pieces, self.old, self.stale]
@@ -167,14 +177,14 @@ class PartState:
         """
         try:
             (first, doubles_every, most), line, etags, crcs, short, pieces, old, stale = json.loads(text)
-            generation, name, upload, summed = line
+            generation, name, upload, sums = line
             known = _unpack_etags(etags)
             return cls(
                 plan=PartPlan(first=first, doubles_every=doubles_every, most=most),
                 generation=generation,
                 name=name,
                 upload=upload,
-                summed=bool(summed),
+                sums=Sums(sums),
                 parts=tuple(Part(etag=etag, crc=crc) for etag, crc in zip(known, _unpack_crcs(crcs, len(known)), strict=True)),
                 short=short,
                 pieces=tuple(Piece(name=name, size=size, etag=etag, crc=crc) for name, size, etag, crc in pieces),

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 KiB = 1024
 
 BLOCK = 256 * KiB
-# Of one stream; a connection that breaks more often than this for one range is not worth having.
+# Connections that bring nothing, one after another.  Else any number may be lost: who reads slowly is given up now and then.
 TIMES = 5
 
 
@@ -92,6 +92,7 @@ class Stream:
                     await self.begin()
                     continue
                 self._at += len(block)
+                self._times = 0
                 yield memoryview(block)
         finally:
             self.close()

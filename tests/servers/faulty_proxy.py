@@ -5,6 +5,7 @@ A proxy in front of an S3 server that answers instead of it, forgets to, or is l
 from __future__ import annotations
 
 import asyncio
+import weakref
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
@@ -40,6 +41,8 @@ class Fault:
     """What is waited for before it is asked."""
     cut: int | None = None
     """After how many bytes of the server's answer the connection is closed; None: its answer goes out whole."""
+    edit: tuple[bytes, bytes] = (b"", b"")
+    """What is put in the place of what in the server's answer."""
     met: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the fault has met a request."""
 
@@ -74,6 +77,11 @@ def held() -> Fault:
     return Fault(forwarded=True, until=asyncio.Event())
 
 
+def edited(old: bytes, new: bytes) -> Fault:
+    """Return a server that says something else."""
+    return Fault(forwarded=True, edit=(old, new))
+
+
 def silent() -> Fault:
     """Return a server that says nothing."""
     return Fault(until=asyncio.Event())
@@ -89,7 +97,9 @@ class FaultyProxy:
         self._faults: list[tuple[Callable[[Asked], bool], Fault, int]] = []
         self._server: asyncio.Server | None = None
         self._at_work: set[asyncio.Task[None]] = set()
+        self._open: weakref.WeakSet[asyncio.StreamWriter] = weakref.WeakSet()
         self.asked: Counter[str] = Counter()
+        self.last: dict[str, Asked] = {}
 
     async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, limit=1024 * 1024)
@@ -101,6 +111,9 @@ class FaultyProxy:
         for task in self._at_work:
             task.cancel()
         await asyncio.gather(*self._at_work, return_exceptions=True)
+        for connection in self._open:
+            connection.transport.abort()
+        await asyncio.sleep(0.01)  # then the loop has forgotten them
 
     @property
     def endpoint(self) -> str:
@@ -127,16 +140,16 @@ class FaultyProxy:
         if task is not None:
             self._at_work.add(task)
             task.add_done_callback(self._at_work.discard)
+        self._open.add(writer)
         try:
             asked = await _read(reader, writer)
             self.asked[asked.operation] += 1
+            self.last[asked.operation] = asked
             await self._answer(asked, self._next_fault(asked), writer)
-        except (OSError, asyncio.IncompleteReadError):
-            pass  # whoever asked went away
-        except asyncio.CancelledError:
-            writer.transport.abort()  # the test is over, and whoever asked may not be reading
+        except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
+            pass  # whoever asked went away, or the test is over
         finally:
-            await _closed(writer)
+            writer.close()
 
     def _next_fault(self, asked: Asked) -> Fault | None:
         for index, (fits, fault, times) in enumerate(self._faults):
@@ -153,32 +166,37 @@ class FaultyProxy:
         if fault.until is not None:
             await asyncio.wait_for(fault.until.wait(), LATER)
         if fault.forwarded:
-            await self._forward(asked, writer, 0 if fault.answer is not None else fault.cut)
+            await self._forward(asked, writer, 0 if fault.answer is not None else fault.cut, fault.edit)
         if fault.answer is not None:
             writer.write(fault.answer)
             await writer.drain()
 
-    async def _forward(self, asked: Asked, writer: asyncio.StreamWriter, cut: int | None) -> None:
+    async def _forward(
+        self, asked: Asked, writer: asyncio.StreamWriter, cut: int | None, edit: tuple[bytes, bytes] = (b"", b"")
+    ) -> None:
         """Have the server do it, and pass up to *cut* bytes of its answer on."""
         server, out = await asyncio.open_connection(self._upstream.hostname, self._upstream.port)
+        # Heard while it is told: it may refuse, and close the connection, before it has listened to all.
+        telling = asyncio.create_task(_tell(out, asked.head + asked.content))
         try:
-            out.write(asked.head + asked.content)
-            await out.drain()
             passed = 0
-            while block := await server.read(64 * 1024):
-                block = block if cut is None else block[: max(0, cut - passed)]
-                passed += len(block)
-                writer.write(block)
-                await writer.drain()
+            with suppress(ConnectionError):
+                while block := await server.read(64 * 1024):
+                    block = block.replace(*edit) if edit[0] else block
+                    block = block if cut is None else block[: max(0, cut - passed)]
+                    passed += len(block)
+                    writer.write(block)
+                    await writer.drain()
         finally:
+            telling.cancel()
             out.transport.abort()
-            await _closed(out)
 
 
-async def _closed(writer: asyncio.StreamWriter) -> None:
-    writer.close()
-    with suppress(OSError, asyncio.CancelledError):  # nothing comes after it
-        await writer.wait_closed()
+async def _tell(out: asyncio.StreamWriter, request: bytes) -> None:
+    with suppress(ConnectionError):
+        for at in range(0, len(request), 64 * 1024):
+            out.write(request[at : at + 64 * 1024])
+            await out.drain()
 
 
 async def _read(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Asked:

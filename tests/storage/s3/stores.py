@@ -16,7 +16,6 @@ from typing import Any
 
 import boto3
 
-from servers.s3 import S3Account
 from storage.ports import Receipt
 from storage.records import UploadRecord
 from storage.s3.bucket import Bucket as S3Bucket
@@ -31,16 +30,17 @@ BLOCK = 1 * MiB
 
 
 @functools.cache
-def session(account: S3Account) -> boto3.session.Session:
-    """Return a session that opens the server; to make one takes a while."""
-    return boto3.session.Session(aws_access_key_id=account.key, aws_secret_access_key=account.secret, region_name=account.region)
+def session(key: str, secret: str, region: str) -> boto3.session.Session:
+    """Return a session that opens servers; to make one takes a while."""
+    return boto3.session.Session(aws_access_key_id=key, aws_secret_access_key=secret, region_name=region)
 
 
 def s3_store(bucket: Bucket, **options: Any) -> S3ByteStore:  # noqa: ANN401  # every option has a type of its own
     """Return a store that has its names in *bucket* for itself, and does not wait long for what does not answer."""
     given = {"prefix": f"{secrets.token_hex(6)}/", "endpoint_url": bucket.account.endpoint, "threads": 8, "patience": 5.0}
     given |= {"part_size": PART}
-    return S3ByteStore(S3Options(bucket=bucket.name, **{**given, **options}), session(bucket.account))
+    opens = session(bucket.account.key, bucket.account.secret, bucket.account.region)
+    return S3ByteStore(S3Options(bucket=bucket.name, **{**given, **options}), opens)
 
 
 @asynccontextmanager

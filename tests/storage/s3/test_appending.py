@@ -13,6 +13,7 @@ from storage.errors import NoSpace, PreconditionFailed
 from storage.ports import Receipt
 from storage.records import UploadRecord
 from storage.s3.options import Checksum
+from storage.s3.state import Sums
 from storage.s3.store import S3ByteStore
 from tests.servers.fixtures import Bucket
 from tests.storage.backends import content_of, new_upload
@@ -210,7 +211,7 @@ async def test_checksums(moto_place: Bucket, checksum: Checksum) -> None:
         found = await store.bucket.head(store.names.of(record.key, state.name))
 
     assert ALL == content
-    assert (checksum is Checksum.CRC32) == state.summed == (state.crc is not None)
+    assert (checksum is Checksum.CRC32) == (state.sums is Sums.WHOLE) == (state.crc is not None)
     assert found is not None
     assert state.crc is None or found.crc == state.crc
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from storage.errors import Corrupted
 from storage.records import Parts
 from storage.s3.parts import SMALLEST, MiB, PartLimits, PartPlan, plan_parts
-from storage.s3.state import Part, PartState, Piece
+from storage.s3.state import Part, PartState, Piece, Sums
 
 crcs = st.integers(0, 2**32 - 1)
 md5s = st.binary(min_size=16, max_size=16).map(bytes.hex)
@@ -35,7 +35,7 @@ def states(draw: st.DrawFn) -> PartState:
         generation=draw(st.integers(0, 99)),
         name=draw(names),
         upload=draw(st.text(max_size=200)),
-        summed=draw(st.booleans()),
+        sums=draw(st.sampled_from(Sums)),
         parts=tuple(Part(etag=etag, crc=draw(sums)) for etag in etags),
         short=draw(st.integers(0, SMALLEST - 1)) if etags else 0,
         pieces=tuple(draw(st.lists(pieces, max_size=8))),
