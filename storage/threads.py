@@ -44,7 +44,11 @@ async def together(*works: Coroutine[Any, Any, T]) -> list[T]:
     """
     tasks = [asyncio.ensure_future(work) for work in works]
     try:
-        return await asyncio.gather(*tasks)
+        # Not `gather`: it would cancel them, and tell of it before they have ended.
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION) if tasks else (tasks, None)
+        for task in done:
+            task.result()
+        return [task.result() for task in tasks]
     except BaseException:
         await ended(tasks)
         raise

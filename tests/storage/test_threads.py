@@ -10,7 +10,7 @@ from contextlib import suppress
 
 import pytest
 
-from storage.threads import Threads, stopped, unbroken
+from storage.threads import Threads, stopped, together, unbroken
 
 
 class Trouble(Exception):
@@ -53,6 +53,40 @@ async def test_unbroken_work_is_not_left_half_done(cancellations: int, trouble: 
 
     assert not was_early
     assert ["whole"] == done
+
+
+async def test_works_go_together() -> None:
+    """What several works return is returned in their order."""
+    assert [3, 1, 2] == await together(asyncio.sleep(0.02, 3), asyncio.sleep(0, 1), asyncio.sleep(0.01, 2))
+    assert [] == await together()
+
+
+@pytest.mark.parametrize("cancelled", [False, True], ids=["failed", "cancelled"])
+async def test_no_work_is_left_alone(cancelled: bool) -> None:
+    """When one work fails, or the caller is cancelled, the others have ended before that is told."""
+    ended: list[str] = []
+
+    async def work() -> None:
+        try:
+            await asyncio.sleep(60)
+        finally:
+            await asyncio.sleep(0.01)
+            ended.append("late")
+
+    async def first() -> None:
+        await asyncio.sleep(0.01)
+        if not cancelled:
+            raise Trouble
+        await asyncio.sleep(60)
+
+    caller = asyncio.create_task(together(work(), first(), work()))
+    if cancelled:
+        await asyncio.sleep(0.02)
+        caller.cancel()
+    with pytest.raises(asyncio.CancelledError if cancelled else Trouble):
+        await caller
+
+    assert ["late", "late"] == ended
 
 
 async def test_cancelled_work_cancels_its_caller() -> None:
