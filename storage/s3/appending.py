@@ -52,6 +52,8 @@ class Tools:
     publishing: Publishing
     summed: bool
     """Whether parts are summed."""
+    clock: Callable[[], float]
+    """Seconds since the epoch."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +74,8 @@ class Appending:
         self._tools = tools
         self._record = record
         self._base = state
-        self._state = state.aged()
+        self._outdated = state.outdated(tools.clock())
+        self._state = state.without(self._outdated)
         self._summed = state.parts[0].crc is not None if state.parts else tools.summed
         self._position = record.offset
         self._filling: Filled | None = None
@@ -169,8 +172,8 @@ class Appending:
                 self._fly(self._send_part, last)
             else:
                 self._fly(self._send_piece if self._record.offset else self._send_all, last)
-        stale = self._base.stale if self._position > self._record.offset else ()
-        await together(self._land_all(), self._tools.publishing.remove(self._record.key, stale))
+        outdated = self._outdated if self._position > self._record.offset else ()
+        await together(self._land_all(), self._tools.publishing.remove(self._record.key, outdated))
         if self._telling is not None:
             await self._telling
         if self._failed is not None:
@@ -225,7 +228,7 @@ class Appending:
     async def _send_part(self, filled: Filled) -> None:
         part, upload = await self._send(filled)
         size = filled.buffer.filled
-        self._arrive(filled.number, lambda state: state.with_part(part, size), upload)
+        self._arrive(filled.number, lambda state: self._without_tail(state).with_part(part, size), upload)
 
     async def _send(self, filled: Filled) -> tuple[Part, str]:
         """Put what is in pieces in front of a part, and send it to the multipart upload, another one if that is gone."""
@@ -264,7 +267,11 @@ class Appending:
             self._tools.names.of(self._record.key, end), buffer.portion(start, summed=self._summed)
         )
         piece = Piece(name=end, size=buffer.filled - start, etag=part.etag, crc=part.crc)
-        self._arrive(filled.number, lambda state: self._named(state).with_piece(piece, merged=merged))
+        before = self._without_tail if merged else self._named
+        self._arrive(filled.number, lambda state: before(state).with_piece(piece))
+
+    def _without_tail(self, state: PartState) -> PartState:
+        return state.without_tail(self._tools.clock())
 
     def _named(self, state: PartState) -> PartState:
         """Return *state* with a name to publish under."""
@@ -291,6 +298,7 @@ class Appending:
                 begun = await self._begin(state, state.name if is_mine else "")
             else:
                 begun = await self._tools.publishing.move(self._record.key, state, self._record.generation)
+                begun = begun.superseding([state.name], self._tools.clock())
             self._begun.append(begun)
             if any(upload for _, upload in self._early.values()) or len(self._state.parts) != len(state.parts):
                 # Parts arrived there that nobody has any more.

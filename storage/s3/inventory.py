@@ -47,7 +47,7 @@ class S3Inventory:
         content = self._names.of(record.key, state.name)
         if record.state is State.COMPLETE:
             return frozenset({content})
-        ends = (*(piece.name for piece in state.pieces), *state.old)
+        ends = (*(piece.name for piece in state.pieces), *(each.name for each in state.superseded))
         return frozenset({content, f"{content}{UPLOAD}{state.upload}", *(self._names.of(record.key, end) for end in ends)})
 
     async def examine(self, record: UploadRecord) -> None:

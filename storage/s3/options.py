@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from storage import keys
 from storage.records import Key
 from storage.s3.parts import MiB, PartLimits
+from storage.s3.state import CONTENT
 
 SECONDS = 1.0
 RANDOM_BYTES = 8
@@ -84,7 +85,7 @@ class Names:
         """
         Return the end of a name for content, that nobody else has.
         """
-        return f"-{secrets.token_hex(RANDOM_BYTES)}"
+        return CONTENT + secrets.token_hex(RANDOM_BYTES)
 
     @staticmethod
     def new_piece(offset: int) -> str:
@@ -97,7 +98,7 @@ class Names:
         """
         Return the name of which *end* is remembered.
         """
-        return self.content_prefix(key) + end if end.startswith("-") or not end else self.tail_prefix(key) + end
+        return self.content_prefix(key) + end if end.startswith(CONTENT) or not end else self.tail_prefix(key) + end
 
     def content_prefix(self, key: Key) -> str:
         """

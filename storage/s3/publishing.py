@@ -91,7 +91,7 @@ class Publishing:
 
     async def move(self, key: Key, state: PartState, generation: int) -> PartState:
         """
-        Make the parts those of a new multipart upload under a new name; what they were copied from is old then.
+        Make the parts those of a new multipart upload under a new name; what they were copied from stays.
 
         :raises Corrupted: they are not there.
         """
@@ -116,7 +116,6 @@ class Publishing:
             upload=upload,
             sums=sums,
             parts=parts,
-            old=(*state.old, state.name),
         )
 
     async def remove(self, key: Key, ends: Sequence[str]) -> None:
@@ -183,15 +182,16 @@ class Publishing:
     async def _send_tail(self, key: Key, state: PartState, upload: str) -> PartState:
         """Make the tail the last part of a multipart upload."""
         name, number, size = self._names.of(key, state.name), len(state.parts) + 1, state.offset - state.whole
+        whole = dataclasses.replace(state, pieces=())
         if len(state.pieces) == 1:
             piece = state.pieces[0]
             extent = Extent(start=0, size=size, etag=piece.etag, crc=piece.crc)
             etag = await self._bucket.copy_part(self._names.of(key, piece.name), extent, name, upload, number)
-            return state.with_part(Part(etag=etag, crc=piece.crc), size)
+            return whole.with_part(Part(etag=etag, crc=piece.crc), size)
         buffer = await self._gather(key, state)
         try:
             summed = state.parts[0].crc is not None
-            return state.with_part(await self._bucket.send(name, upload, number, buffer.portion(0, summed=summed)), size)
+            return whole.with_part(await self._bucket.send(name, upload, number, buffer.portion(0, summed=summed)), size)
         finally:
             buffer.release()
 

@@ -14,9 +14,9 @@ What has to be remembered of an upload in a bucket.  Nothing here waits or asks 
 # Every name has a random end, chosen by the append that makes the object: so nobody overwrites what somebody else made, however
 # late he wakes up.  Only who publishes writes to a name that was chosen before, and whoever publishes a state writes the same.
 #
-# A piece is superseded when the part that contains it is recorded.  But a failover of the metadata store may take back the last
-# revision of a record, and then the piece is needed once more.  So what is superseded is first *old*; the next append from that
-# recorded state makes it *stale*, and the one after that, beginning from a record in which it is stale, deletes it.
+# A piece is superseded when the part that contains it is recorded, and a name when its parts were moved to another.  But the
+# metadata store may take back the last revisions of a record, when it fails over or comes back from a disk that was behind, and
+# then they are needed once more.  So what is superseded is kept for `KEPT` seconds, and remembered until an append deletes it.
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ import enum
 import json
 import re
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -37,6 +37,15 @@ from storage.s3.parts import PartPlan
 
 _MD5 = re.compile(r"[0-9a-f]{32}")
 MD5_BYTES = 16
+
+# What the ends of names for content begin with, and no other.
+CONTENT = "-"
+
+SECONDS = 1
+# Much longer than a failover loses revisions for: servers that are cut off are given up within half a minute.
+KEPT = 600 * SECONDS
+# So many are remembered; beyond that the oldest go before their time.
+MOST_KEPT = 256
 
 
 class Sums(enum.IntEnum):
@@ -77,6 +86,14 @@ class Extent:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Superseded:
+    """An object whose bytes are in another one as well, since *at*, in seconds since the epoch; by the end of its name."""
+
+    name: str
+    at: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PartState:
     """
     Everything that an upload has to remember.
@@ -95,8 +112,8 @@ class PartState:
     short: int = 0
     """Size of the last part, where that is the end of the content and smaller than the plan says."""
     pieces: tuple[Piece, ...] = ()
-    old: tuple[str, ...] = ()
-    stale: tuple[str, ...] = ()
+    superseded: tuple[Superseded, ...] = ()
+    """The oldest first."""
 
     @property
     def whole(self) -> int:
@@ -134,27 +151,54 @@ class PartState:
             yield Extent(start=start, size=piece.size, etag=piece.etag, crc=piece.crc)
             start += piece.size
 
-    def aged(self) -> Self:
+    def outdated(self, now: float) -> tuple[str, ...]:
         """
-        Return the state in which an append goes on from this one, which is recorded.
+        Return what was superseded so long ago that no earlier revision of the record, which needs it, comes back.
         """
-        return dataclasses.replace(self, old=(), stale=self.old)
+        spare = len(self.superseded) - MOST_KEPT
+        return tuple(each.name for count, each in enumerate(self.superseded) if count < spare or each.at <= now - KEPT)
+
+    def spare(self, now: float) -> tuple[str, ...]:
+        """
+        Return what nobody needs any more when the content is published under the name of this state.
+
+        An earlier revision that comes back finds the bytes of its pieces in the object; but not if it knows another name.
+        """
+        if any(each.name.startswith(CONTENT) and each.at > now - KEPT for each in self.superseded):
+            return ()
+        return (*(piece.name for piece in self.pieces), *(each.name for each in self.superseded))
+
+    def without(self, names: Collection[str]) -> Self:
+        """
+        Return the state in which the superseded objects of these *names* are forgotten.
+        """
+        return dataclasses.replace(self, superseded=tuple(each for each in self.superseded if each.name not in names))
+
+    def superseding(self, names: Iterable[str], now: float) -> Self:
+        """
+        Return the state in which objects of these *names* are superseded.
+        """
+        added = (Superseded(name=name, at=int(now)) for name in names)
+        return dataclasses.replace(self, superseded=(*self.superseded, *added))
+
+    def without_tail(self, now: float) -> Self:
+        """
+        Return the state in which another object, which the caller adds, contains what was in pieces.
+        """
+        return dataclasses.replace(self.superseding((piece.name for piece in self.pieces), now), pieces=())
 
     def with_part(self, part: Part, size: int) -> Self:
         """
-        Return the state with one part more of *size* bytes, which contains what was in pieces.
+        Return the state without pieces with one part more of *size* bytes.
         """
         short = 0 if size == self.plan.size_of(len(self.parts) + 1) else size
-        old = (*self.old, *(piece.name for piece in self.pieces))
-        return dataclasses.replace(self, parts=(*self.parts, part), short=short, pieces=(), old=old)
+        return dataclasses.replace(self, parts=(*self.parts, part), short=short)
 
-    def with_piece(self, piece: Piece, *, merged: bool = False) -> Self:
+    def with_piece(self, piece: Piece) -> Self:
         """
-        Return the state with one piece more; or with that piece only, which contains what was in all others.
+        Return the state with one piece more.
         """
-        if not merged:
-            return dataclasses.replace(self, pieces=(*self.pieces, piece))
-        return dataclasses.replace(self, pieces=(piece,), old=(*self.old, *(piece.name for piece in self.pieces)))
+        return dataclasses.replace(self, pieces=(*self.pieces, piece))
 
     def to_parts(self) -> Parts:
         """
@@ -165,7 +209,7 @@ class PartState:
         line = [self.generation, self.name, self.upload, int(self.sums)]
         etags = _pack_etags([part.etag for part in self.parts])
         crcs = _pack_crcs([part.crc for part in self.parts])
-        values = [plan, line, etags, crcs, self.short, pieces, self.old, self.stale]
+        values = [plan, line, etags, crcs, self.short, pieces, [[each.name, each.at] for each in self.superseded]]
         return Parts(json.dumps(values, separators=(",", ":")))
 
     @classmethod
@@ -176,7 +220,7 @@ class PartState:
         :raises Corrupted: it did not write that.
         """
         try:
-            (first, doubles_every, most), line, etags, crcs, short, pieces, old, stale = json.loads(text)
+            (first, doubles_every, most), line, etags, crcs, short, pieces, superseded = json.loads(text)
             generation, name, upload, sums = line
             known = _unpack_etags(etags)
             return cls(
@@ -188,8 +232,7 @@ class PartState:
                 parts=tuple(Part(etag=etag, crc=crc) for etag, crc in zip(known, _unpack_crcs(crcs, len(known)), strict=True)),
                 short=short,
                 pieces=tuple(Piece(name=name, size=size, etag=etag, crc=crc) for name, size, etag, crc in pieces),
-                old=tuple(old),
-                stale=tuple(stale),
+                superseded=tuple(Superseded(name=name, at=at) for name, at in superseded),
             )
         except (ValueError, TypeError, IndexError, struct.error) as error:
             raise Corrupted("what was remembered of the parts cannot be understood") from error

@@ -15,7 +15,8 @@ Content in a bucket of any S3 server.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, aclosing, nullcontext, suppress
 
 import boto3
@@ -44,7 +45,12 @@ class S3ByteStore:
     holds its lease, and reads by its newest record.
     """
 
-    def __init__(self, options: S3Options, session: boto3.session.Session | None = None) -> None:
+    def __init__(
+        self,
+        options: S3Options,
+        session: boto3.session.Session | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         """*session* has the credentials; without one they come from where boto3 finds them."""
         self._limits = options.limits
         self.bucket = Bucket(options, session)
@@ -59,6 +65,7 @@ class S3ByteStore:
             reading=self._reading,
             publishing=self._publishing,
             summed=options.checksum == Checksum.CRC32,
+            clock=clock,
         )
 
     async def append(
@@ -69,10 +76,8 @@ class S3ByteStore:
     async def complete(self, record: UploadRecord) -> None:
         state = self.state(record)
         await self._publishing.publish(record.key, state, record.generation)
-        # A record that is rolled back finds these bytes in the object: it has the same name.
-        superseded = (*(piece.name for piece in state.pieces), *state.old, *state.stale)
-        if superseded:
-            await self._publishing.remove(record.key, superseded)
+        if spare := state.spare(self._tools.clock()):
+            await self._publishing.remove(record.key, spare)
 
     async def read(self, record: UploadRecord, start: int, stop: int) -> AsyncIterator[memoryview]:
         state = self.state(record)
@@ -98,7 +103,7 @@ class S3ByteStore:
         remove, abort = self.bucket.remove, self.bucket.abort
         if state.upload:
             await abort(self.names.of(key, state.name), state.upload)
-        ends = {"", state.name, *(piece.name for piece in state.pieces), *state.old, *state.stale}
+        ends = {"", state.name, *(piece.name for piece in state.pieces), *(each.name for each in state.superseded)}
         await together(*(remove(self.names.of(key, end)) for end in ends))
         # What appends left behind whose receipts were never recorded.
         async for pending in self.bucket.uploads(self.names.content_prefix(key)):

@@ -7,8 +7,9 @@ from __future__ import annotations
 import asyncio
 import functools
 import secrets
+import time
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, closing
 from dataclasses import replace
 from random import Random
@@ -35,18 +36,28 @@ def session(key: str, secret: str, region: str) -> boto3.session.Session:
     return boto3.session.Session(aws_access_key_id=key, aws_secret_access_key=secret, region_name=region)
 
 
-def s3_store(bucket: Bucket, **options: Any) -> S3ByteStore:  # noqa: ANN401  # every option has a type of its own
+def s3_store(
+    bucket: Bucket,
+    *,
+    clock: Callable[[], float] = time.time,
+    **options: Any,  # noqa: ANN401  # every option has a type of its own
+) -> S3ByteStore:
     """Return a store that has its names in *bucket* for itself, and does not wait long for what does not answer."""
     given = {"prefix": f"{secrets.token_hex(6)}/", "endpoint_url": bucket.account.endpoint, "threads": 8, "patience": 5.0}
     given |= {"part_size": PART}
     opens = session(bucket.account.key, bucket.account.secret, bucket.account.region)
-    return S3ByteStore(S3Options(bucket=bucket.name, **{**given, **options}), opens)
+    return S3ByteStore(S3Options(bucket=bucket.name, **{**given, **options}), opens, clock)
 
 
 @asynccontextmanager
-async def opened(bucket: Bucket, **options: Any) -> AsyncIterator[S3ByteStore]:  # noqa: ANN401  # see s3_store
+async def opened(
+    bucket: Bucket,
+    *,
+    clock: Callable[[], float] = time.time,
+    **options: Any,  # noqa: ANN401  # see s3_store
+) -> AsyncIterator[S3ByteStore]:
     """Have a store for a while."""
-    store = s3_store(bucket, **options)
+    store = s3_store(bucket, clock=clock, **options)
     try:
         yield store
     finally:

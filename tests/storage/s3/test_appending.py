@@ -113,7 +113,7 @@ async def test_cut_again_and_again(store: S3ByteStore) -> None:
         there = await names_in(store.bucket, store.names.tail_prefix(record.key))
         state = state_of(record)
 
-        assert len(there) == len(state.pieces) + len(state.old) + len(state.stale)
+        assert len(there) == len(state.pieces) + len(state.superseded)
     assert 8 == pieces
     assert ALL[:end] == await published(store, record)
 

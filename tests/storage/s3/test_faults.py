@@ -6,14 +6,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from servers.swift import SwiftServer, folder_with_attributes
-from storage.errors import Corrupted, NoSpace, StorageError, Unavailable
+from storage.errors import Corrupted, NoSpace, Unavailable
 from storage.ports import Receipt
 from storage.records import UploadRecord
 from storage.s3.store import S3ByteStore
@@ -29,26 +28,13 @@ from tests.servers.faulty_proxy import (
     silent,
 )
 from tests.servers.fixtures import Bucket
-from tests.storage.backends import claimed, content_of, new_upload
+from tests.storage.backends import content_of, new_upload
 from tests.storage.s3.stores import PART, Course, appended, content, in_blocks, on, opened, uploads_in
 
 pytestmark = pytest.mark.timeout(60)
 
 ALL = content(3 * PART + 1000)
 OTHER = content(3 * PART + 1000, seed=2)
-
-
-@pytest.fixture
-async def proxy(swift_place: Bucket) -> AsyncIterator[FaultyProxy]:
-    """Return a proxy in front of a real server."""
-    async with FaultyProxy(swift_place.account.endpoint) as proxy:
-        yield proxy
-
-
-@pytest.fixture
-def behind(proxy: FaultyProxy, swift_place: Bucket) -> Bucket:
-    """Return the bucket as it is seen through the proxy."""
-    return Bucket(account=replace(swift_place.account, endpoint=proxy.endpoint), name=swift_place.name)
 
 
 @pytest.fixture
@@ -239,70 +225,32 @@ async def test_nothing_is_in_flight_after_a_cancellation(store: S3ByteStore, pro
     assert [] == await uploads_in(store.bucket, store.names.content_prefix(record.key))
 
 
-@pytest.mark.parametrize("when", ["before", "after"])
-@pytest.mark.parametrize("begins", [0, PART, PART + 1000], ids=str)
-async def test_a_sleeper_in_the_middle_of_a_part(store: S3ByteStore, proxy: FaultyProxy, begins: int, when: str) -> None:
-    """Who was passed over in the middle of a part, and wakes up with other bytes, reaches nothing."""
-    record = new_upload(length=len(ALL))
-    if begins:
-        record = await appended(store, record, ALL[:begins])
-    fault = proxy.add("UploadPart", held(), part=begins // PART + 1)
-    sleeper = asyncio.create_task(store.append(record, in_blocks(OTHER[begins:])))
-    await fault.met.wait()
-    mine = await appended(store, claimed(record), ALL[begins:])
-    if when == "after":
-        await store.complete(mine)
-    assert fault.until is not None
-    fault.until.set()
-    await asyncio.wait([sleeper])
-    await store.complete(mine)
-
-    assert ALL == await content_of(store, mine)
-    with suppress(StorageError):
-        await store.append(record, in_blocks(OTHER[begins:]))
-    assert ALL == await content_of(store, mine)
-
-
-@pytest.mark.parametrize("when", ["before", "after"])
-async def test_a_sleeper_while_the_newcomer_only_completes(store: S3ByteStore, proxy: FaultyProxy, when: str) -> None:
-    """A newcomer that finds all bytes there publishes them, whatever a sleeper sends in the place of the last part."""
-    record = await appended(store, new_upload(), ALL[: PART + 1000])
-    fault = proxy.add("UploadPart", held(), part=2)
-    sleeper = asyncio.create_task(store.append(record, in_blocks(OTHER[PART + 1000 :])))
-    await fault.met.wait()
-    mine = claimed(record)
-    if when == "after":
-        await store.complete(mine)
-    assert fault.until is not None
-    fault.until.set()
-    await asyncio.wait([sleeper])
-    await store.complete(mine)
-
-    assert ALL[: PART + 1000] == await content_of(store, mine)
-
-
-async def test_a_sleeper_with_all_of_it(store: S3ByteStore, proxy: FaultyProxy) -> None:
-    """A small upload whose first holder wakes up afterwards is the newcomer's."""
-    record = new_upload(length=8)
-    fault = proxy.add("PutObject", held())
-    sleeper = asyncio.create_task(appended(store, record, b"SLEEPERS"))
-    await fault.met.wait()
-    mine = await appended(store, claimed(record), b"holdfast")
-    await store.complete(mine)
-    assert fault.until is not None
-    fault.until.set()
-    await sleeper
-
-    assert b"holdfast" == await content_of(store, mine)
-
-
 async def test_an_upload_is_aborted_before_its_first_part(store: S3ByteStore, proxy: FaultyProxy) -> None:
-    """Where nothing is recorded yet, another multipart upload is begun."""
+    """Where nothing has arrived yet, another multipart upload is begun."""
     proxy.add("UploadPart", refused(404, "NoSuchUpload"))
-    record = await appended(store, new_upload(length=PART + 1), ALL[: PART + 1])
+    record = await appended(store, new_upload(), ALL[:PART])
     await store.complete(record)
 
-    assert ALL[: PART + 1] == await content_of(store, record)
+    assert 2 == proxy.asked["CreateMultipartUpload"]
+    assert ALL[:PART] == await content_of(store, record)
+
+
+async def test_an_upload_is_aborted_while_parts_arrive(store: S3ByteStore, proxy: FaultyProxy) -> None:
+    """Where a part has arrived, and one before it finds nothing to arrive at, the append is to be repeated."""
+    fault = proxy.add("UploadPart", refused(404, "NoSuchUpload"), part=1)
+    fault.until = asyncio.Event()
+    record = new_upload(length=len(ALL))
+    append = asyncio.create_task(appended(store, record, ALL))
+    while proxy.asked["UploadPart"] < 4:
+        await asyncio.sleep(0.01)
+    await asyncio.sleep(0.5)
+    fault.until.set()
+    with pytest.raises(Unavailable):
+        await append
+    record = await appended(store, record, ALL)
+    await store.complete(record)
+
+    assert ALL == await content_of(store, record)
 
 
 async def test_the_server_restarts(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> None:

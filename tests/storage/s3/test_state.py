@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from storage.errors import Corrupted
 from storage.records import Parts
 from storage.s3.parts import SMALLEST, MiB, PartLimits, PartPlan, plan_parts
-from storage.s3.state import Part, PartState, Piece, Sums
+from storage.s3.state import KEPT, MOST_KEPT, Part, PartState, Piece, Sums, Superseded
 
 crcs = st.integers(0, 2**32 - 1)
 md5s = st.binary(min_size=16, max_size=16).map(bytes.hex)
@@ -39,8 +39,7 @@ def states(draw: st.DrawFn) -> PartState:
         parts=tuple(Part(etag=etag, crc=draw(sums)) for etag in etags),
         short=draw(st.integers(0, SMALLEST - 1)) if etags else 0,
         pieces=tuple(draw(st.lists(pieces, max_size=8))),
-        old=tuple(draw(st.lists(names, max_size=3))),
-        stale=tuple(draw(st.lists(names, max_size=3))),
+        superseded=tuple(draw(st.lists(st.builds(Superseded, name=names, at=st.integers(0, 2**40)), max_size=3))),
     )
 
 
@@ -83,17 +82,41 @@ def test_the_sum_of_everything(contents: list[bytes], tail: bytes) -> None:
 
 
 def test_what_is_superseded() -> None:
-    """What a part or a merger contains is old, then stale, then forgotten."""
+    """What a part or a merger contains is remembered with the time, until it is outdated and deleted."""
     plan = PartPlan(first=9, doubles_every=0, most=9)
-    one, other, both = (Piece(name=name, size=4, etag="") for name in ("one", "other", "both"))
+    one, other, both = (Piece(name=name, size=size, etag="") for name, size in (("1", 4), ("2", 4), ("12", 8)))
     state = PartState(plan=plan).with_piece(one).with_piece(other)
-    merged = state.with_piece(both, merged=True)
-    part = merged.aged().with_part(Part(etag=""), 9)
+    merged = state.without_tail(1000.9).with_piece(both)
+    part = merged.without_tail(1100).with_part(Part(etag=""), 9)
 
-    assert (8, (one, other), ()) == (state.offset, state.pieces, state.old)
-    assert ((both,), ("one", "other")) == (merged.pieces, merged.old)
-    assert ((), ("both",), ("one", "other"), 9) == (part.pieces, part.old, part.stale, part.offset)
-    assert ((), ("both",)) == (part.aged().old, part.aged().stale)
+    assert (8, (one, other), ()) == (state.offset, state.pieces, state.superseded)
+    assert (8, (both,)) == (merged.offset, merged.pieces)
+    assert (9, (), [("1", 1000), ("2", 1000), ("12", 1100)]) == (part.offset, part.pieces, told(part))
+    assert () == part.outdated(1000 + KEPT - 0.1)
+    assert ("1", "2") == part.outdated(1000 + KEPT)
+    assert [("12", 1100)] == told(part.without(["1", "2"]))
+
+
+def test_most_that_is_remembered() -> None:
+    """Of very many superseded objects the oldest are outdated before their time."""
+    state = PartState(plan=PartPlan(first=9, doubles_every=0, most=9)).superseding(map(str, range(MOST_KEPT + 2)), 1000)
+
+    assert ("0", "1") == state.outdated(1000)
+
+
+def test_what_is_spare() -> None:
+    """Published content makes its pieces spare, and all that was superseded; not while parts were moved lately."""
+    state = PartState(plan=PartPlan(first=9, doubles_every=0, most=9), name="-b").with_piece(Piece(name="2", size=1, etag=""))
+    moved = state.superseding(["1"], 900).superseding(["-a"], 1000)
+
+    assert ("2", "1") == state.superseding(["1"], 1000).spare(1000)
+    assert () == moved.spare(1000 + KEPT - 1)
+    assert ("2", "1", "-a") == moved.spare(1000 + KEPT)
+
+
+def told(state: PartState) -> list[tuple[str, int]]:
+    """Return what is remembered as superseded."""
+    return [(each.name, each.at) for each in state.superseded]
 
 
 def test_the_last_part_may_be_short() -> None:
@@ -111,11 +134,12 @@ def test_the_last_part_may_be_short() -> None:
         "",
         "{}",
         "[]",
-        "[1,2,3,4,5,6,7,8]",
-        '[[1,2],[0,"","",0],"","",0,[],[],[]]',
-        '[[1,2,3],[0,"","",0],[1,2],"AAAA",0,[],[],[]]',
-        '[[1,2,3],[0,"","",0],"","AAAA",0,[],[],[]]',
-        '[[1,2,3],[0,"","",0],"","",0,[1],[],[]]',
+        "[1,2,3,4,5,6,7]",
+        '[[1,2],[0,"","",0],"","",0,[],[]]',
+        '[[1,2,3],[0,"","",0],[1,2],"AAAA",0,[],[]]',
+        '[[1,2,3],[0,"","",0],"","AAAA",0,[],[]]',
+        '[[1,2,3],[0,"","",0],"","",0,[1],[]]',
+        '[[1,2,3],[0,"","",0],"","",0,[],[1]]',
     ],
 )
 def test_garbage(text: str) -> None:

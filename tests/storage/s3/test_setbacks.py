@@ -1,0 +1,97 @@
+"""
+When the metadata store takes back revisions of a record: a failover, or a disk that was behind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+import pytest
+
+from storage.records import State, UploadRecord
+from storage.s3.state import KEPT
+from storage.s3.store import S3ByteStore
+from tests.servers.fixtures import Bucket
+from tests.storage.backends import claimed, content_of, new_upload
+from tests.storage.s3.stores import PART, appended, content, names_in, opened, state_of
+
+pytestmark = pytest.mark.timeout(120)
+
+KiB = 1024
+STEP = 530 * KiB
+ALL = content(2 * PART + PART // 2)
+OTHER = content(len(ALL), seed=2)
+
+
+class Clock:
+    """A clock that is set."""
+
+    def __init__(self) -> None:
+        self.now = 1_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """Return the clock of the store."""
+    return Clock()
+
+
+@pytest.fixture(params=["swift", "moto"])
+async def store(request: pytest.FixtureRequest, clock: Clock) -> AsyncIterator[S3ByteStore]:
+    """Return a store in a server that takes parts of a completed upload, and in one that fails then."""
+    place: Bucket = request.getfixturevalue(f"{request.param}_place")
+    async with opened(place, clock=clock) as store:
+        yield store
+
+
+async def course(store: S3ByteStore, clock: Clock, pause: float) -> list[UploadRecord]:
+    """Return every revision of an upload that is interrupted all the time, for *pause* seconds."""
+    records = [new_upload(length=len(ALL))]
+    while records[-1].offset < len(ALL):
+        at = records[-1].offset
+        records.append(await appended(store, records[-1], ALL[at : at + STEP]))
+        clock.now += pause
+    return records
+
+
+@pytest.mark.parametrize("fate", ["open", "complete"])
+@pytest.mark.parametrize("revisions", [1, 3, 8, 12, 20])
+async def test_revisions_that_come_back(store: S3ByteStore, clock: Clock, revisions: int, fate: str) -> None:
+    """However many revisions are lost within a while, the upload goes on from what is recorded, with whatever bytes come."""
+    records = await course(store, clock, KEPT / 25)
+    if fate == "complete":
+        await store.complete(replace(records[-1], state=State.RECEIVED))
+    back = records[-1 - revisions]
+
+    assert ALL[: back.offset] == await content_of(store, back)
+    again = await appended(store, back, OTHER[back.offset :])
+    await store.complete(again)
+    assert ALL[: back.offset] + OTHER[back.offset :] == await content_of(store, replace(again, state=State.COMPLETE))
+
+
+async def test_revisions_from_before_a_move(store: S3ByteStore, clock: Clock) -> None:
+    """Content that was moved to another name, and completed there, is still there under the name before."""
+    before = await appended(store, new_upload(length=len(ALL)), ALL[: PART + STEP])
+    clock.now += 1
+    after = await appended(store, claimed(before), ALL[PART + STEP :])
+    await store.complete(after)
+
+    assert state_of(before).name != state_of(after).name
+    assert ALL[: PART + STEP] == await content_of(store, before)
+    again = await appended(store, before, OTHER[PART + STEP :])
+    await store.complete(again)
+    assert ALL[: PART + STEP] + OTHER[PART + STEP :] == await content_of(store, replace(again, state=State.COMPLETE))
+
+
+async def test_what_is_outdated(store: S3ByteStore, clock: Clock) -> None:
+    """Of what was superseded long ago nothing is left but what the last append deletes."""
+    records = await course(store, clock, KEPT)
+    state = state_of(records[-1])
+    there = await names_in(store.bucket, store.names.tail_prefix(records[-1].key))
+
+    assert len(there) == len(state.pieces) + len(state.superseded)
+    assert 9 >= len(there)
