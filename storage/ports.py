@@ -320,7 +320,7 @@ class Leases(Protocol):
         process answers, up to `PATIENCE`.
 
         :raises LeaseLost: a newer caller asked for the same lease while this one was waiting, or the holder is still at work.
-        :raises Unavailable: nothing was taken.
+        :raises NoSpace, Unavailable: nothing was taken.
         """
         ...
 
@@ -377,7 +377,7 @@ class Desk(Protocol):
         with whoever had it.
 
         :raises NotFound: this tenant has no upload of that key.
-        :raises LeaseLost, Unavailable: as of `Leases.acquire`; nothing was taken.
+        :raises LeaseLost, NoSpace, Unavailable: as of `Leases.acquire`; nothing was taken.
         """
         ...
 
