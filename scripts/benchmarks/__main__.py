@@ -12,18 +12,19 @@ from __future__ import annotations
 
 import signal
 import sys
-from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NoReturn
 
-from benchmarks import machine, measure, report, s3
-from benchmarks.load import Senders, senders
+from benchmarks import machine, measure, pages, report, s3
+from benchmarks.goals import goals
+from benchmarks.load import CONCURRENCY, Senders, senders
 from benchmarks.options import Options, parse
-from benchmarks.results import Burst, Measured, Memory, Transfer, rows
+from benchmarks.results import Memory, Result
 from benchmarks.servers import running
-from benchmarks.targets import HOLDFAST, LIMIT
 from benchmarks.wire import BenchError
+from benchmarks.workloads import Workload
+from benchmarks.works import measured
 
 INTERRUPTED = 130
 
@@ -46,51 +47,52 @@ def main() -> int:
 
 
 def _bench(options: Options, directory: Path) -> int:
-    machine.require_space(directory, max(options.size, options.rss))
     facts = machine.facts(directory)
     print(report.heading(facts, options), flush=True)
     if options.s3:
         return _s3(options, directory)
-    with senders(max(options.streams, measure.CONCURRENCY)) as sending:
-        measured = _measure(options, directory, sending)
-        figures = rows(measured, LIMIT)
-        print(f"\n{report.table(figures)}\n\n{report.legend(options.targets)}", flush=True)
-        memory = _memory(options, directory, sending)
-    if memory is not None:
-        print(f"\n{report.memory_line(memory)}")
+    results: dict[Workload, Result] = {}
+    memory: Memory | None = None
+    failed = False
+    with senders(max(options.streams, CONCURRENCY)) as sending:
+        for workload in options.workloads:
+            if not options.taking(workload):
+                continue
+            try:
+                if workload is Workload.MEMORY:
+                    memory = _memory(options, directory, sending)
+                    print(f"\n{report.memory_line(memory)}", flush=True)
+                else:
+                    results[workload] = measured(workload, options, directory, sending, _say)
+                    print(f"\n{report.title(workload, options)}\n{report.table(results[workload])}", flush=True)
+            except (BenchError, OSError) as error:
+                # What the others gave is still worth something.
+                print(f"bench: {workload}: {error}", file=sys.stderr, flush=True)
+                failed = True
+    reached = goals(results)
+    print(f"\n{report.legend(options.targets)}")
+    if reached:
+        print("", *(goal.line() for goal in reached), sep="\n")
     if options.json:
-        Path(options.json).write_text(report.document(facts, options, measured, figures, memory))
-    return 0 if memory is None or memory.kept else 1
+        Path(options.json).write_text(report.document(facts, options, results, memory, reached))
+    if options.report:
+        pages.write(Path(options.report), facts, options, results, memory, reached)
+    return 1 if failed or (memory is not None and not memory.kept) else 0
 
 
 def _s3(options: Options, directory: Path) -> int:
+    machine.require_space(directory, options.size)
     with senders(1) as sending:
         ingest, crowd = s3.measure(directory, sending, _say, size=options.size, rounds=options.rounds)
     print("", *ingest.lines(), crowd.line(), sep="\n")
     return 0 if ingest.kept and crowd.kept else 1
 
 
-def _measure(options: Options, directory: Path, sending: Senders) -> list[Measured]:
-    flowed: dict[str, list[Transfer]] = {}
-    burst: dict[str, list[Burst]] = {}
-    with ExitStack() as stack:
-        servers = [stack.enter_context(running(target, directory / target.name)) for target in options.targets]
-        measure.warm_up(servers, sending)
-        if options.size:
-            flowed = measure.transfers(
-                servers, sending, directory, _say, size=options.size, streams=options.streams, rounds=options.rounds
-            )
-        if options.small:
-            burst = measure.bursts(servers, sending, _say, count=options.small, rounds=options.rounds)
-        return measure.collect(servers, flowed, burst)
-
-
-def _memory(options: Options, directory: Path, sending: Senders) -> Memory | None:
-    watched = [target for target in options.targets if target.name == HOLDFAST]
-    if not (options.rss and watched):
-        return None
+def _memory(options: Options, directory: Path, sending: Senders) -> Memory:
+    (target, *_) = options.taking(Workload.MEMORY)
+    machine.require_space(directory, options.rss)
     # Started afresh: the peak of a process is that of its whole life.
-    with running(watched[0], directory / "memory") as server:
+    with running(target, directory / "memory") as server:
         return measure.memory(server, sending, options.rss)
 
 

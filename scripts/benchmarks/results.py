@@ -5,10 +5,11 @@ Figures: what each turn gave, and their medians.
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from benchmarks.sizes import GiB, MiB
+from benchmarks.sizes import GiB, KiB, MiB
+from benchmarks.workloads import Workload
 
 GB = 1000**3
 MEMORY_BOUND = 150 * MiB
@@ -33,7 +34,7 @@ class Transfer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Burst:
-    """One turn of small uploads."""
+    """One turn of small requests."""
 
     requests: int
     seconds: float
@@ -45,18 +46,86 @@ class Burst:
 
     @property
     def per_cpu_second(self) -> float | None:
-        # The clock of a process ticks in hundredths: what is below one tick is not known.
         return self.requests / self.cpu if self.cpu else None
 
 
-@dataclass(slots=True, kw_only=True)
-class Measured:
-    """Everything that was measured of one server."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Small:
+    """One turn of small uploads: each of them whole (create, PATCH, HEAD), and creates and PATCHes by themselves."""
 
-    name: str
-    transfers: list[Transfer] = field(default_factory=list)
-    bursts: list[Burst] = field(default_factory=list)
-    peak: int | None = None
+    whole: Burst
+    creates: Burst
+    appends: Burst
+
+    @property
+    def per_second(self) -> float:
+        return self.whole.per_second
+
+    @property
+    def per_cpu_second(self) -> float | None:
+        return self.whole.per_cpu_second
+
+    @property
+    def creates_per_cpu_second(self) -> float | None:
+        return self.creates.per_cpu_second
+
+    @property
+    def appends_per_cpu_second(self) -> float | None:
+        return self.appends.per_cpu_second
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slow:
+    """One turn of slow uploads, in a server that was just started, and of a fast one beside them and alone."""
+
+    uploads: int
+    idle: int | None
+    """Bytes resident before."""
+    most: int | None
+    """Bytes resident at most while only slow uploads were there."""
+    median: float
+    slowest: float
+    """Seconds from when the last byte of a slow upload was due until its answer."""
+    beside: Transfer
+    alone: Transfer
+
+    @property
+    def kib_each(self) -> float | None:
+        return None if self.idle is None or self.most is None else (self.most - self.idle) / KiB / self.uploads
+
+    @property
+    def loss(self) -> float:
+        """Per cent of the throughput of the fast upload."""
+        return 100 * (1 - self.beside.gb_per_second / self.alone.gb_per_second)
+
+    @property
+    def gb_per_second(self) -> float:
+        return self.alone.gb_per_second
+
+
+Turn = Transfer | Small | Slow
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """Every turn of one workload, for each server; and the most memory that each has had."""
+
+    workload: Workload
+    turns: Mapping[str, Sequence[Turn]]
+    peaks: Mapping[str, int | None] = field(default_factory=dict)
+
+    def median(self, server: str, figure: str) -> float | None:
+        """
+        Return the median of a *figure*, a property of the turns; None where it was not measured.
+        """
+        return median(getattr(turn, figure) for turn in self.turns.get(server, ()))
+
+    def peak_mib(self, server: str) -> float | None:
+        """
+        Return the most memory that *server* has had, in MiB.
+        """
+        peak = self.peaks.get(server)
+        return None if peak is None else peak / MiB
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,19 +142,6 @@ class Memory:
         return self.peak < MEMORY_BOUND
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
-    """One server in the table; None is what was not measured."""
-
-    name: str
-    cpu_per_gib: float | None
-    times_limit: float | None
-    gb_per_second: float | None
-    requests_per_second: float | None
-    requests_per_cpu_second: float | None
-    peak_mib: float | None
-
-
 def median(values: Iterable[float | None]) -> float | None:
     """
     Return the median of what is known; None when nothing is.
@@ -94,21 +150,8 @@ def median(values: Iterable[float | None]) -> float | None:
     return statistics.median(known) if known else None
 
 
-def rows(measured: Sequence[Measured], limit: str) -> list[Row]:
+def ratio(value: float | None, base: float | None) -> float | None:
     """
-    Return the medians of each server, and its CPU time as a multiple of that of the server named *limit*.
+    Return *value* in multiples of *base*; None when either is not known.
     """
-    costs = {one.name: median(transfer.cpu_per_gib for transfer in one.transfers) for one in measured}
-    least = costs.get(limit)
-    return [
-        Row(
-            name=one.name,
-            cpu_per_gib=(cost := costs[one.name]),
-            times_limit=cost / least if cost is not None and least else None,
-            gb_per_second=median(transfer.gb_per_second for transfer in one.transfers),
-            requests_per_second=median(burst.per_second for burst in one.bursts),
-            requests_per_cpu_second=median(burst.per_cpu_second for burst in one.bursts),
-            peak_mib=None if one.peak is None else one.peak / MiB,
-        )
-        for one in measured
-    ]
+    return value / base if value is not None and base else None

@@ -13,13 +13,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks import machine, slow
-from benchmarks.load import Senders, elapsed
+from benchmarks import machine
+from benchmarks.load import Senders
+from benchmarks.measure import fill
 from benchmarks.results import Transfer, median
 from benchmarks.servers import Server, running
 from benchmarks.sizes import MiB, format_size
+from benchmarks.slow import Pace, trickling
 from benchmarks.targets import HOLDFAST, PEERS, Target, built_in
-from benchmarks.wire import BenchError, Connection
+from benchmarks.wire import BenchError
 from servers.process import ROOT
 from servers.s3 import S3Account
 from servers.swift import SwiftServer, folder_with_attributes
@@ -35,6 +37,7 @@ MOST_CPU = 3.0
 SLOW = 1000
 SLOW_LENGTH = 4 * MiB
 SLOW_SECONDS = 40.0
+SLOW_EVERY = 0.25
 SLOW_BOUND = 600 * MiB
 
 
@@ -146,23 +149,11 @@ def _ingest(
         for number in range(rounds):
             for name in (HOLDFAST, BOTO3) if number % 2 else (BOTO3, HOLDFAST):
                 machine.settle(directory, size)
-                turn = _send(server, senders, size) if name == HOLDFAST else _upload_fileobj(account, bucket, source)
+                turn = fill(server, senders, size, 1) if name == HOLDFAST else _upload_fileobj(account, bucket, source)
                 (ours if name == HOLDFAST else theirs).append(turn)
                 say(f"s3 {number + 1}/{rounds}: {name} {turn.seconds:.2f} s")
     source.unlink()
     return Ingest(holdfast=ours, boto3=theirs)
-
-
-def _send(server: Server, senders: Senders, size: int) -> Transfer:
-    with Connection(server.endpoint) as control:
-        path = control.create(size)
-    before = server.cpu_seconds()
-    sent = senders.send_large(server.endpoint, [(path, size)])
-    after = server.cpu_seconds()
-    with Connection(server.endpoint) as control:
-        control.expect_stored(path, size)
-        control.delete(path)
-    return Transfer(size=size, seconds=elapsed(sent), cpu=None if before is None or after is None else after - before)
 
 
 def _upload_fileobj(account: S3Account, bucket: str, source: Path) -> Transfer:
@@ -182,14 +173,12 @@ def _upload_fileobj(account: S3Account, bucket: str, source: Path) -> Transfer:
 def _crowd(server: Server, say: Say) -> Crowd:
     idle = server.peak_memory()
     say(f"s3: {SLOW} uploads at a trickle for {SLOW_SECONDS:.0f} s")
-    trickle = slow.trickle(server.endpoint, SLOW, SLOW_LENGTH, SLOW_SECONDS)
+    pace = Pace(uploads=SLOW, length=SLOW_LENGTH, seconds=SLOW_SECONDS, every=SLOW_EVERY)
+    with trickling(server.endpoint, pace) as slow:
+        trickle = slow.result()
     peak = server.peak_memory()
     if idle is None or peak is None:
         raise BenchError("the memory of Holdfast is not known")
-    with Connection(server.endpoint) as control:
-        for path in trickle.paths:
-            control.expect_stored(path, SLOW_LENGTH)
-            control.delete(path)
     return Crowd(
         uploads=SLOW, length=SLOW_LENGTH, idle=idle, peak=peak, median=trickle.median, slowest=trickle.slowest
     )  # fmt: skip

@@ -9,6 +9,7 @@ import os
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import time
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ from pathlib import Path
 import psutil
 
 from benchmarks.targets import Target
+from benchmarks.tls import make_certificate
 from benchmarks.wire import BenchError, Endpoint
 
 KiB = 1024
@@ -35,9 +37,11 @@ class Server:
     A running server: where it takes uploads, and what its processes have used so far.
     """
 
-    def __init__(self, target: Target, endpoint: Endpoint, pid: int | None) -> None:
-        self.name = target.name
+    def __init__(self, name: str, endpoint: Endpoint, pid: int | None, uploads: Path | None = None) -> None:
+        self.name = name
         self.endpoint = endpoint
+        self.uploads = uploads
+        """The folder that it was given for uploads, if it was started here."""
         self._pid = pid
 
     def cpu_seconds(self) -> float | None:
@@ -49,9 +53,9 @@ class Server:
         total = 0.0
         for process in self._processes(self._pid):
             # A process may end while the tree is read; its time is then its parent's children's time.
-            with suppress(psutil.NoSuchProcess):
+            with suppress(psutil.NoSuchProcess, ProcessLookupError):
                 times = process.cpu_times()
-                total += times.user + times.system + times.children_user + times.children_system
+                total += _clock(process.pid) + times.children_user + times.children_system
         return total
 
     def peak_memory(self) -> int | None:
@@ -60,7 +64,15 @@ class Server:
         """
         if self._pid is None:
             return None
-        return sum(_peak(process.pid) for process in self._processes(self._pid))
+        return sum(_status(process.pid, "VmHWM") for process in self._processes(self._pid))
+
+    def memory(self) -> int | None:
+        """
+        Return the bytes that are resident now, of all processes together; None when it is not known.
+        """
+        if self._pid is None:
+            return None
+        return sum(_status(process.pid, "VmRSS") for process in self._processes(self._pid))
 
     def _processes(self, pid: int) -> list[psutil.Process]:
         try:
@@ -76,28 +88,40 @@ def running(target: Target, directory: Path) -> Iterator[Server]:
     Have *target* run, with its uploads under *directory*, which is removed at the end.
     """
     if target.url:
-        yield Server(target, Endpoint.from_url(target.url), target.pid)
+        yield Server(target.name, Endpoint.from_url(target.url), target.pid)
         return
     if target.packages:
         _install(target.packages)
     uploads, log = directory / "uploads", directory / "log"
     uploads.mkdir(parents=True)
-    port = _free_port()
+    certificate = directory / "certificate.pem" if target.tls else None
+    if certificate:
+        make_certificate(certificate, directory / "key.pem")
+    endpoint = Endpoint(host="127.0.0.1", port=_free_port(), path=target.path, certificate=str(certificate or ""))
     try:
         with log.open("wb") as output:
-            process = _start(target, port, uploads, output.fileno())
+            process = _start(target, endpoint.port, directory, output.fileno())
         try:
-            _wait_until_ready(target, port, process, log)
-            yield Server(target, Endpoint(host="127.0.0.1", port=port, path=target.path), process.pid)
+            _wait_until_ready(target, endpoint, process, log)
+            yield Server(target.name, endpoint, process.pid, uploads)
         finally:
             _stop(process)
     finally:
         shutil.rmtree(directory, ignore_errors=True)
 
 
-def _start(target: Target, port: int, uploads: Path, output: int) -> subprocess.Popen[bytes]:
+def _start(target: Target, port: int, directory: Path, output: int) -> subprocess.Popen[bytes]:
+    meanings = {
+        "{port}": str(port),
+        "{dir}": str(directory / "uploads"),
+        "{certificate}": str(directory / "certificate.pem"),
+        "{key}": str(directory / "key.pem"),
+    }
+
     def filled(text: str) -> str:
-        return text.replace("{port}", str(port)).replace("{dir}", str(uploads))
+        for word, meaning in meanings.items():
+            text = text.replace(word, meaning)
+        return text
 
     # Settings of the caller's own Holdfast would change what is measured.
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("HOLDFAST_")}
@@ -112,9 +136,9 @@ def _start(target: Target, port: int, uploads: Path, output: int) -> subprocess.
         raise BenchError(f"{target.name} cannot be started: {error}") from error
 
 
-def _wait_until_ready(target: Target, port: int, process: subprocess.Popen[bytes], log: Path) -> None:
+def _wait_until_ready(target: Target, endpoint: Endpoint, process: subprocess.Popen[bytes], log: Path) -> None:
     until = time.monotonic() + START_WAIT
-    while not _is_ready(port, target.ready):
+    while not _is_ready(endpoint, target.ready):
         if process.poll() is not None or time.monotonic() > until:
             why = "does not answer" if process.poll() is None else f"ended with status {process.returncode}"
             said = log.read_bytes()[-LOG_TAIL:].decode(errors="replace").strip()
@@ -122,12 +146,18 @@ def _wait_until_ready(target: Target, port: int, process: subprocess.Popen[bytes
         time.sleep(START_POLL)
 
 
-def _is_ready(port: int, path: str) -> bool:
+def _is_ready(endpoint: Endpoint, path: str) -> bool:
     try:
         if not path:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+            socket.create_connection((endpoint.host, endpoint.port), timeout=1).close()
             return True
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+        if endpoint.certificate:
+            context = ssl.create_default_context(cafile=endpoint.certificate)
+            connection: http.client.HTTPConnection = http.client.HTTPSConnection(
+                endpoint.host, endpoint.port, timeout=5, context=context
+            )
+        else:
+            connection = http.client.HTTPConnection(endpoint.host, endpoint.port, timeout=5)
         try:
             connection.request("GET", path)
             return connection.getresponse().status == http.client.OK
@@ -165,9 +195,18 @@ def _free_port() -> int:
         return port
 
 
-def _peak(pid: int) -> int:
+def _clock(pid: int) -> float:
+    """Return the CPU-seconds of all threads of a process, to the nanosecond; /proc has hundredths."""
+    try:
+        # What clock_getcpuclockid(3) returns on Linux.
+        return time.clock_gettime((~pid << 3) | 2)
+    except OSError as error:
+        raise ProcessLookupError(pid) from error
+
+
+def _status(pid: int, field: str) -> int:
     with suppress(FileNotFoundError, ProcessLookupError):
         for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-            if line.startswith("VmHWM:"):
+            if line.startswith(f"{field}:"):
                 return int(line.split()[1]) * KiB
     return 0

@@ -1,10 +1,14 @@
 """
 The client: tus over one blocking socket, so that it is never what limits a server.
+
+It shares the machine with the server, so it does as little as can be: it sends the same block again and again, out of the
+processor's cache, and what it downloads it has the system throw away (``MSG_TRUNC``), counted but not copied.
 """
 
 from __future__ import annotations
 
 import socket
+import ssl
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
@@ -18,6 +22,7 @@ SECONDS = 1.0
 
 SEND_BLOCK = 1 * MiB
 TIMEOUT = 120 * SECONDS
+END_OF_HEAD = b"\r\n\r\n"
 
 
 class BenchError(Exception):
@@ -31,6 +36,8 @@ class Endpoint:
     host: str
     port: int
     path: str
+    certificate: str = ""
+    """The file with the certificate that the server is to have; without one, nothing is encrypted."""
 
     @classmethod
     def from_url(cls, url: str) -> Endpoint:
@@ -84,6 +91,9 @@ class Connection:
         self._endpoint = endpoint
         self._socket = socket.create_connection((endpoint.host, endpoint.port), timeout=TIMEOUT)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if endpoint.certificate:
+            context = ssl.create_default_context(cafile=endpoint.certificate)
+            self._socket = context.wrap_socket(self._socket, server_hostname=endpoint.host)
 
     def __enter__(self) -> Self:
         return self
@@ -134,6 +144,29 @@ class Connection:
         """
         self._socket.sendall(self._head("DELETE", path))
         self._response("DELETE", 204)
+
+    def download(self, path: str, length: int) -> None:
+        """
+        Have the content at *path* sent, and insist on *length* bytes.  Not through TLS: its bytes have to be looked at.
+        """
+        self._socket.sendall(self._head("GET", path))
+        response, received = Response(has_content=False), b""
+        while not response.complete:
+            data = self._socket.recv(4 * KiB)
+            if not data:
+                raise BenchError("the server closed the connection instead of answering GET")
+            response.feed(data)
+            received += data
+        head = received.partition(END_OF_HEAD)[0] + END_OF_HEAD
+        told = response.fields.get(b"content-length", b"")
+        if response.status != 200 or told != str(length).encode():
+            raise BenchError(f"the server answered {response.status} with {told.decode()} bytes to GET, not 200 with {length}")
+        left, unread = length - (len(received) - len(head)), bytearray(SEND_BLOCK)
+        while left > 0:
+            count = self._socket.recv_into(unread, min(left, SEND_BLOCK), socket.MSG_TRUNC)
+            if not count:
+                raise BenchError(f"the server closed the connection {left} bytes before the end of a download")
+            left -= count
 
     def _head(self, method: str, path: str, fields: str = "") -> bytes:
         host = f"{self._endpoint.host}:{self._endpoint.port}"

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -14,11 +15,20 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from xml.etree import ElementTree
 
 import psutil
 import pytest
 
+from benchmarks.options import parse
+from benchmarks.targets import built_in
+from benchmarks.workloads import Workload
+
 SCRIPTS = str(Path(__file__).parents[2] / "scripts")
+
+# What npm installs is left to those who want it.
+WITHOUT_NODE = [word for target in built_in() if target.name != "tus-node" for word in ("--only", target.name)]
+SOME = ("--workload", "one", "--workload", "streams")
 
 LIMIT = Path(SCRIPTS) / "benchmarks" / "peers" / "limit.py"
 
@@ -43,28 +53,56 @@ def servers_under(process: subprocess.Popen[str]) -> list[psutil.Process]:
     return [child for child in psutil.Process(process.pid).children() if str(LIMIT) in child.cmdline()]
 
 
-def test_table(tmp_path: Path) -> None:
+@pytest.mark.slow
+@pytest.mark.parametrize("workload", [one for one in Workload if one is not Workload.MEMORY])
+def test_quick(workload: Workload, tmp_path: Path) -> None:
     """
-    Holdfast and the limit are measured in turns; a table, the memory and every figure come out, and nothing stays behind.
+    Every workload runs with real servers; table, charts and every figure come out, and nothing stays behind.
+
+    Every goal gets a verdict, except those that take an earlier Holdfast.
     """
-    files, figures = tmp_path / "files", tmp_path / "figures.json"
+    files, folder = tmp_path / "files", tmp_path / "report"
     files.mkdir()
-    sizes = ("--size", "4MiB", "--rss", "4MiB", "--small", "16", "--rounds", "2", "--streams", "2")
-    with bench(files, "--only", "limit", "--only", "holdfast", "--json", str(figures), *sizes) as process:
+    with bench(files, *WITHOUT_NODE, "--quick", "--workload", workload, "--report", str(folder)) as process:
+        printed, complaints = process.communicate(timeout=60)
+
+    assert process.returncode == 0, complaints
+
+    taking = [target.name for target in parse(WITHOUT_NODE).taking(workload)]
+    names = [*taking, *(["nginx"] if workload is Workload.DOWNLOAD else [])]
+    content = json.loads((folder / "figures.json").read_text())
+    written = (folder / "report.md").read_text()
+    measured = content["workloads"][workload]
+
+    assert names == list(measured)
+    assert [len(one["turns"]) for one in measured.values()] == [1 for _ in names]
+    assert all(any(line.startswith(f"{name} ") for line in printed.splitlines()) for name in names)
+    assert list(files.iterdir()) == []
+
+    for goal in content["goals"]:
+        assert f"{goal['text']}: " in printed
+        assert f"- {goal['text']}: " in written
+        assert goal["kept"] is not None or goal["needs"].startswith("before")
+    for chart in folder.glob("*.svg"):
+        assert f"]({chart.name})" in written
+        assert ElementTree.parse(chart).getroot().tag.endswith("svg")
+
+
+def test_memory_and_rounds(tmp_path: Path) -> None:
+    """
+    The memory is told beside its bound; each server has as many turns as there are rounds.
+    """
+    figures = tmp_path / "figures.json"
+    chosen = ("--only", "limit", "--only", "holdfast", "--workload", "one", "--workload", "memory")
+    with bench(tmp_path, *chosen, "--quick", "--rounds", "2", "--json", str(figures)) as process:
         printed, complaints = process.communicate(timeout=20)
 
     assert process.returncode == 0, complaints
 
-    lines = [line.split() for line in printed.splitlines()]
-    rows = {line[0]: line for line in lines if len(line) == 7}
-    content = json.loads(figures.read_text())
+    turns = {name: one["turns"] for name, one in json.loads(figures.read_text())["workloads"]["one"].items()}
 
-    assert {"limit", "holdfast"} == set(rows)
-    assert float(rows["holdfast"][3]) > 0
     assert "bound 150 MiB: kept" in printed
-    assert [len(turns["transfers"]) for turns in content["turns"]] == [2, 2]
-    assert [burst["requests"] for burst in content["turns"][1]["bursts"]] == [48, 48]
-    assert list(files.iterdir()) == []
+    assert {"limit": 2, "holdfast": 2} == {name: len(one) for name, one in turns.items()}
 
 
 def test_server_by_command_and_by_url(tmp_path: Path) -> None:
@@ -72,7 +110,7 @@ def test_server_by_command_and_by_url(tmp_path: Path) -> None:
     Any server is measured by its command, or by its URL, where its CPU time is unknown without its process.
     """
     command = f"{sys.executable} {LIMIT} {{port}} {{dir}}"
-    mine = ("--server", f"mine@/up={command}", "--only", "mine", "--size", "1MiB", "--small", "8", "--rounds", "1")
+    mine = ("--server", f"mine@/up={command}", "--only", "mine", "--quick", *SOME)
     with bench(tmp_path, *mine) as process:
         printed, complaints = process.communicate(timeout=20)
 
@@ -82,13 +120,13 @@ def test_server_by_command_and_by_url(tmp_path: Path) -> None:
     uploads = tmp_path / "uploads"
     uploads.mkdir()
     with running_limit(uploads) as url:
-        known = ("--url", f"running={url}", "--only", "running", "--size", "1MiB", "--small", "0", "--rounds", "1")
+        known = ("--url", f"running={url}", "--only", "running", "--quick", "--workload", "one")
         with bench(tmp_path, *known) as process:
             printed, complaints = process.communicate(timeout=20)
         (row,) = [line.split() for line in printed.splitlines() if line.startswith("running") and "http" not in line]
 
         assert process.returncode == 0, complaints
-        assert (row[1], row[6]) == ("-", "-")
+        assert (row[1], row[4]) == ("-", "-")
         assert float(row[3]) > 0
         assert list(uploads.iterdir()) == []
 
@@ -117,7 +155,7 @@ def test_interrupted(tmp_path: Path, number: signal.Signals) -> None:
     """
     Ctrl-C in the middle of the content ends the servers and removes every file.
     """
-    with bench(tmp_path, "--only", "limit", "--size", "256MiB", "--rounds", "1000") as process:
+    with bench(tmp_path, "--only", "limit", "--workload", "one", "--size", "256MiB", "--rounds", "1000") as process:
         assert process.stderr is not None
 
         first = process.stderr.readline()
@@ -136,7 +174,7 @@ def test_server_that_fails(tmp_path: Path) -> None:
     A server that does not start is told with what it said, and nothing is measured.
     """
     failing = f"{sys.executable} -c 'raise SystemExit(\"no port {{port}} for me\")'"
-    with bench(tmp_path, "--server", f"bad={failing}", "--only", "bad") as process:
+    with bench(tmp_path, "--server", f"bad={failing}", "--only", "bad", "--quick", "--workload", "one") as process:
         printed, complaints = process.communicate(timeout=20)
 
     assert process.returncode == 1
@@ -154,9 +192,44 @@ def test_lost_bytes(tmp_path: Path) -> None:
     lossy.write_text(source.replace("os.stat(path).st_size", "(os.stat(path).st_size - 1)"))
     files = tmp_path / "files"
     files.mkdir()
-    with bench(files, "--server", f"lossy={sys.executable} {lossy} {{port}} {{dir}}", "--only", "lossy") as process:
+    lossy_server = ("--server", f"lossy={sys.executable} {lossy} {{port}} {{dir}}", "--only", "lossy")
+    with bench(files, *lossy_server, "--quick", "--workload", "one") as process:
         printed, complaints = process.communicate(timeout=20)
 
     assert process.returncode == 1
     assert "lossy: 1024 bytes were sent, and the server has 1023" in complaints
     assert "CPU-s/GiB" not in printed
+
+
+def test_what_fails_leaves_the_rest(tmp_path: Path) -> None:
+    """
+    A server that fails at one workload is told, and the next workload is measured all the same.
+    """
+    chosen = ("--server", f"mine={sys.executable} {LIMIT} {{port}} {{dir}}", "--only", "mine")
+    with bench(tmp_path, *chosen, "--quick", "--workload", "one", "--workload", "download") as process:
+        printed, complaints = process.communicate(timeout=20)
+
+    assert process.returncode == 1
+    assert "bench: download: mine: " in complaints
+    assert "one: one upload (4 MiB)" in printed
+
+
+def test_too_many_slow_uploads(tmp_path: Path) -> None:
+    """
+    More connections than the system allows are refused before the first of them.
+    """
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    limited = ["/bin/sh", "-c", 'ulimit -n 512 && exec "$@"', "sh", sys.executable, "-m", "benchmarks", "--dir", str(tmp_path)]
+    environment = {**os.environ, "PYTHONPATH": SCRIPTS}
+    done = subprocess.run(
+        [*limited, "--quick", "--workload", "slow", "--slow", "300"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
+    )
+
+    assert most > 512
+    assert done.returncode == 1
+    assert "500 connections at once need 1100 descriptors, and the system allows 512: see ulimit -Hn" in done.stderr

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks.load import Sent, elapsed, shares
+from benchmarks.load import CONCURRENCY, Sent, dealt, shares, together
 
 
 @pytest.mark.parametrize(
@@ -21,9 +21,21 @@ def test_shares(whole: int, parts: int, expected: list[int]) -> None:
     assert expected == shares(whole, parts)
 
 
-def test_elapsed() -> None:
+def test_together() -> None:
     """
-    Time runs from the first beginning to the last end.
+    Time runs from the first beginning to the last end, and everybody's paths are told.
     """
+    sent = together([Sent(began=2.0, ended=5.0, paths=("a",)), Sent(began=1.0, ended=4.0, paths=("b", "c"))])
 
-    assert elapsed([Sent(began=2.0, ended=5.0, paths=()), Sent(began=1.0, ended=4.0, paths=())]) == 4.0
+    assert Sent(began=1.0, ended=5.0, paths=("a", "b", "c")) == sent
+    assert sent.seconds == 4.0
+
+
+def test_dealt() -> None:
+    """
+    Small requests are dealt to as many connections as there are, and to none in vain.
+    """
+    paths = [str(index) for index in range(CONCURRENCY + 1)]
+
+    assert [["0", str(CONCURRENCY)], ["1"]] == [list(part) for part in dealt(paths)[:2]]
+    assert [["0"], ["1"]] == [list(part) for part in dealt(paths[:2])]

@@ -8,16 +8,69 @@ import pytest
 
 from benchmarks.options import parse
 from benchmarks.sizes import GiB, MiB
+from benchmarks.workloads import Workload
+
+NAMES = [
+    "limit",
+    "raw-asgi",
+    "holdfast-none",
+    "holdfast-none-off",
+    "holdfast",
+    "holdfast-off",
+    "holdfast-tls",
+    "holdfast-tls-off",
+    "tus-node",
+]
 
 
 def test_defaults() -> None:
     """
-    Without arguments the limit, Holdfast thrice and @tus/server take 1 GiB in five rounds, and Holdfast 4 GiB for its memory.
+    Without arguments everything is measured: with 1 GiB in five rounds, 5,000 slow uploads, and 4 GiB for the memory.
     """
     options = parse([])
 
-    assert [target.name for target in options.targets] == ["limit", "holdfast-none", "holdfast-off", "holdfast", "tus-node"]
-    assert (GiB, 1, 5, 4 * GiB) == (options.size, options.streams, options.rounds, options.rss)
+    assert [target.name for target in options.targets] == NAMES
+    assert tuple(Workload) == options.workloads
+    assert (GiB, 16, 5, 4 * GiB) == (options.size, options.streams, options.rounds, options.rss)
+    assert (64, 5000, 4.0) == (options.short, options.slow, options.slow_every)
+
+
+def test_workload() -> None:
+    """
+    ``--workload`` leaves the others out, and keeps the order.
+    """
+    options = parse(["--workload", "slow", "--workload", "one"])
+
+    assert (Workload.ONE, Workload.SLOW) == options.workloads
+
+
+def test_quick() -> None:
+    """
+    ``--quick`` is little of everything, except for what was asked for.
+    """
+    options = parse(["--quick", "--slow", "7"])
+
+    assert (4 * MiB, 1, 7) == (options.size, options.rounds, options.slow)
+
+
+def test_taking() -> None:
+    """
+    Each server is measured with what it can do; whatever the command line adds, with all that a tus server can.
+    """
+    options = parse(["--server", "tusd=tusd -port={port}"])
+    taking = {workload: [target.name for target in options.taking(workload)] for workload in Workload}
+
+    assert taking[Workload.MEMORY] == ["holdfast"]
+    assert taking[Workload.TLS] == ["holdfast-tls", "holdfast-tls-off"]
+    assert taking[Workload.SMALL] == ["raw-asgi", "holdfast-none", "holdfast", "tus-node", "tusd"]
+    assert [workload for workload, names in taking.items() if "tusd" in names] == [
+        Workload.ONE,
+        Workload.STREAMS,
+        Workload.SHORT,
+        Workload.SMALL,
+        Workload.SLOW,
+        Workload.DOWNLOAD,
+    ]
 
 
 def test_only() -> None:
@@ -60,10 +113,11 @@ def test_url() -> None:
         (["--size", "1"], "too little to measure"),
         (["--rounds", "0"], "0 is not a number from 1"),
         (["--streams", "-1"], "-1 is not a number from 1"),
-        (
-            ["--only", "nobody"],
-            "there is no server named nobody; there are limit, holdfast-none, holdfast-off, holdfast, tus-node",
-        ),
+        (["--only", "nobody"], f"there is no server named nobody; there are {', '.join(NAMES)}"),
+        (["--workload", "much"], "much is not a workload; there are one, streams, short, small, slow, download, tls, memory"),
+        (["--slow-every", "often"], "often is not a number of seconds"),
+        (["--slow-every", "60"], "60 is not a number of seconds from 0.05 to 30"),
+        (["--slow", "0"], "0 is not a number from 1"),
         (["--server", "tusd"], "tusd is not NAME=COMMAND"),
         (["--server", "../up=tusd {port}"], "is not NAME=COMMAND"),
         (["--server", "tusd=tusd -port 1080"], "the command of tusd has no {port}"),

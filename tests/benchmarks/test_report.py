@@ -4,40 +4,43 @@
 
 from __future__ import annotations
 
-from benchmarks.report import memory_line, table
-from benchmarks.results import Memory, Row
+from benchmarks.options import parse
+from benchmarks.report import memory_line, table, title
+from benchmarks.results import Memory, Result, Transfer
 from benchmarks.sizes import GiB, MiB
+from benchmarks.workloads import Workload
 
 
 def test_table() -> None:
     """
-    Columns are aligned, and what was not measured is a dash.
+    Columns are aligned, CPU time is also told in multiples of the limit's, and what was not measured is a dash.
     """
-    known = Row(
-        name="limit",
-        cpu_per_gib=0.333,
-        times_limit=1.0,
-        gb_per_second=3.0,
-        requests_per_second=12_000.4,
-        requests_per_cpu_second=None,
-        peak_mib=19.5,
-    )
-    unknown = Row(
-        name="a-longer-name",
-        cpu_per_gib=None,
-        times_limit=None,
-        gb_per_second=0.5,
-        requests_per_second=None,
-        requests_per_cpu_second=None,
-        peak_mib=None,
+    result = Result(
+        workload=Workload.ONE,
+        turns={
+            "limit": [Transfer(size=GiB, seconds=0.5, cpu=0.333)],
+            "holdfast": [Transfer(size=GiB, seconds=0.6, cpu=0.4)],
+            "a-longer-name": [Transfer(size=GiB, seconds=2.0, cpu=None)],
+        },
+        peaks={"limit": 20 * MiB, "a-longer-name": None},
     )
 
     expected = """\
-server         CPU-s/GiB  × limit  GB/s  requests/s  requests/CPU-s  peak MiB
-limit               0.33     1.00  3.00       12000               -        20
-a-longer-name          -        -  0.50           -               -         -"""  # noqa: RUF001 (the sign in the table)
+server         CPU-s/GiB  × limit  GB/s  peak MiB
+limit               0.33     1.00  2.15        20
+holdfast            0.40     1.20  1.79         -
+a-longer-name          -        -  0.54         -"""  # noqa: RUF001 (the sign in the table)
 
-    assert expected == table([known, unknown])
+    assert expected == table(result)
+
+
+def test_title() -> None:
+    """
+    Above a table stands how much was measured.
+    """
+    options = parse(["--streams", "3", "--size", "6MiB"])
+
+    assert title(Workload.STREAMS, options) == "streams: many uploads at once (6 MiB over 3 streams)"
 
 
 def test_memory_line() -> None:

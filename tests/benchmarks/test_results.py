@@ -6,8 +6,9 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks.results import MEMORY_BOUND, Burst, Measured, Memory, Transfer, median, rows
+from benchmarks.results import MEMORY_BOUND, Burst, Memory, Result, Slow, Transfer, median, ratio
 from benchmarks.sizes import GiB, MiB
+from benchmarks.workloads import Workload
 
 
 def transfer(cpu: float | None, *, seconds: float = 1.0, size: int = GiB) -> Transfer:
@@ -52,36 +53,54 @@ def test_gb_per_second() -> None:
 
 def test_burst() -> None:
     """
-    Requests are told by the second and by the CPU-second; less CPU time than a tick gives no figure.
+    Requests are told by the second and by the CPU-second; without CPU time there is no figure.
     """
     burst = Burst(requests=300, seconds=2, cpu=0.5)
 
     assert (burst.per_second, burst.per_cpu_second) == (150, 600)
     assert Burst(requests=300, seconds=2, cpu=0.0).per_cpu_second is None
+    assert Burst(requests=300, seconds=2, cpu=None).per_cpu_second is None
 
 
-def test_rows() -> None:
+def test_slow() -> None:
     """
-    Each server's medians stand beside its CPU time as a multiple of the limit's.
+    Memory is that of each upload above the idle server, and a fast upload loses throughput, not time.
     """
-    limit = Measured(name="limit", transfers=[transfer(0.4), transfer(0.5), transfer(0.3)], peak=20 * MiB)
-    peer = Measured(name="peer", transfers=[transfer(1.0), transfer(9.0), transfer(0.8)])
-    remote = Measured(name="remote", transfers=[transfer(None)])
+    slow = Slow(
+        uploads=4,
+        idle=1 * MiB,
+        most=2 * MiB,
+        median=0.0,
+        slowest=0.5,
+        beside=transfer(None, seconds=2.0),
+        alone=transfer(None, seconds=1.5),
+    )
 
-    first, second, third = rows([limit, peer, remote], "limit")
-
-    assert (first.cpu_per_gib, first.times_limit, first.peak_mib) == (0.4, 1.0, 20)
-    assert (second.cpu_per_gib, second.times_limit, second.peak_mib) == (1.0, 2.5, None)
-    assert (third.cpu_per_gib, third.times_limit, third.requests_per_second) == (None, None, None)
+    assert (slow.kib_each, slow.loss) == (256, 25)
 
 
-def test_rows_without_limit() -> None:
+def test_result() -> None:
     """
-    Without the limit nothing is a multiple of it.
+    A result has the median of any figure of its turns, and None for what was not measured.
     """
-    (row,) = rows([Measured(name="peer", transfers=[transfer(1.0)])], "limit")
+    result = Result(
+        workload=Workload.ONE,
+        turns={"limit": [transfer(0.4), transfer(0.5), transfer(0.3)], "remote": [transfer(None)]},
+        peaks={"limit": 20 * MiB, "remote": None},
+    )
 
-    assert (row.cpu_per_gib, row.times_limit) == (1.0, None)
+    assert (result.median("limit", "cpu_per_gib"), result.peak_mib("limit")) == (0.4, 20)
+    assert (result.median("remote", "cpu_per_gib"), result.peak_mib("remote")) == (None, None)
+    assert result.median("nobody", "cpu_per_gib") is None
+
+
+@pytest.mark.parametrize(("value", "base", "expected"), [(1.0, 0.5, 2.0), (None, 1.0, None), (1.0, None, None), (1.0, 0.0, None)])
+def test_ratio(value: float | None, base: float | None, expected: float | None) -> None:
+    """
+    Nothing is a multiple of what is not known.
+    """
+
+    assert expected == ratio(value, base)
 
 
 def test_memory_bound() -> None:

@@ -1,0 +1,98 @@
+"""
+Thousands of slow uploads at once, and a fast one beside them.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks import machine
+from benchmarks.load import Senders
+from benchmarks.measure import Say, fill, turns, warm_up
+from benchmarks.results import Slow
+from benchmarks.servers import Server, running
+from benchmarks.sizes import KiB
+from benchmarks.slow import Pace, Trickling, allow, trickling
+from benchmarks.targets import Target
+from benchmarks.wire import BenchError
+
+SECONDS = 1.0
+SAMPLE = 0.25 * SECONDS
+
+PIECE = 1 * KiB
+# So that everybody has sent at least twice before the fast one comes.
+PIECES_BEFORE = 2.5
+# How many are sent at most; all are told to end when the fast one has.
+PIECES = 30
+PROBES = 200
+PROBES_PER_PIECE = 40
+
+
+def crowds(
+    targets: Sequence[Target], senders: Senders, directory: Path, say: Say, *, uploads: int, every: float, size: int, rounds: int
+) -> dict[str, list[Slow]]:
+    """
+    Make so many slow *uploads* at once at every server, a KiB *every* so many seconds, and one of *size* bytes beside and after
+    them, *rounds* times.
+
+    A server is started afresh for each turn: what it had before would be part of what it needs while idle.
+    """
+    allow(uploads + PROBES)  # also for the servers that are started here
+    results: dict[str, list[Slow]] = {target.name: [] for target in targets}
+    for turn, target in turns(targets, rounds):
+        try:
+            with running(target, directory / target.name) as server:
+                slow = _turn(server, senders, directory, uploads, every, size)
+        except (BenchError, OSError) as error:
+            raise BenchError(f"{target.name}: {error}") from error
+        results[target.name].append(slow)
+        say(
+            f"slow uploads {turn}: {target.name} {slow.kib_each or 0:.0f} KiB each, "
+            f"a fast one {slow.beside.seconds:.2f} s beside them and {slow.alone.seconds:.2f} s alone"
+        )
+    return results
+
+
+def _turn(server: Server, senders: Senders, directory: Path, uploads: int, every: float, size: int) -> Slow:
+    warm_up([server], senders)
+    idle = server.memory()
+    pace = Pace(
+        uploads=uploads,
+        length=PIECES * PIECE,
+        seconds=PIECES * every,
+        every=every,
+        probes=PROBES,
+        probe_every=every / PROBES_PER_PIECE,
+        probe_seconds=every / 4,
+    )
+    with trickling(server.endpoint, pace) as slow:
+        machine.settle(directory, size)
+        most = _watch(server, slow, PIECES_BEFORE * every)
+        beside = fill(server, senders, size, 1)
+        if slow.over:
+            raise BenchError("the slow uploads were over before the fast one")
+        slow.end()
+        trickle = slow.result()
+    machine.settle(directory, size)
+    alone = fill(server, senders, size, 1)
+    return Slow(
+        uploads=uploads,
+        idle=idle,
+        most=most,
+        median=trickle.median,
+        slowest=trickle.slowest,
+        beside=beside,
+        alone=alone,
+    )
+
+
+def _watch(server: Server, slow: Trickling, seconds: float) -> int | None:
+    """Return the most memory that *server* has within so many *seconds*."""
+    most = server.memory()
+    until = time.monotonic() + seconds
+    while most is not None and time.monotonic() < until and not slow.over:
+        time.sleep(SAMPLE)
+        most = max(most, server.memory() or 0)
+    return most
