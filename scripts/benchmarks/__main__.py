@@ -82,7 +82,7 @@ def _bench(options: Options, directory: Path) -> int:
 
 def _s3(options: Options, directory: Path) -> int:
     machine.require_space(directory, options.size)
-    with senders(1) as sending:
+    with senders(CONCURRENCY) as sending:
         ingest, crowd = s3.measure(directory, sending, _say, size=options.size, rounds=options.rounds)
     print("", *ingest.lines(), crowd.line(), sep="\n")
     return 0 if ingest.kept and crowd.kept else 1

@@ -67,9 +67,9 @@ def _turn(server: Server, senders: Senders, directory: Path, uploads: int, every
         probe_every=every / PROBES_PER_PIECE,
         probe_seconds=every / 4,
     )
-    with trickling(server.endpoint, pace) as slow:
-        machine.settle(directory, size)
+    with trickling(server.endpoint, pace, senders) as slow:
         most = _watch(server, slow, PIECES_BEFORE * every)
+        machine.settle(directory, size)
         beside = fill(server, senders, size, 1)
         if slow.over:
             raise BenchError("the slow uploads were over before the fast one")

@@ -74,13 +74,13 @@ def send_small(endpoint: Endpoint, count: int) -> Sent:
         return Sent(began=began, ended=time.monotonic(), paths=tuple(paths))
 
 
-def create_small(endpoint: Endpoint, count: int) -> Sent:
+def create(endpoint: Endpoint, count: int, length: int) -> Sent:
     """
-    Create *count* small uploads, and send nothing.
+    Create *count* uploads, and send nothing.
     """
     with Connection(endpoint) as connection:
         began = time.monotonic()
-        paths = tuple(connection.create(SMALL) for _ in range(count))
+        paths = tuple(connection.create(length) for _ in range(count))
         return Sent(began=began, ended=time.monotonic(), paths=paths)
 
 
@@ -156,11 +156,11 @@ class Senders:
         """
         return together(_all([self._pool.submit(send_small, endpoint, share) for share in shares(count, CONCURRENCY)]))
 
-    def create_small(self, endpoint: Endpoint, count: int) -> Sent:
+    def create(self, endpoint: Endpoint, count: int, length: int = SMALL) -> Sent:
         """
-        Create *count* small uploads.
+        Create *count* uploads.
         """
-        return together(_all([self._pool.submit(create_small, endpoint, share) for share in shares(count, CONCURRENCY)]))
+        return together(_all([self._pool.submit(create, endpoint, share, length) for share in shares(count, CONCURRENCY)]))
 
     def append_small(self, endpoint: Endpoint, paths: Sequence[str]) -> Sent:
         """

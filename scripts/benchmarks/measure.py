@@ -59,7 +59,7 @@ def bursts(servers: Sequence[Server], senders: Senders, say: Say, *, count: int,
     for turn, server in turns(servers, rounds):
         whole, sent = _burst(server, count * REQUESTS_PER_SMALL, partial(senders.send_small, server.endpoint, count))
         senders.delete(server.endpoint, sent.paths)
-        creates, created = _burst(server, count, partial(senders.create_small, server.endpoint, count))
+        creates, created = _burst(server, count, partial(senders.create, server.endpoint, count))
         appends, sent = _burst(server, count, partial(senders.append_small, server.endpoint, created.paths))
         senders.delete(server.endpoint, sent.paths)
         results[server.name].append(Small(whole=whole, creates=creates, appends=appends))

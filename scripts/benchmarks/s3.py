@@ -122,7 +122,7 @@ def measure(directory: Path, senders: Senders, say: Say, *, size: int, rounds: i
         target = over_s3(swift.account, bucket)
         ingest = _ingest(directory, senders, say, target, swift.account, bucket, size=size, rounds=rounds)
         with running(target, directory / "crowd") as server:
-            return ingest, _crowd(server, say)
+            return ingest, _crowd(server, senders, say)
 
 
 def over_s3(account: S3Account, bucket: str) -> Target:
@@ -170,11 +170,11 @@ def _upload_fileobj(account: S3Account, bucket: str, source: Path) -> Transfer:
     return Transfer(size=source.stat().st_size, seconds=figures["seconds"], cpu=figures["cpu"])
 
 
-def _crowd(server: Server, say: Say) -> Crowd:
+def _crowd(server: Server, senders: Senders, say: Say) -> Crowd:
     idle = server.peak_memory()
     say(f"s3: {SLOW} uploads at a trickle for {SLOW_SECONDS:.0f} s")
     pace = Pace(uploads=SLOW, length=SLOW_LENGTH, seconds=SLOW_SECONDS, every=SLOW_EVERY)
-    with trickling(server.endpoint, pace) as slow:
+    with trickling(server.endpoint, pace, senders) as slow:
         trickle = slow.result()
     peak = server.peak_memory()
     if idle is None or peak is None:

@@ -28,7 +28,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection as Pipe
 
-from benchmarks.wire import TIMEOUT, BenchError, Connection, Endpoint, Response
+from benchmarks.load import Senders
+from benchmarks.wire import TIMEOUT, BenchError, Endpoint, Response
 
 KiB = 1024
 SECONDS = 1.0
@@ -39,6 +40,8 @@ LONGEST_WAIT = 100 * MILLISECONDS
 # The next try when the server does not read.
 RETRY = 100 * MILLISECONDS
 SPARE_DESCRIPTORS = 100
+# Intervals over which uploads end that are told to.
+ENDING = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +100,7 @@ class Trickling:
 
     def end(self) -> None:
         """
-        Have each send what is left when its next piece is due.
+        Have each send what is left with one of its next pieces.
         """
         self._pipe.send(None)
 
@@ -112,15 +115,14 @@ class Trickling:
 
 
 @contextmanager
-def trickling(endpoint: Endpoint, pace: Pace) -> Iterator[Trickling]:
+def trickling(endpoint: Endpoint, pace: Pace, senders: Senders) -> Iterator[Trickling]:
     """
     Have uploads sent at *pace*; they are all connected when this begins, and given up in the end.
     """
     allow(pace.uploads + pace.probes)
-    paths: list[str] = []
-    with Connection(endpoint) as control:
-        paths += [control.create(pace.length) for _ in range(pace.uploads)]
-        paths += [control.create(KiB) for _ in range(pace.probes)]
+    paths = list(senders.create(endpoint, pace.uploads, pace.length).paths)
+    if pace.probes:
+        paths += senders.create(endpoint, pace.probes, KiB).paths
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(target=_main, args=(theirs, endpoint, pace, paths), daemon=True)
@@ -135,9 +137,7 @@ def trickling(endpoint: Endpoint, pace: Pace) -> Iterator[Trickling]:
         process.terminate()
         process.join()
         ours.close()
-    with Connection(endpoint) as control:
-        for path in paths:
-            control.delete(path)
+    senders.delete(endpoint, paths)
 
 
 def allow(connections: int) -> None:
@@ -216,12 +216,13 @@ class _Crowd:
         return Trickle(median=statistics.median(late), slowest=max(late))
 
     def _end(self) -> None:
-        for stream in self._streams:
+        for index, stream in enumerate(self._streams):
             if stream.probe and stream.socket is None:
                 stream.sent = stream.length
                 self._left -= 1
             elif stream.sent < stream.length:
-                stream.ends = min(stream.ends, stream.next)
+                # Not all within one interval: it is not meant to be a rush.
+                stream.ends = min(stream.ends, stream.next + index % ENDING * stream.every)
 
     def _step(self, index: int, now: float) -> None:
         """Send what is due of one upload, and say when to come again."""
