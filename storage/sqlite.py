@@ -2,7 +2,7 @@
 Records in an SQLite file, shared by any number of worker processes of one machine.
 
 Each change is one statement on a database in WAL mode: SQLite's own lock orders the writers of all processes, readers never wait.
-One thread per process holds the connection, so that the event loop never waits for the disk.
+How commits are made, and where, is `storage.sqlite_database`.
 
 How durable a commit is follows `storage.local.Durability`: FULL syncs the log at every commit; NORMAL only at checkpoints, which
 loses the last commits in a power cut but never the consistency of the file (sqlite.org/pragma.html#pragma_synchronous).
@@ -11,28 +11,21 @@ loses the last commits in a power cut but never the consistency of the file (sql
 from __future__ import annotations
 
 import dataclasses
-import fcntl
 import math
-import os
 import secrets
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from typing import Any, TypeVar
+from collections.abc import AsyncIterator, Mapping, Sequence
+from functools import partial
+from typing import Any
 
-from storage.errors import AlreadyExists, Corrupted, NoSpace, NotFound, PreconditionFailed, StorageError, Unavailable
+from storage.errors import AlreadyExists, NotFound, PreconditionFailed
 from storage.local import Durability
 from storage.objects import EVENT_FIELDS, OBJECT_FIELDS, SLOT_FIELDS, Event, LoggedEvent, ObjectRecord, SlotRecord
 from storage.ports import SECRET_BYTES, Change, Record
 from storage.positions import parse_position
 from storage.records import FIELDS, Key, ObjectRef, Ref, SlotRef, State, Tenant, UploadRecord
-from storage.threads import Threads
+from storage.sqlite_database import Commit, Database
 
-T = TypeVar("T")
-
-SECONDS = 1.0
-# How long a writer waits for the writers of other processes before it gives up.
-BUSY_WAIT = 5 * SECONDS
 PAGE = 1000
 
 # Each brings a file from the version of its index to the next; a new file goes through all.
@@ -114,12 +107,24 @@ class _Table:
     # The names are those of our own dataclasses, not input: nothing a client says enters the text of a statement.
     def __init__(self, name: str, fields: Sequence[str], key: Sequence[str]) -> None:
         columns = ", ".join(fields)
+        self.fields, self.key = fields, key
+        self._name = name
+        self._updates: dict[tuple[str, ...], str] = {}
         self.where = " AND ".join(f"{field} = :{field}" for field in key)
         self.select = f"SELECT {columns} FROM {name}"  # noqa: S608
         self.insert = f"INSERT INTO {name} ({columns}) VALUES ({', '.join(':' + field for field in fields)})"  # noqa: S608
-        assignments = ", ".join(f"{field} = :{field}" for field in fields)
-        self.update = f"UPDATE {name} SET {assignments} WHERE {self.where} AND revision = :revision - 1"  # noqa: S608
         self.get = f"{self.select} WHERE {self.where}"
+
+    def update(self, old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[str, list[Any]]:
+        """Return the statement that makes *old* into its next revision, and its values."""
+        # What is not named is not touched, and neither is any index of it.
+        changed = tuple(field for field in self.fields if new[field] != old[field])
+        statement = self._updates.get(changed)
+        if statement is None:
+            assignments = ", ".join(f"{field} = ?" for field in changed)
+            where = " AND ".join(f"{field} = ?" for field in (*self.key, "revision"))
+            statement = self._updates[changed] = f"UPDATE {self._name} SET {assignments} WHERE {where}"  # noqa: S608
+        return statement, [*(new[field] for field in changed), *(new[field] for field in self.key), old["revision"]]
 
 
 _UPLOADS = _Table("uploads", FIELDS, ("key", "tenant"))
@@ -141,94 +146,6 @@ _DUE = (
     f"{_UPLOADS.select}"
     " WHERE expires_at <= :now AND (expires_at, key) > (:after, :after_key) ORDER BY expires_at, key LIMIT :limit"
 )
-
-ERRORS: dict[int, type[StorageError]] = {
-    sqlite3.SQLITE_FULL: NoSpace,
-    sqlite3.SQLITE_CORRUPT: Corrupted,
-    sqlite3.SQLITE_NOTADB: Corrupted,
-}
-
-
-@contextmanager
-def translated() -> Iterator[None]:
-    """
-    Raise SQLite's errors as storage errors, and those of the file system under it.
-    """
-    try:
-        yield
-    except OSError as error:
-        raise Unavailable(str(error)) from error
-    except sqlite3.Error as error:
-        # Extended result codes carry the primary one in their low byte (sqlite.org/rescode.html).
-        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-        raise ERRORS.get(code, Unavailable)(str(error)) from error
-
-
-@contextmanager
-def _alone(path: str) -> Iterator[None]:
-    """Open a database one process after another: SQLite does not wait for its lock when it turns to WAL mode."""
-    os.makedirs(os.path.dirname(os.path.abspath(path)), mode=0o700, exist_ok=True)
-    # SQLite gives its log the mode of the database.
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-    lock = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(lock)
-
-
-class Database:
-    """
-    One connection on one thread.
-    """
-
-    def __init__(self, path: str, schema: Sequence[str], synchronous: str) -> None:
-        with translated(), _alone(path):
-            self._connection = sqlite3.connect(
-                path, timeout=BUSY_WAIT, isolation_level=None, check_same_thread=False, cached_statements=64
-            )
-            self._path, self._file = path, os.stat(path)
-            try:
-                self._prepare(path, schema, synchronous)
-            except BaseException:
-                self._connection.close()
-                raise
-        self._threads = Threads("sqlite", 1)
-
-    def _prepare(self, path: str, schema: Sequence[str], synchronous: str) -> None:
-        self._connection.row_factory = sqlite3.Row
-        self._connection.execute("PRAGMA journal_mode = WAL")
-        self._connection.execute(f"PRAGMA synchronous = {synchronous}")
-        version = self._connection.execute("PRAGMA user_version").fetchone()[0]
-        if version > len(schema):
-            raise Unavailable(f"{path} was written by a newer Holdfast (its schema is {version})")
-        if version < len(schema):
-            steps = "".join(schema[version:])
-            self._connection.executescript(f"BEGIN IMMEDIATE; {steps} PRAGMA user_version = {len(schema)}; COMMIT")
-
-    async def call(self, function: Callable[[sqlite3.Connection], T]) -> T:
-        """
-        Return what *function* makes of the connection, on its thread.
-        """
-        return await self._threads.run(self.call_now, function)
-
-    def call_now(self, function: Callable[[sqlite3.Connection], T]) -> T:
-        """
-        Return what *function* makes of the connection; for the time before there is an event loop.
-        """
-        with translated():
-            # SQLite goes on in a file that was deleted or replaced; nobody else would ever see what it stores there.
-            if not os.path.samestat(self._file, os.stat(self._path)):
-                raise Unavailable("the database file was replaced")
-            return function(self._connection)
-
-    async def close(self) -> None:
-        """
-        Close the connection; the last one of all processes tidies the log away.
-        """
-        await self._threads.run(self._connection.close)
-        self._threads.close()
 
 
 class SqliteMetadataStore:
@@ -254,7 +171,9 @@ class SqliteMetadataStore:
 
     async def commit(self, changes: Sequence[Change], events: Sequence[Event] = ()) -> None:
         synced = self._sync_completion and any(_is_promised(change.new) for change in changes)
-        await self._database.call(lambda connection: _commit(connection, changes, events, synced=synced))
+        single = len(changes) == 1 and not events  # one statement is a transaction
+        make = partial(_make_all, changes=changes, events=events)
+        await self._database.commit(Commit(make=make, single=single, synced=synced))
 
     async def get_object(self, ref: ObjectRef) -> ObjectRecord:
         found = await self._one(_OBJECTS.get, dataclasses.asdict(ref))
@@ -298,7 +217,7 @@ class SqliteMetadataStore:
         await self._database.call(lambda connection: connection.execute("SELECT 1 FROM uploads LIMIT 1").fetchone())
 
     async def _one(self, query: str, values: Mapping[str, object]) -> dict[str, Any] | None:
-        row = await self._database.call(lambda connection: connection.execute(query, values).fetchone())
+        row = await self._database.at_once(lambda connection: connection.execute(query, values).fetchone())
         return None if row is None else dict(row)
 
     async def _all(self, query: str, values: Mapping[str, object]) -> list[dict[str, Any]]:
@@ -320,34 +239,18 @@ def _is_promised(record: Record) -> bool:
     return not isinstance(record, UploadRecord) or record.state is State.COMPLETE
 
 
-def _commit(connection: sqlite3.Connection, changes: Sequence[Change], events: Sequence[Event], *, synced: bool) -> None:
-    if synced:
-        connection.execute("PRAGMA synchronous = FULL")
-    try:
-        if len(changes) == 1 and not events:
-            _make(connection, changes[0])  # one statement is a transaction
-            return
-        connection.execute("BEGIN IMMEDIATE")
-        try:
-            for change in changes:
-                _make(connection, change)
-            for event in events:
-                _insert(connection, _EVENTS, event.to_mapping())
-            connection.execute("COMMIT")
-        except BaseException:
-            if connection.in_transaction:  # SQLite itself rolls back on some errors
-                connection.execute("ROLLBACK")
-            raise
-    finally:
-        if synced:
-            connection.execute("PRAGMA synchronous = NORMAL")
+def _make_all(connection: sqlite3.Connection, changes: Sequence[Change], events: Sequence[Event]) -> None:
+    for change in changes:
+        _make(connection, change)
+    for event in events:
+        _insert(connection, _EVENTS, event.to_mapping())
 
 
 def _make(connection: sqlite3.Connection, change: Change) -> None:
     table, values = _TABLES[type(change.new)], change.new.to_mapping()
     if change.old is None:
         _insert(connection, table, values)
-    elif not connection.execute(table.update, values).rowcount:
+    elif not connection.execute(*table.update(change.old.to_mapping(), values)).rowcount:
         raise PreconditionFailed(f"{change.old.ref} is no longer at revision {change.old.revision}")
 
 

@@ -6,9 +6,10 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
+from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 from queue import SimpleQueue
 from typing import Any, ParamSpec, TypeVar
@@ -18,6 +19,10 @@ T = TypeVar("T")
 
 SECONDS = 1.0
 INSIST = 0.1 * SECONDS
+# A thread is woken, and wakes the event loop, in 40 µs.  What is quicker than that is made on the loop, until it takes this long;
+# then the disk is busy with something, and the loop does not wait for it again so soon.  (A busy processor holds it up for less.)
+QUICK = 0.025 * SECONDS
+SLOW_FOR = 1 * SECONDS
 
 
 async def unbroken(work: Awaitable[T]) -> T:
@@ -85,20 +90,56 @@ class _Result(asyncio.Future[T]):
         return False
 
 
-@dataclass(frozen=True, slots=True)
 class _Call:
-    function: Callable[[], Any]
-    result: _Result[Any]
+    """A call that is to be made, and what came of it."""
+
+    __slots__ = ("_error", "_function", "_returned", "result")
+
+    def __init__(self, function: Callable[[], Any], result: _Result[Any]) -> None:
+        self._function = function
+        self._returned: Any = None
+        self._error: BaseException | None = None
+        self.result = result
 
     def make(self) -> None:
-        """Make the call on this thread, and tell the loop what it came to."""
-        settle: Callable[[], object]
+        """Make the call, on this thread."""
         try:
-            settle = partial(self.result.set_result, self.function())
+            self._returned = self._function()
         except BaseException as error:  # noqa: BLE001 - whatever it is, it is raised again where it is waited for
-            settle = partial(self.result.set_exception, error)
-        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
-            self.result.get_loop().call_soon_threadsafe(settle)
+            self._error = error
+
+    def settle(self) -> None:
+        """Tell who waits, in the event loop."""
+        if self._error is None:
+            self.result.set_result(self._returned)
+        else:
+            self.result.set_exception(self._error)
+
+
+class Pace:
+    """
+    Whether short calls are quick enough to be made on the event loop.
+    """
+
+    def __init__(self) -> None:
+        self._slow_until = 0.0
+
+    @property
+    def is_quick(self) -> bool:
+        """False for a while after a call that was not quick."""
+        return time.monotonic() >= self._slow_until
+
+    def timed(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """
+        Return ``function(*args, **kwargs)``, and remember whether it was quick.
+        """
+        begun = time.monotonic()
+        try:
+            return function(*args, **kwargs)
+        finally:
+            ended = time.monotonic()
+            if ended - begun > QUICK:
+                self._slow_until = ended + SLOW_FOR
 
 
 class Threads:
@@ -114,12 +155,21 @@ class Threads:
         self._count = count
         self._calls: SimpleQueue[_Call | None] = SimpleQueue()
         self._threads: list[threading.Thread] = []
+        self._made: deque[_Call] = deque()
+        """Calls whose callers have not been told."""
         self._under_way = 0
         self._closed = False
+        self._pace = Pace()
 
     async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """
         Return ``function(*args, **kwargs)``, called on a thread.
+        """
+        return await self.begin(partial(function, *args, **kwargs) if args or kwargs else function)
+
+    def begin(self, function: Callable[[], T]) -> asyncio.Future[T]:
+        """
+        Call ``function()`` on a thread, and return what will be its result.
         """
         if self._closed:
             raise RuntimeError(f"the threads of {self._name} have ended")
@@ -127,11 +177,18 @@ class Threads:
         self._under_way += 1
         if self._under_way > len(self._threads) < self._count:
             self._start()
-        self._calls.put(_Call(partial(function, *args, **kwargs), result))
-        try:
-            return await result
-        finally:
-            self._under_way -= 1
+        self._calls.put(_Call(function, result))
+        return result
+
+    async def nearby(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """
+        Return ``function(*args, **kwargs)``, called here, on the event loop, as long as such calls are quick.
+
+        After one that was not, they are made on a thread for a while.
+        """
+        if self._pace.is_quick:
+            return self._pace.timed(function, *args, **kwargs)
+        return await self.run(function, *args, **kwargs)
 
     def close(self) -> None:
         """
@@ -151,4 +208,13 @@ class Threads:
     def _work(self) -> None:
         while (call := self._calls.get()) is not None:
             call.make()
+            self._made.append(call)
+            loop = call.result.get_loop()
             del call  # and with it whatever it held
+            with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+                loop.call_soon_threadsafe(self._settle)
+
+    def _settle(self) -> None:
+        while self._made:
+            self._under_way -= 1
+            self._made.popleft().settle()

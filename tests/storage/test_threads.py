@@ -6,11 +6,12 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from contextlib import suppress
 
 import pytest
 
-from storage.threads import Threads, stopped, together, unbroken
+from storage.threads import QUICK, Pace, Threads, stopped, together, unbroken
 
 
 class Trouble(Exception):
@@ -205,3 +206,42 @@ async def test_as_many_threads_as_calls() -> None:
 
     assert names <= {thread.name for thread in busy} | names
     assert 3 >= len({thread.name for thread in busy} | names)
+
+
+async def test_results_come_in_one_go() -> None:
+    """Many calls that are ready together are told of together, each caller with its own result."""
+    threads = Threads("kelp", 3)
+
+    assert [*range(500)] == await asyncio.gather(*(threads.run(int, str(number)) for number in range(500)))
+    threads.close()
+
+
+async def test_short_calls_are_made_nearby() -> None:
+    """A call that is quick is made on the event loop; after one that was not, a thread makes them."""
+    threads = Threads("kelp", 1)
+    here = threading.current_thread()
+    before = await threads.nearby(threading.current_thread)
+    await threads.nearby(time.sleep, 2 * QUICK)
+    after = await threads.nearby(threading.current_thread)
+    threads.close()
+
+    assert here is before
+    assert here is not after
+
+
+def test_a_slow_call_is_remembered_whatever_it_comes_to() -> None:
+    """A call that failed after a long time was slow as well; its error comes back."""
+    pace = Pace()
+
+    def fail(seconds: float) -> None:
+        time.sleep(seconds)
+        raise Trouble
+
+    with pytest.raises(Trouble):
+        pace.timed(fail, 0.0)
+    was_quick = pace.is_quick
+    with pytest.raises(Trouble):
+        pace.timed(fail, 2 * QUICK)
+
+    assert was_quick
+    assert not pace.is_quick
