@@ -32,24 +32,25 @@ A holder that lets go, or is dead, is not passed over, so this copy is only made
 from __future__ import annotations
 
 import enum
-import errno
 import os
 import resource
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from functools import partial
 
-from storage import keys
-from storage.errors import Corrupted, NoSpace, NotFound, StorageError, Unavailable
+from storage import files, keys
+from storage.errors import Corrupted, NoSpace, NotFound, Unavailable
+from storage.local_append import RESERVE, LocalAppend
 from storage.ports import Checkpoint, Receipt, unrecorded
-from storage.records import NO_PARTS, UploadRecord
+from storage.records import UploadRecord
 from storage.threads import Threads
 
 KiB = 1024
 
 READ_BLOCK = 256 * KiB
 COPY = ".copy"
-# When the disk is full, this much of what was just written is given back: recording the rest takes room as well.
-RESERVE = 256 * KiB
+_KNOWN = os.O_RDWR | os.O_CLOEXEC
+_NEW = _KNOWN | os.O_CREAT | os.O_EXCL
 
 
 class Durability(enum.StrEnum):
@@ -58,25 +59,6 @@ class Durability(enum.StrEnum):
     ACKNOWLEDGED = "acknowledged"
     COMPLETE = "complete"
     NONE = "none"
-
-
-# EFBIG is how a file-size limit (ulimit, RLIMIT_FSIZE) says that the room is used up.
-ERRORS: dict[int, type[StorageError]] = {
-    errno.ENOSPC: NoSpace,
-    errno.EDQUOT: NoSpace,
-    errno.EFBIG: NoSpace,
-}
-
-
-@contextmanager
-def translated() -> Iterator[None]:
-    """
-    Raise the operating system's errors as storage errors.
-    """
-    try:
-        yield
-    except OSError as error:
-        raise ERRORS.get(error.errno or 0, Unavailable)(str(error)) from error
 
 
 class LocalByteStore:
@@ -89,7 +71,7 @@ class LocalByteStore:
         self._sync_appends = durability is Durability.ACKNOWLEDGED
         self._sync_completion = durability is not Durability.NONE
         self._threads = Threads("bytes", threads)
-        with translated():
+        with files.translated():
             os.makedirs(self._root, mode=0o700, exist_ok=True)
             for folder in ("uploads", "attachments"):
                 os.makedirs(os.path.join(self._root, folder), mode=0o700, exist_ok=True)
@@ -115,41 +97,36 @@ class LocalByteStore:
     async def append(
         self, record: UploadRecord, content: AsyncIterator[memoryview], checkpoint: Checkpoint = unrecorded
     ) -> Receipt:
-        run = self._threads.run
-        received = told = 0
-        full: NoSpace | None = None
-        async with self._opened(self._open_for_appending, record) as descriptor:
+        if record.remaining is not None:
+            await self._threads.nearby(self._refuse_without_room, record.remaining, record.offset)
+        append = LocalAppend(record, partial(self._open_for_appending, record), self._threads, syncs=self._sync_appends)
+        try:
+            await append.open()
             async for block in content:
-                if not block:
-                    if received > told:
-                        if self._sync_appends:
-                            await run(_sync, descriptor)
-                        told = received
-                        await checkpoint(Receipt(received=told, parts=record.parts))
+                if block:
+                    await append.write(block)
                     continue
-                try:
-                    await run(_write, descriptor, block, record.offset + received)
-                except NoSpace as error:
-                    received += error.receipt.received if error.receipt else 0
-                    received = max(told, received - RESERVE)
-                    await run(_truncate, descriptor, record.offset + received)
-                    full = error
-                    break
-                received += len(block)
-            if self._sync_appends and received > told:
-                await run(_sync, descriptor)
-        receipt = Receipt(received=received, parts=record.parts)
-        if full is not None:
-            raise NoSpace(str(full), receipt) from full
-        return receipt
+                await append.sync()
+                if append.has_news:
+                    await checkpoint(append.tell())
+            return await append.end()
+        except NoSpace as error:
+            if error.receipt is None:
+                raise  # not of a block
+            raise NoSpace(str(error), await append.end()) from error
+        finally:
+            append.close()
 
     async def complete(self, record: UploadRecord) -> None:
-        await self._threads.run(self._complete, record)
+        if self._sync_completion:
+            await self._threads.run(self._complete, record)
+        else:
+            await self._threads.nearby(self._complete, record)
 
     async def read(self, record: UploadRecord, start: int, stop: int) -> AsyncIterator[memoryview]:
         async with self._opened(self._open_for_reading, record) as descriptor:
             while start < stop:
-                block = await self._threads.run(_read, descriptor, start, min(stop - start, READ_BLOCK))
+                block = await self._threads.run(files.read, descriptor, start, min(stop - start, READ_BLOCK))
                 if not block:
                     raise Corrupted(f"{record.key} ends at {start}, not at {stop}")
                 yield memoryview(block)
@@ -194,14 +171,13 @@ class LocalByteStore:
         return os.path.join(self._root, folder, keys.shard(record.key), record.key)
 
     def _open_for_appending(self, record: UploadRecord) -> int:
-        with translated():
-            if record.remaining is not None:
-                self._refuse_without_room(record.remaining, record.offset)
+        with files.translated():
             return self._open_generation(record, durable=self._sync_appends)
 
     def _refuse_without_room(self, remaining: int, offset: int) -> None:
         """Refuse before the first byte what cannot fit.  Nothing is reserved: a client that goes away would keep it."""
-        room = os.statvfs(self._root)
+        with files.translated():
+            room = os.statvfs(self._root)
         limit, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
         if remaining + RESERVE > room.f_bavail * room.f_frsize or 0 <= limit < offset + remaining:
             raise NoSpace(f"{remaining} bytes do not fit")
@@ -209,23 +185,28 @@ class LocalByteStore:
     def _open_generation(self, record: UploadRecord, *, durable: bool) -> int:
         """Return a descriptor of the file that belongs to the record's generation, with its *offset* bytes in it."""
         path = self._upload(record, record.generation)
-        folder = os.path.dirname(path)
         try:
-            descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+            # What has no bytes yet has mostly no file.
+            descriptor = os.open(path, _NEW if not record.offset else _KNOWN, 0o600)
+        except FileExistsError:
+            return os.open(path, _KNOWN)
         except FileNotFoundError:
-            self._make_folder(folder, durable=durable)
+            self._make_folder(os.path.dirname(path), durable=durable)
             descriptor = self._begin_generation(record, path)
-            if durable:
-                _sync_folder(folder)
-            self._remove_generations(record, below=record.generation)
-        if os.fstat(descriptor).st_size < record.offset:
-            os.close(descriptor)
-            raise Corrupted(f"{record.key} is shorter than {record.offset} bytes")
+        else:
+            if record.offset:
+                if os.fstat(descriptor).st_size < record.offset:
+                    os.close(descriptor)
+                    raise Corrupted(f"{record.key} is shorter than {record.offset} bytes")
+                return descriptor
+        if durable:
+            files.sync_folder(os.path.dirname(path))
+        self._remove_generations(record, below=record.generation)
         return descriptor
 
     def _begin_generation(self, record: UploadRecord, path: str) -> int:
         if not record.offset:
-            return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            return os.open(path, _KNOWN | os.O_CREAT, 0o600)
         source = self._open_newest(record, below=record.generation)
         if source is None:
             raise Corrupted(f"{record.key} is missing its first {record.offset} bytes")
@@ -233,7 +214,7 @@ class LocalByteStore:
         try:
             descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
             try:
-                _copy(source, descriptor, record.offset)
+                files.copy(source, descriptor, record.offset)
                 os.fsync(descriptor)
                 os.rename(temporary, path)
             except BaseException:
@@ -259,26 +240,33 @@ class LocalByteStore:
 
     def _complete(self, record: UploadRecord) -> None:
         target = self._path("attachments", record)
-        with translated():
-            if _size(target) != record.offset:
+        with files.translated():
+            if files.size(target) != record.offset:
                 self._publish(record, target)
             self._remove_generations(record, below=record.generation)
             if self._sync_completion:
-                _sync_folder(os.path.dirname(target))
+                files.sync_folder(os.path.dirname(target))
 
     def _publish(self, record: UploadRecord, target: str) -> None:
-        self._make_folder(os.path.dirname(target), durable=self._sync_completion)
         descriptor = self._open_generation(record, durable=False)
         try:
-            os.ftruncate(descriptor, record.offset)
-            if self._sync_completion:
+            is_longer = os.fstat(descriptor).st_size > record.offset
+            if is_longer:
+                os.ftruncate(descriptor, record.offset)
+            # What was acknowledged is on the disk, but for its new end.
+            if self._sync_completion and (is_longer or not self._sync_appends):
                 os.fsync(descriptor)
-            os.rename(self._upload(record, record.generation), target)
+            source = self._upload(record, record.generation)
+            try:
+                os.rename(source, target)
+            except FileNotFoundError:
+                self._make_folder(os.path.dirname(target), durable=self._sync_completion)
+                os.rename(source, target)
         finally:
             os.close(descriptor)
 
     def _open_for_reading(self, record: UploadRecord) -> int:
-        with translated():
+        with files.translated():
             published = self._path("attachments", record)
             # Publishing goes one way: what was not there yet, and then is no longer open, is there the second time.
             for _ in range(2):
@@ -290,13 +278,13 @@ class LocalByteStore:
         raise NotFound(f"there is no content of {record.key}")
 
     def _delete(self, record: UploadRecord) -> None:
-        with translated():
+        with files.translated():
             self._remove_generations(record, below=record.generation + 1)
             with suppress(FileNotFoundError):
                 os.unlink(self._path("attachments", record))
 
     def _ping(self) -> None:
-        with translated():
+        with files.translated():
             for folder in ("uploads", "attachments"):
                 if not os.access(os.path.join(self._root, folder), os.W_OK | os.X_OK):
                     raise Unavailable(f"the folder {folder} of the byte store cannot be written")
@@ -307,55 +295,4 @@ class LocalByteStore:
         except FileExistsError:
             return
         if durable:
-            _sync_folder(os.path.dirname(path))
-
-
-def _copy(source: int, target: int, length: int) -> None:
-    at = 0
-    while at < length:
-        copied = os.copy_file_range(source, target, length - at, at, at)
-        if not copied:
-            raise Corrupted(f"the content ends at {at}, not at {length}")
-        at += copied
-
-
-def _write(descriptor: int, block: memoryview, offset: int) -> None:
-    written = 0
-    while written < len(block):
-        try:
-            with translated():
-                written += os.pwrite(descriptor, block[written:], offset + written)
-        except NoSpace as error:
-            # The bytes before it are good: keep them, they were paid for with somebody's mobile data.
-            error.receipt = Receipt(received=written, parts=NO_PARTS)
-            raise
-
-
-def _read(descriptor: int, start: int, length: int) -> bytes:
-    with translated():
-        return os.pread(descriptor, length, start)
-
-
-def _truncate(descriptor: int, length: int) -> None:
-    with translated():
-        os.ftruncate(descriptor, length)
-
-
-def _sync(descriptor: int) -> None:
-    with translated():
-        os.fdatasync(descriptor)
-
-
-def _sync_folder(path: str) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _size(path: str) -> int | None:
-    try:
-        return os.stat(path).st_size
-    except FileNotFoundError:
-        return None
+            files.sync_folder(os.path.dirname(path))

@@ -10,8 +10,9 @@ from contextlib import suppress
 
 from storage import keys
 from storage.errors import Corrupted, NotFound
+from storage.files import translated
 from storage.inventory import Stored
-from storage.local import LocalByteStore, translated
+from storage.local import LocalByteStore
 from storage.records import State, UploadRecord
 from storage.threads import Threads
 

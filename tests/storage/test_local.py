@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from storage.errors import Corrupted, NoSpace, NotFound, Unavailable
-from storage.local import COPY, RESERVE, Durability, LocalByteStore
+from storage.local import COPY, Durability, LocalByteStore
+from storage.local_append import RESERVE
 from storage.records import UploadRecord
 from tests.storage.backends import appended, changed, claimed, content_of, new_upload
 from tests.storage.processes import Room, Worker, worker

@@ -1,0 +1,108 @@
+"""
+What is asked of the file system, its errors raised as storage errors.  Everything here blocks.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+
+from storage.errors import Corrupted, NoSpace, StorageError, Unavailable
+from storage.ports import Receipt
+from storage.records import NO_PARTS
+
+# EFBIG is how a file-size limit (ulimit, RLIMIT_FSIZE) says that the room is used up.
+ERRORS: dict[int, type[StorageError]] = {
+    errno.ENOSPC: NoSpace,
+    errno.EDQUOT: NoSpace,
+    errno.EFBIG: NoSpace,
+}
+
+
+class translated:  # noqa: N801 - it is used as a context manager, and often: a generator would take four times as long
+    """
+    Raise the operating system's errors as storage errors.
+    """
+
+    __slots__ = ()
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
+        if isinstance(error, OSError):
+            raise ERRORS.get(error.errno or 0, Unavailable)(str(error)) from error
+
+
+def copy(source: int, target: int, length: int) -> None:
+    """
+    Copy the first *length* bytes of one file into another.
+    """
+    at = 0
+    while at < length:
+        copied = os.copy_file_range(source, target, length - at, at, at)
+        if not copied:
+            raise Corrupted(f"the content ends at {at}, not at {length}")
+        at += copied
+
+
+def write(descriptor: int, block: memoryview, offset: int) -> None:
+    """
+    Write all of *block* at *offset*.
+
+    :raises NoSpace: its receipt says how many bytes were written all the same.
+    """
+    written = 0
+    while written < len(block):
+        try:
+            with translated():
+                written += os.pwrite(descriptor, block[written:], offset + written)
+        except NoSpace as error:
+            # The bytes before it are good: keep them, they were paid for with somebody's mobile data.
+            error.receipt = Receipt(received=written, parts=NO_PARTS)
+            raise
+
+
+def read(descriptor: int, start: int, length: int) -> bytes:
+    """
+    Return up to *length* bytes from *start* on.
+    """
+    with translated():
+        return os.pread(descriptor, length, start)
+
+
+def truncate(descriptor: int, length: int) -> None:
+    """
+    Cut a file off after *length* bytes.
+    """
+    with translated():
+        os.ftruncate(descriptor, length)
+
+
+def sync(descriptor: int) -> None:
+    """
+    Return when the content of a file is on the disk.
+    """
+    with translated():
+        os.fdatasync(descriptor)
+
+
+def sync_folder(path: str) -> None:
+    """
+    Return when the names in a folder are on the disk.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def size(path: str) -> int | None:
+    """
+    Return the length of a file; None where there is none.
+    """
+    try:
+        return os.stat(path).st_size
+    except FileNotFoundError:
+        return None

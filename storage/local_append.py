@@ -1,0 +1,117 @@
+"""
+One append to a local file.
+
+A small append is made in as few steps as can be: its file is made, written and, where that was promised, synced in one call on a
+thread; where nothing has to reach the disk, in one call on the event loop, as long as the disk takes such calls at once.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+from storage import files
+from storage.errors import NoSpace
+from storage.ports import Receipt
+from storage.records import UploadRecord
+from storage.threads import Threads
+
+KiB = 1024
+
+# When the disk is full, this much of what was just written is given back: recording the rest takes room as well.
+RESERVE = 256 * KiB
+# So much is copied to the page cache sooner than a thread is woken for it.
+LITTLE = 64 * KiB
+
+
+class LocalAppend:
+    """
+    The file of an append, and how far it is; *syncs* says whether that has to be durable.
+    """
+
+    def __init__(self, record: UploadRecord, opener: Callable[[], int], threads: Threads, *, syncs: bool) -> None:
+        self._record = record
+        self._opener = opener
+        self._threads = threads
+        self._syncs = syncs
+        self._descriptors: list[int] = []
+        """Empty, or the one that is open: known as soon as it is, whoever is cancelled meanwhile."""
+        self._received = self._told = self._synced = 0
+
+    @property
+    def has_news(self) -> bool:
+        """Whether more was received than was told."""
+        return self._received > self._told
+
+    def tell(self) -> Receipt:
+        """
+        Return what was received.
+        """
+        self._told = self._received
+        return Receipt(received=self._received, parts=self._record.parts)
+
+    async def open(self) -> None:
+        """
+        Open the file before anything comes.  One that does not exist yet is made together with the first block.
+        """
+        if self._record.generation:
+            await self._threads.run(self._open)  # it may have to be copied
+        elif self._record.offset:
+            await self._threads.nearby(self._open)
+
+    async def write(self, block: memoryview) -> None:
+        """
+        Write the next block.
+
+        :raises NoSpace: with a receipt, if some of what was received is there.
+        """
+        try:
+            if self._received or self._syncs or len(block) > LITTLE:
+                await self._threads.run(self._write, block)
+            else:
+                await self._threads.nearby(self._write, block)
+        except NoSpace as error:
+            if error.receipt is not None:
+                self._received = max(self._told, self._received + error.receipt.received - RESERVE)
+                await self._threads.run(files.truncate, self._descriptors[0], self._record.offset + self._received)
+            raise
+        self._received += len(block)
+
+    async def sync(self) -> None:
+        """
+        Return when the file is there, and what was received is as durable as it has to be.
+        """
+        if not self._descriptors:
+            await self._threads.run(self._open)
+        if self._syncs and self._received > self._synced:
+            await self._threads.run(files.sync, self._descriptors[0])
+            self._synced = self._received
+
+    async def end(self) -> Receipt:
+        """
+        Return what is durable when nothing more comes.
+        """
+        await self.sync()
+        return self.tell()
+
+    def close(self) -> None:
+        """
+        Let go of the file.
+        """
+        for descriptor in self._descriptors:
+            os.close(descriptor)
+
+    # What follows blocks.
+
+    def _open(self) -> int:
+        if not self._descriptors:
+            self._descriptors.append(self._opener())
+        return self._descriptors[0]
+
+    def _write(self, block: memoryview) -> None:
+        descriptor = self._open()
+        files.write(descriptor, block, self._record.offset + self._received)
+        if self._syncs and not self._received and len(block) <= LITTLE:
+            # Such a block is mostly the only one, and so goes to the disk without another hop.
+            files.sync(descriptor)
+            self._synced = len(block)
