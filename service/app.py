@@ -18,6 +18,7 @@ from service.accounts.keys import KeyFile, KeySource, PublicKeys, Secret
 from service.accounts.links import Links
 from service.accounts.tokens import TokenVerifier
 from service.accounts.webhook import Webhook
+from service.asgi.application import Application
 from service.asgi.auth import Accounts, without_accounts
 from service.asgi.cors import cors
 from service.asgi.driver import Driver, Elsewhere, Front
@@ -26,7 +27,7 @@ from service.asgi.inspection import Inspection
 from service.asgi.pictures import Gallery
 from service.asgi.reception import Reception
 from service.asgi.requests import parse_networks
-from service.asgi.routes import not_found, routes
+from service.asgi.routes import Files, not_found, routes
 from service.core.attachments import Attachments
 from service.core.errors import UploadError
 from service.core.filing import Filing
@@ -237,9 +238,11 @@ def create_app(settings: Settings, stores: Stores) -> Starlette:
                 await accounts.close()
             await stores.close()
 
-    app = Starlette(
-        routes=routes(driver, health, gallery, policies, tenant, strict_originator=settings.symphony_host == "strict"),
-        middleware=[cors(settings.cors_origins)],
+    files, strict = Files(driver, gallery, tenant), settings.symphony_host == "strict"
+    app = Application(
+        files,
+        cors(settings.cors_origins),
+        routes(driver, files, health, gallery, policies, tenant, strict_originator=strict),
         exception_handlers={HTTPException: not_found, Exception: not_found},
         lifespan=lifespan,
     )

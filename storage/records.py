@@ -7,6 +7,7 @@ from __future__ import annotations
 import dataclasses
 import enum
 import json
+import operator
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NewType, Self
@@ -25,6 +26,7 @@ Parts = NewType("Parts", str)
 
 
 NO_PARTS = Parts("")
+NO_SLOTS = "[]"
 
 
 class State(enum.StrEnum):
@@ -145,9 +147,11 @@ class UploadRecord:
         """
         Return the record as plain values, for stores that keep columns or fields.
         """
-        values = {field: getattr(self, field) for field in FIELDS}
-        intent = None if self.intent is None else json.dumps([*_names(self.intent.slot), self.intent.if_match])
-        return values | {"attached": json.dumps([_names(slot) for slot in self.attached]), "intent": intent}
+        values = dict(zip(FIELDS, _values(self), strict=True))
+        values["attached"] = json.dumps([_names(slot) for slot in self.attached]) if self.attached else NO_SLOTS
+        if self.intent is not None:
+            values["intent"] = json.dumps([*_names(self.intent.slot), self.intent.if_match])
+        return values
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> Self:
@@ -155,13 +159,13 @@ class UploadRecord:
         Return the record that `to_mapping` turned into *values*.
         """
         tenant = values["tenant"]
-        slots = json.loads(values["attached"])
-        attached = tuple(SlotRef(tenant=tenant, kind=kind, id=id_, slot=slot) for kind, id_, slot in slots)
-        kinds = {"state": State(values["state"]), "verify_type": bool(values["verify_type"]), "attached": attached}
+        kinds: dict[str, Any] = {**values, "state": State(values["state"]), "verify_type": bool(values["verify_type"])}
+        slots = json.loads(values["attached"]) if values["attached"] != NO_SLOTS else ()
+        kinds["attached"] = tuple(SlotRef(tenant=tenant, kind=kind, id=id_, slot=slot) for kind, id_, slot in slots)
         if values["intent"] is not None:
             kind, id_, slot, if_match = json.loads(values["intent"])
             kinds["intent"] = Intent(slot=SlotRef(tenant=tenant, kind=kind, id=id_, slot=slot), if_match=if_match)
-        return cls(**{**values, **kinds})
+        return cls(**kinds)
 
 
 def _names(slot: SlotRef) -> list[str]:
@@ -169,3 +173,4 @@ def _names(slot: SlotRef) -> list[str]:
 
 
 FIELDS = tuple(field.name for field in dataclasses.fields(UploadRecord))
+_values = operator.attrgetter(*FIELDS)

@@ -152,11 +152,16 @@ class RequestContent:
         return came < self._reception.min_rate * seconds
 
     def _open(self) -> Intake:
-        door, intake = self._door, None
-        if door is not None and self._length is not None:
+        door = self._door
+        intake: Intake | None = None
+        if door is not None and self._length is not None and not door.has_all:
             intake = door.hand_over(self._length, self._reception.buffers)
-        self._intake = intake or Messages(self._receive, self._length, door)
-        return self._intake
+        if intake is None:
+            intake = Messages(self._receive, self._length, door)
+            if door is not None and door.has_all:
+                intake.take_rest()  # it came with the head: nobody need wait for messages
+        self._intake = intake
+        return intake
 
     async def _next(self, intake: Intake) -> memoryview:
         """Return the next block; less when the content ends, stops or lingers."""

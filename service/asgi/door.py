@@ -78,6 +78,11 @@ class Door(Protocol):
     on_shutdown: Callable[[], None] | None
     """Called when the server begins to shut down."""
 
+    @property
+    def has_all(self) -> bool:
+        """Whether the content of the request has come whole, and none of it was delivered."""
+        ...
+
     def remains(self) -> tuple[bytes, bool]:
         """
         Return what was received but not delivered by ``receive()``, and whether that is the end of the content.

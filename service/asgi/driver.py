@@ -55,6 +55,8 @@ DISCARD = 16 * 1024 * KiB
 # Content that is refused but hardly larger than its head is read, to keep the connection.
 SMALL = 64 * KiB
 DISCARD_WAIT = 2 * SECONDS
+# No dialect tells the time of an answer any finer.
+FINEST = 1 * SECONDS
 
 NO_CONTENT = (204, 304)
 # What tokens and URLs may call a tenant; it becomes a part of URLs and of names in stores.
@@ -129,6 +131,8 @@ class Driver:
         tenant = request.tenant if request.tenant_named or principal.tenant is None else principal.tenant
         if principal.tenant not in (None, tenant):
             raise UploadNotFound("there is nothing here")
+        if principal is request.principal and tenant == request.tenant:
+            return request
         return dataclasses.replace(request, principal=principal, tenant=tenant)
 
     async def exchange(
@@ -174,7 +178,10 @@ class Driver:
             if isinstance(command, Response):
                 return command
             outcome = await perform(command, content)
-            return dialect.send(dataclasses.replace(request, now=time.time()), command, outcome)
+            now = time.time()
+            if now - request.now >= FINEST:
+                request = dataclasses.replace(request, now=now)
+            return dialect.send(request, command, outcome)
         except (ProtocolError, UploadError) as error:
             return dialect.reject(request, error)
         except Exception:

@@ -4,6 +4,7 @@ From an ASGI scope to the head of a request.
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 import re
 import time
@@ -108,13 +109,16 @@ def _origin(scope: Scope, fields: Mapping[str, str], trusted: tuple[Network, ...
 
 def _is_trusted(scope: Scope, trusted: tuple[Network, ...]) -> bool:
     client = scope.get("client")
-    if not client:
-        return False
+    return _is_within(client[0], trusted) if client and trusted else False
+
+
+@functools.lru_cache(maxsize=1024)
+def _is_within(host: str, networks: tuple[Network, ...]) -> bool:
     try:
-        address = ipaddress.ip_address(client[0])
+        address = ipaddress.ip_address(host)
     except ValueError:
         return False
-    return any(address in network for network in trusted)
+    return any(address in network for network in networks)
 
 
 def _forwarded(fields: Mapping[str, str]) -> dict[str, str]:

@@ -237,12 +237,18 @@ COMMUNITY = "/.api2/api/v1/communities/{community}"
 
 
 def routes(
-    driver: Driver, health: Health, gallery: Gallery, policies: Policies, tenant: Tenant, *, strict_originator: bool
+    driver: Driver,
+    uploads: Files,
+    health: Health,
+    gallery: Gallery,
+    policies: Policies,
+    tenant: Tenant,
+    *,
+    strict_originator: bool,
 ) -> list[Route]:
     """
     Return the table; a slash at the end makes no difference.
     """
-    uploads = Files(driver, gallery, tenant)
     dialect = ContentRange(tenant, policies.kinds())
     attachments, binaries = Attachments(driver, dialect), Binaries(driver, gallery, dialect, tenant)
     pictures = Pictures(driver, gallery, dialect, tenant)

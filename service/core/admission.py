@@ -105,7 +105,8 @@ def admit(record: UploadRecord, command: Append, limits: Limits, now: float) -> 
         if length is None:
             raise TooLarge(limits.max_size, record)
         raise LengthExceeded(f"{room} bytes may still come, not {command.content_length - overlap}", record)
-    return Admitted(stored=record, record=dataclasses.replace(record, length=length), overlap=overlap, room=room)
+    known = record if record.length == length else dataclasses.replace(record, length=length)
+    return Admitted(stored=record, record=known, overlap=overlap, room=room)
 
 
 def invalidates(record: UploadRecord, command: Append) -> bool:

@@ -178,8 +178,13 @@ def advance(record: UploadRecord, receipt: Receipt, limits: Limits, now: float) 
     """
     if not receipt.received:
         return record
-    after = dataclasses.replace(step(record, Step.APPEND), offset=record.offset + receipt.received, parts=receipt.parts)
-    return dataclasses.replace(after, expires_at=expiry(after, limits, now))
+    return dataclasses.replace(
+        record,
+        state=TRANSITIONS[record.state, Step.APPEND],
+        offset=record.offset + receipt.received,
+        parts=receipt.parts,
+        expires_at=expiry(record, limits, now),
+    )
 
 
 def is_filled(record: UploadRecord, completes: Completes, *, ended: bool) -> bool:
@@ -206,8 +211,8 @@ def fill(record: UploadRecord, limits: Limits, now: float) -> UploadRecord:
     """
     Return *record* with all its bytes durable; the sweeper will look after a finish that does not happen.
     """
-    filled = step(record, Step.FILL)
-    return dataclasses.replace(filled, length=record.offset, expires_at=now + limits.finish_retry)
+    state = TRANSITIONS[record.state, Step.FILL]
+    return dataclasses.replace(record, state=state, length=record.offset, expires_at=now + limits.finish_retry)
 
 
 def publish(record: UploadRecord, limits: Limits, now: float) -> UploadRecord:

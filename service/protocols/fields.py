@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import functools
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -83,6 +84,12 @@ def imf_fixdate(seconds: float) -> str:
     """
     Return a time as RFC 9110, section 5.6.7 prefers it.
     """
+    return _imf_fixdate(int(seconds))
+
+
+@functools.lru_cache(maxsize=64)
+def _imf_fixdate(seconds: int) -> str:
+    # Many answers of one second tell the same time.
     return formatdate(seconds, usegmt=True)
 
 

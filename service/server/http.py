@@ -99,6 +99,11 @@ class Door:
         await send_file(cycle.transport, cycle.flow, descriptor, start, stop, patience)
         cycle.expected_content_length -= stop - start
 
+    @property
+    def has_all(self) -> bool:
+        """Whether the content of the request has come whole, and none of it was delivered."""
+        return not self._cycle.more_body and len(self._cycle.body) == self.received
+
     def remains(self) -> tuple[bytes, bool]:
         """
         Return what was received but not delivered, and whether that is the end of the content.

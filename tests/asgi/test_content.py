@@ -26,8 +26,9 @@ class Door:
     What a server offers besides ASGI, here with *data* that it has received and not delivered.
     """
 
-    def __init__(self, data: bytes = b"", *, complete: bool = False) -> None:
+    def __init__(self, data: bytes = b"", *, complete: bool = False, has_all: bool = False) -> None:
         self.on_shutdown: Callable[[], None] | None = None
+        self.has_all = has_all
         self._data = data
         self._complete = complete
 
@@ -223,6 +224,14 @@ async def test_remains_that_are_the_end() -> None:
     content = _content(wire, door=Door(b"345", complete=True))
 
     assert await _read_all(content) == [b"345"]
+    assert (True, None) == (content.ended, content.stopped)
+
+
+async def test_what_came_with_the_head() -> None:
+    """Content that has come whole before anybody asks is read without a message, in blocks of the size that is asked for."""
+    content = _content(Wire(), length=3, door=Door(b"345", complete=True, has_all=True))
+
+    assert [b"34", b"5"] == await _read_all(content, 2)
     assert (True, None) == (content.ended, content.stopped)
 
 
