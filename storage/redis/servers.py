@@ -22,7 +22,7 @@ from urllib.parse import urlsplit
 
 from redis.asyncio import ConnectionPool, Redis, RedisCluster, Sentinel
 from redis.asyncio.cluster import ClusterNode
-from redis.asyncio.connection import SSLConnection, parse_url
+from redis.asyncio.connection import Connection, SSLConnection, parse_url
 from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import SentinelConnectionPool
 from redis.backoff import NoBackoff
@@ -32,6 +32,7 @@ SECONDS = 1.0
 SOCKET_TIMEOUT = 2 * SECONDS
 # Sentinels are asked one after the other until one knows.
 SENTINEL_TIMEOUT = 0.5 * SECONDS
+OF_SENTINELS = ("sentinel_username", "sentinel_password")
 PORT = 6379
 SENTINEL_PORT = 26379
 
@@ -91,7 +92,9 @@ def parse_address(url: str) -> Address:
     if not separator or base not in ("redis", "rediss", "unix") or (plus and kind not in ("sentinel", "cluster")):
         raise ValueError(f"this is no URL of a Redis: it begins with {scheme!r}")
     if not plus:
-        return Address(kind="single", hosts=(), options=dict(parse_url(url)))
+        options = dict(parse_url(url))
+        database = "" if base == "unix" else urlsplit(url).path.strip("/")
+        return Address(kind="single", hosts=(), options=_known(options, database))
     if base == "unix":
         raise ValueError("Sentinels and nodes of a Cluster are not found at a path")
     place, _, tail = rest.partition("/")
@@ -105,7 +108,19 @@ def parse_address(url: str) -> Address:
         raise ValueError("a URL of Sentinels names a service, and one of a Cluster none")
     options = dict(parse_url(f"{base}://{account}{at}host/{database}?{query if question else more}"))
     del options["host"]
-    return Address(kind=kind, hosts=found, options=options, service=service)
+    return Address(kind=kind, hosts=found, options=_known(options, database), service=service)
+
+
+def _known(options: dict[str, Any], database: str) -> dict[str, Any]:
+    """Return *options* if connections take them, and *database* is a number or not given; redis-py would find out too late."""
+    if database and not (database.isascii() and database.isdigit()):
+        raise ValueError(f"a database of Redis has a number, not the name {database!r}")
+    given = {name: value for name, value in options.items() if name not in OF_SENTINELS}
+    try:
+        given.pop("connection_class", Connection)(**given)
+    except TypeError as error:
+        raise ValueError(f"a connection to Redis does not take this: {error}") from error
+    return options
 
 
 def _host(text: str, port: int) -> tuple[str, int]:

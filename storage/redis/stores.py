@@ -4,8 +4,11 @@ Everything that a service keeps in a Redis, from its URL.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
+from storage.redis.advice import advice
 from storage.redis.desk import RedisDesk
 from storage.redis.leases import RedisLeases
 from storage.redis.line import Line
@@ -20,6 +23,8 @@ class RedisStores:
     metadata: RedisMetadataStore
     leases: RedisLeases
     desk: RedisDesk
+    advice: Callable[[], Awaitable[Sequence[str]]]
+    """What to say about how it is set up."""
 
 
 def open_redis(url: str, prefix: str = PREFIX) -> RedisStores:
@@ -30,4 +35,5 @@ def open_redis(url: str, prefix: str = PREFIX) -> RedisStores:
     """
     line, names = Line(url), Names(prefix)
     metadata, leases = RedisMetadataStore(line, names), RedisLeases(line, names)
-    return RedisStores(metadata=metadata, leases=leases, desk=RedisDesk(names, metadata, leases))
+    desk = RedisDesk(names, metadata, leases)
+    return RedisStores(metadata=metadata, leases=leases, desk=desk, advice=partial(advice, line))

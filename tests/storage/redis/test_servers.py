@@ -58,6 +58,12 @@ def test_addresses(url: str, kind: str, hosts: list[tuple[str, int]], options: d
         "redis+cluster://a:99999",
         "unix+cluster:///path",
         "redis://a?socket_timeout=soon",
+        "redis://a?what=ever",
+        "redis://a/abc",
+        "redis://a/-1",
+        "redis+sentinel://a/s/abc",
+        "redis+sentinel://a/s?what=ever",
+        "redis+cluster://a?what=ever",
     ],
 )
 def test_what_is_no_address(url: str) -> None:
