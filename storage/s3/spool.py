@@ -35,8 +35,11 @@ class Spool:
         :raises NoSpace, Unavailable: the folder takes no file.
         """
         if self._descriptor is None:
-            with translated("the spool folder"), tempfile.TemporaryFile(dir=self._folder, buffering=0) as file:
-                self._descriptor = os.dup(file.fileno())
+            with translated("the spool folder"):
+                if self._folder is not None:
+                    os.makedirs(self._folder, mode=0o700, exist_ok=True)
+                with tempfile.TemporaryFile(dir=self._folder, buffering=0) as file:
+                    self._descriptor = os.dup(file.fileno())
         cells = []
         for _ in range(-(-size // CELL)):
             if self._free:

@@ -170,7 +170,18 @@ def test_no_file_has_a_name(spool: Spool, tmp_path: Path) -> None:
     assert [] == list(tmp_path.iterdir())
 
 
+def test_a_folder_is_made_when_it_is_needed(tmp_path: Path) -> None:
+    """Whoever spools nothing leaves no folder."""
+    spool = Spool(str(tmp_path / "spool"))
+    before = list(tmp_path.iterdir())
+    spool.take(1)
+    spool.close()
+
+    assert ([], ["spool"]) == (before, [each.name for each in tmp_path.iterdir()])
+
+
 def test_a_folder_that_takes_nothing(tmp_path: Path) -> None:
-    """A spool without a folder is told of when it is needed."""
+    """A spool whose folder cannot be made is told of when it is needed."""
+    (tmp_path / "file").touch()
     with pytest.raises(Unavailable, match="spool"):
-        Spool(str(tmp_path / "missing")).take(1)
+        Spool(str(tmp_path / "file" / "spool")).take(1)
