@@ -13,7 +13,7 @@ from pathlib import Path
 from types import FrameType
 
 from servers.cluster import Cluster
-from servers.control import LONE_VERBS, VERBS, answer, listening, tell
+from servers.control import LONE_VERBS, VERBS, answer, listening, places, tell
 from servers.process import ServerError
 
 DATA = "holdfast-data/cluster"
@@ -31,7 +31,7 @@ from another terminal, while it runs:
   scripts/cluster freeze 2       stop it in its tracks (SIGSTOP); thaw 2 lets it go on
   scripts/cluster failover       kill the primary of Redis and wait until the replica has its place
   scripts/cluster restart s3     the S3 server; redis is the primary of Redis, nodes are all nodes, nginx is nginx
-  scripts/cluster status         what there is, by name
+  scripts/cluster status         what there is, by name, and where; with what opens it
 """
 
 
@@ -95,14 +95,10 @@ def _interrupt(_number: int, _frame: FrameType | None) -> None:
 
 
 def _welcome(cluster: Cluster, folder: Path) -> str:
-    nodes = "\n".join(f"  {name}  {node.url}" for node in cluster.nodes for name in node.processes)
     data = "" if folder == Path(DATA).absolute() else f" --data {folder}"
     return f"""\
-Holdfast serves {cluster.url}/files  (data in {folder})
-through nginx, which sends each request to the next of
-{nodes}
-with records in {cluster.redis.url}
-and content in {cluster.s3.account.endpoint} ({cluster.settings["bytes_url"]})
+{places(cluster)}
+(data in {folder})
 
 Upload something with tus, and fetch it again:
 

@@ -5,6 +5,7 @@ How another terminal tells a cluster what to do: one line to a socket in its fol
 from __future__ import annotations
 
 import os
+import shlex
 import socket
 import time
 from collections.abc import Iterator
@@ -53,7 +54,7 @@ def obey(cluster: Cluster, line: str) -> str:
 
 def status(cluster: Cluster) -> str:
     """
-    Return a line for every process.
+    Return a line for every process, and where things are.
     """
     lines = []
     for process in cluster.processes.values():
@@ -62,7 +63,25 @@ def status(cluster: Cluster) -> str:
         else:
             state = "is frozen" if psutil.Process(process.pid).status() == psutil.STATUS_STOPPED else "runs"
         lines.append(f"{process.name:10} {state:9} {cluster.about(process)}")
-    return "\n".join(lines)
+    return "\n".join([*lines, "", places(cluster)])
+
+
+def places(cluster: Cluster) -> str:
+    """
+    Return where things are, and what opens them: `holdfast check`, boto3 and the like want that in their environment.
+    """
+    nodes = "\n".join(f"  {name}  {node.url}" for node in cluster.nodes for name in node.processes)
+    opens = {
+        "HOLDFAST_METADATA_URL": cluster.settings["metadata_url"],
+        "HOLDFAST_BYTES_URL": cluster.settings["bytes_url"],
+        **cluster.s3.account.environment,
+    }
+    return f"""\
+Holdfast serves {cluster.url}/files
+through nginx, which sends each request to the next of
+{nodes}
+with records in Redis and content in S3; for a command of your own, as holdfast check:
+{chr(10).join(f"  export {name}={shlex.quote(str(value))}" for name, value in opens.items())}"""
 
 
 @contextmanager

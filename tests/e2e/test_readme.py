@@ -97,7 +97,7 @@ def test_beyond_one_machine(disk: Path) -> None:
         uploading = pool.submit(paste, [upload], url, disk, r"(curl: \(\d+\) .*\n)*")
         time.sleep(1)
         done = paste([breaks], url, disk)
-        printed = uploading.result(120)
+        printed = uploading.result(300)
     print(printed, done)
 
     assert "scripts/cluster" == start
