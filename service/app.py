@@ -7,7 +7,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -28,8 +28,9 @@ from service.asgi.pictures import Gallery
 from service.asgi.reception import Reception
 from service.asgi.requests import parse_networks
 from service.asgi.routes import Files, not_found, routes
+from service.asgi.weather import Ping, Weather
 from service.core.attachments import Attachments
-from service.core.errors import UploadError
+from service.core.errors import StoreFailed, UploadError
 from service.core.filing import Filing
 from service.core.limits import Limits
 from service.core.objects import Objects
@@ -40,6 +41,7 @@ from service.images.limits import ImageLimits
 from service.images.pool import Images
 from service.images.renditions import Renditions
 from service.images.shelf import Shelf
+from service.places import Places
 from service.settings import Settings, SettingsError
 from storage.desk import SeparateDesk
 from storage.errors import StorageError
@@ -57,6 +59,7 @@ logger = logging.getLogger("holdfast")
 
 SECONDS = 1.0
 SWEEP_EVERY = 60 * SECONDS
+Advice = Callable[[], Awaitable[Sequence[str]]]
 REDIS_SCHEMES = ("redis", "rediss", "redis+sentinel", "rediss+sentinel", "redis+cluster", "rediss+cluster")
 
 
@@ -71,6 +74,8 @@ class Stores:
     """What does in one step what takes two of metadata and leases; not every store has one."""
     inventory: Inventory | None = None
     """By what content is compared with records; not every store has one."""
+    advice: Advice | None = None
+    """What to tell whoever runs the stores of how they are set up, in sentences; not every store has something to say."""
 
     @property
     def desk(self) -> Desk:
@@ -103,15 +108,15 @@ def open_stores(settings: Settings) -> Stores:
     open_bytes = BYTES[settings.bytes_url.partition(":")[0]](settings)
     try:
         content, inventory = open_bytes()
-        metadata, leases, desk = open_facts()
+        metadata, leases, desk, advice = open_facts()
     except (OSError, StorageError) as error:
         where = f"HOLDFAST_DATA_DIR={settings.data_dir}, or what a URL names in its place,"
         raise SettingsError(f"{where} cannot be used: {error}") from error
-    return Stores(content=content, metadata=metadata, leases=leases, own_desk=desk, inventory=inventory)
+    return Stores(content=content, metadata=metadata, leases=leases, own_desk=desk, inventory=inventory, advice=advice)
 
 
 Bytes = Callable[[], tuple[ByteStore, Inventory]]
-Facts = Callable[[], tuple[MetadataStore, Leases, Desk | None]]
+Facts = Callable[[], tuple[MetadataStore, Leases, Desk | None, Advice | None]]
 
 
 def _memory_bytes(_settings: Settings) -> Bytes:
@@ -150,7 +155,6 @@ def _s3_bytes(settings: Settings) -> Bytes:
         from storage.s3.inventory import S3Inventory  # noqa: PLC0415
         from storage.s3.store import S3ByteStore  # noqa: PLC0415
 
-        os.makedirs(spool, mode=0o700, exist_ok=True)
         store = S3ByteStore(options)
         return store, S3Inventory(store)
 
@@ -158,14 +162,14 @@ def _s3_bytes(settings: Settings) -> Bytes:
 
 
 def _memory_facts(_settings: Settings) -> Facts:
-    return lambda: (MemoryMetadataStore(), MemoryLeases(), None)
+    return lambda: (MemoryMetadataStore(), MemoryLeases(), None, None)
 
 
 def _sqlite_facts(settings: Settings) -> Facts:
-    def opened() -> tuple[MetadataStore, Leases, Desk | None]:
+    def opened() -> tuple[MetadataStore, Leases, Desk | None, Advice | None]:
         path = settings.metadata_url.partition(":")[2] or os.path.join(settings.data_dir, "holdfast.sqlite")
         leases = SqliteLeases(os.path.join(os.path.dirname(os.path.abspath(path)), "leases"))
-        return SqliteMetadataStore(path, settings.durability), leases, None
+        return SqliteMetadataStore(path, settings.durability), leases, None, None
 
     return opened
 
@@ -177,7 +181,7 @@ def _redis_facts(settings: Settings) -> Facts:
         stores = open_redis(settings.metadata_url)  # asks nobody anything yet
     except ValueError as error:
         raise SettingsError(f"HOLDFAST_METADATA_URL: {error}") from error
-    return lambda: (stores.metadata, stores.leases, stores.desk)
+    return lambda: (stores.metadata, stores.leases, stores.desk, stores.advice)
 
 
 BYTES: dict[str, Callable[[Settings], Bytes]] = {"file": _local_bytes, "s3": _s3_bytes, "memory": _memory_bytes}
@@ -209,6 +213,7 @@ def create_app(settings: Settings, stores: Stores) -> Starlette:
     links = Links(settings.jwt_secret.encode() or None, longest=settings.link_life)
     accounts = open_accounts(settings, links)
     tenant = Tenant(settings.default_tenant)
+    weather = Weather(_pings(Places.of(settings), stores))
     driver = Driver(
         uploads,
         Filing(uploads, attachments, objects, metadata, links.sign),
@@ -217,22 +222,24 @@ def create_app(settings: Settings, stores: Stores) -> Starlette:
         without_accounts if accounts is None else accounts,
         trusted=parse_networks(settings.trusted_proxies),
         reception=Reception(idle_timeout=settings.idle_timeout, min_rate=settings.min_rate),
+        weather=weather,
         elsewhere=_elsewhere(settings, content),
         front=_front(settings, content),
     )
     gallery = Gallery(driver, Renditions(images, shelf), policies)
-    health = Health({"bytes": stores.content.ping, "metadata": stores.metadata.ping, "leases": stores.leases.ping})
+    health = Health(weather)
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
         if not settings.jwt_secret:
             links.use(await metadata.secret("links"))  # the same in all processes, and after a restart
-        sweeper = asyncio.create_task(_sweep(uploads, shelf))
+        sweeper = asyncio.create_task(_sweep(uploads, shelf, weather))
         try:
             yield
         finally:
             sweeper.cancel()
             await asyncio.wait([sweeper])
+            await weather.close()
             await images.close()
             if accounts is not None:
                 await accounts.close()
@@ -249,6 +256,13 @@ def create_app(settings: Settings, stores: Stores) -> Starlette:
     app.state.reception = driver.reception
     app.router.redirect_slashes = False
     return app
+
+
+def _pings(places: Places, stores: Stores) -> dict[str, dict[str, Ping]]:
+    """Return how to ask each store, by the place where it is: what is in one place has its outages together."""
+    pings: dict[str, dict[str, Ping]] = {places.content: {"bytes": stores.content.ping}}
+    pings.setdefault(places.records, {}).update(metadata=stores.metadata.ping, leases=stores.leases.ping)
+    return pings
 
 
 def _elsewhere(settings: Settings, content: ByteStore) -> Elsewhere | None:
@@ -310,11 +324,13 @@ def application() -> Starlette:
     return create_app(settings, open_stores(settings))
 
 
-async def _sweep(uploads: Uploads, shelf: Shelf) -> None:
+async def _sweep(uploads: Uploads, shelf: Shelf, weather: Weather) -> None:
     """Look for what is due, again and again; every process does, and none is in the way of another."""
     while True:
         try:
             await uploads.sweep()
+        except StoreFailed as error:
+            weather.notice(error)
         except UploadError:
             logger.exception("sweeping failed")
         await shelf.prune()

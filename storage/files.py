@@ -19,7 +19,7 @@ ERRORS: dict[int, type[StorageError]] = {
 }
 
 
-class translated:  # noqa: N801 - it is used as a context manager, and often: a generator would take four times as long
+class translated:  # noqa: N801 - a context manager, and often used: a generator for each would cost more
     """
     Raise the operating system's errors as storage errors.
     """

@@ -13,6 +13,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from service.asgi.door import Door, door_of
 from service.asgi.driver import Driver, encode_fields
+from service.asgi.weather import Weather
 from service.core.commands import Completes, GetOffset
 from service.core.errors import UploadError, UploadNotFound
 from service.core.uploads import Uploads
@@ -60,11 +61,12 @@ async def download(
             # The first block is here before the head goes out: a store that fails can still say so.
             first = await anext(source, b"") if not isinstance(source, int) else b""
         except (UploadError, ProtocolError) as error:
+            driver.weather.notice(error)
             return dialect.reject(request, error)
         headers = encode_fields((*selection.fields, *fields))
         await send({"type": "http.response.start", "status": selection.status, "headers": headers})
         patience = driver.reception.idle_timeout
-        with _broken_off(door):
+        with _broken_off(door, driver.weather):
             if isinstance(source, int):
                 assert door is not None  # noqa: S101 - else there would be no file
                 await door.send_file(source, start, stop, patience)
@@ -113,12 +115,13 @@ async def _content(uploads: Uploads, record: UploadRecord, start: int, stop: int
 
 
 @contextmanager
-def _broken_off(door: Door | None) -> Iterator[None]:
+def _broken_off(door: Door | None, weather: Weather) -> Iterator[None]:
     """Let the client see that its response is cut, so that it may ask for the rest, and go on as if nothing had happened."""
     try:
         yield
     except (UploadError, TimeoutError, ConnectionError, EOFError, asyncio.CancelledError) as error:
         # The store failed, nobody reads, the client went away, or the grace of a shutdown is over.
+        weather.notice(error)
         if door is None:
             raise
         if isinstance(error, EOFError):

@@ -17,6 +17,7 @@ from service.asgi.content import RequestContent
 from service.asgi.decoding import DecodedContent
 from service.asgi.reception import Reception
 from service.asgi.requests import Network, read_request, refuse_head
+from service.asgi.weather import Weather
 from service.core.commands import (
     Append,
     Cancel,
@@ -85,10 +86,14 @@ class Driver:
         *,
         trusted: tuple[Network, ...],
         reception: Reception,
+        weather: Weather,
         elsewhere: Elsewhere | None = None,
         front: Front | None = None,
     ) -> None:
-        """*elsewhere* is asked where a store serves complete content by itself, *front* where a server in front of us does."""
+        """
+        *weather* hears of every store that fails.  *elsewhere* is asked where a store serves complete content by itself, *front*
+        where a server in front of us does.
+        """
         self.uploads = uploads
         self.filing = filing
         self._pictures = pictures
@@ -96,6 +101,7 @@ class Driver:
         self._authenticate = authenticate
         self._trusted = trusted
         self.reception = reception
+        self.weather = weather
         self.elsewhere = elsewhere
         self.front = front
 
@@ -183,6 +189,7 @@ class Driver:
                 request = dataclasses.replace(request, now=now)
             return dialect.send(request, command, outcome)
         except (ProtocolError, UploadError) as error:
+            self.weather.notice(error)
             return dialect.reject(request, error)
         except Exception:
             logger.exception("%s %s failed", request.method, request.path)

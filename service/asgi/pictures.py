@@ -195,6 +195,7 @@ class Shown:
                 raise ProtocolError(405, "method_not_allowed", "pictures are only read", (("Allow", "GET, HEAD"),))
             return await show(request)
         except (ProtocolError, UploadError) as error:
+            self._driver.weather.notice(error)
             return self._reject(request, error)
 
 

@@ -19,6 +19,7 @@ from service.app import open_stores
 from service.cli.checking import checked
 from service.core import principals
 from service.core.principals import Capability
+from service.places import Places
 from service.server.run import bind, check_certificate, run
 from service.settings import Settings, SettingsError, load
 from storage.errors import StorageError
@@ -149,6 +150,8 @@ async def _try_stores(settings: Settings) -> None:
     try:
         await stores.metadata.ping()
         await stores.leases.ping()
+        for sentence in await stores.advice() if stores.advice is not None else ():
+            typer.echo(f"holdfast: {sentence}", err=True)
         try:
             await stores.content.ping()
         except StorageError as error:
@@ -161,8 +164,10 @@ def _welcome(settings: Settings, port: int) -> str:
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     url = f"{'https' if settings.tls_certificate else 'http'}://{host}:{port}"
     processes = "1 process" if settings.workers == 1 else f"{settings.workers} processes"
+    places = Places.of(settings)
     return f"""\
-Holdfast serves {url}/files  (data in {os.path.abspath(settings.data_dir)}, {processes})
+Holdfast serves {url}/files  ({processes})
+Records are in {places.records}, content in {places.content}.
 Ctrl-C ends it.
 
 Upload something with tus, and fetch it again:

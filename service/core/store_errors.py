@@ -1,5 +1,7 @@
 """
 What stores say of their trouble, in the words of uploads.
+
+That a store does not answer is told in the log by whoever watches over all of them, once; what is lost is told here, each time.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ STORAGE_ERRORS: dict[type[storage_errors.StorageError], tuple[type[UploadError],
 }
 
 
-class translated:  # noqa: N801 - it is used as a context manager, and often: a generator would take four times as long
+class translated:  # noqa: N801 - it is a context manager, and often used: a generator for each would cost more
     """
     Raise storage errors in the words of uploads.
     """
@@ -37,7 +39,8 @@ class translated:  # noqa: N801 - it is used as a context manager, and often: a 
     def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
         if not isinstance(error, storage_errors.StorageError):
             return
-        kind, message = STORAGE_ERRORS[type(error)]
-        if kind is StoreFailed:
-            logger.error("store failed", exc_info=error)
+        # Stores have errors of their own below those that all have.
+        kind, message = next(STORAGE_ERRORS[each] for each in type(error).__mro__ if each in STORAGE_ERRORS)
+        if isinstance(error, storage_errors.Corrupted):
+            logger.error("%s: %s", message, error)
         raise kind(message) from error

@@ -210,7 +210,9 @@ class Uploads:
                     if not (await self._desk.look(record.ref)).held:
                         await self._sweep_one(record.ref)
                 except (UploadError, storage_errors.StorageError) as error:
-                    logger.warning("sweeping %s: %s", record.key, error)
+                    # An outage is told once, by whoever watches over the stores.
+                    outage = isinstance(error, (StoreFailed, storage_errors.Unavailable))
+                    logger.log(logging.DEBUG if outage else logging.WARNING, "sweeping %s: %s", record.key, error)
             count += len(due)
             if len(due) < page:
                 return count

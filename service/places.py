@@ -1,0 +1,44 @@
+"""
+Where the stores of a service are, in words that may be shown to anybody who may see the log.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Self
+
+from service.settings import Settings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Places:
+    """Where records are kept, and where content is: URLs without accounts and without options."""
+
+    records: str
+    content: str
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """
+        Return the places that *settings* name.
+        """
+        records, content = settings.metadata_url, settings.bytes_url
+        kind, _, path = records.partition(":")
+        if kind == "sqlite":
+            records = f"sqlite:{os.path.abspath(path or os.path.join(settings.data_dir, 'holdfast.sqlite'))}"
+        kind, _, path = content.partition(":")
+        if kind == "file":
+            content = f"file:{os.path.abspath(path or settings.data_dir)}"
+        elif kind == "s3" and settings.s3_endpoint_url:
+            content = f"{content} at {_public(settings.s3_endpoint_url)}"
+        return cls(records=_public(records), content=content)
+
+
+def _public(url: str) -> str:
+    """Return *url* without what opens it."""
+    scheme, separator, rest = url.partition("://")
+    if not separator:
+        return url
+    # Passwords may be in front of the host, and in the query.
+    return f"{scheme}://{rest.partition('?')[0].rpartition('@')[2]}"
