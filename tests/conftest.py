@@ -22,6 +22,11 @@ hypothesis.settings.register_profile("holdfast", database=None, deadline=None)
 hypothesis.settings.load_profile("holdfast")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let the end-to-end tests be run once more, with content that is received in the other way."""
+    parser.addoption("--handoff", choices=["on", "off"], default="on", help="HOLDFAST_HANDOFF of the end-to-end tests")
+
+
 @pytest.fixture(autouse=True)
 def _no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep the settings of whoever runs the tests out of them."""

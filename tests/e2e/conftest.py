@@ -52,11 +52,11 @@ def make_server(folder: Path, handoff: str) -> Iterator[Callable[..., Holdfast]]
 
 
 @pytest.fixture
-def handoff() -> str:
+def handoff(request: pytest.FixtureRequest) -> str:
     """
-    Return how content is received; tests for which that makes a difference are given both.
+    Return how content is received: as ``--handoff`` says; some tests are given both.
     """
-    return "on"
+    return str(request.config.getoption("handoff"))
 
 
 @pytest.fixture

@@ -38,9 +38,9 @@ Break = Callable[[Cluster, random.Random], str]
 
 
 @pytest.fixture
-def cluster(disk: Path) -> Iterator[Cluster]:
+def cluster(disk: Path, handoff: str) -> Iterator[Cluster]:
     """Return three processes behind nginx, with stores of their own."""
-    with Cluster(disk) as cluster:
+    with Cluster(disk, settings={"handoff": handoff}) as cluster:
         yield cluster
 
 
@@ -117,11 +117,11 @@ def test_killed(cluster: Cluster, folder: Path, break_it: Break, times: int) -> 
     assert [] == journal.regressions()
 
 
-def test_frozen(disk: Path, folder: Path) -> None:
+def test_frozen(disk: Path, folder: Path, handoff: str) -> None:
     """
     Processes of Holdfast stand still for longer than nginx waits, and go on: every file arrives, and no offset goes back.
     """
-    with Cluster(disk, patience=PATIENCE) as cluster:
+    with Cluster(disk, patience=PATIENCE, settings={"handoff": handoff}) as cluster:
         journal = _upload_meanwhile(cluster, folder, freeze_a_node, 1000)
 
     assert [] == journal.regressions()
