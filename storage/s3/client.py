@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 SECONDS = 1
 
 CONNECT_TIMEOUT = 3 * SECONDS
-TRIES = 4  # of botocore, at once; then, with pauses, for `S3Options.patience`
 REGION = "us-east-1"  # what servers that have no regions call theirs
 
 
@@ -32,10 +31,10 @@ def make_client(options: S3Options, session: boto3.session.Session | None = None
     config = Config(
         signature_version="s3v4",
         max_pool_connections=2 * options.threads,
-        connect_timeout=CONNECT_TIMEOUT,
+        connect_timeout=min(CONNECT_TIMEOUT, options.timeout),
         read_timeout=options.timeout,
         tcp_keepalive=True,
-        retries={"mode": "standard", "total_max_attempts": TRIES},
+        retries={"mode": "standard", "total_max_attempts": options.tries},
         request_checksum_calculation="when_required",
         response_checksum_validation="when_required",
         s3={"addressing_style": style.value, "payload_signing_enabled": False},

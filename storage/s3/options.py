@@ -60,6 +60,8 @@ class S3Options:
     """Calls of the server at once, for sending; as many more for reading."""
     timeout: float = 60 * SECONDS
     """How long the server may be silent."""
+    tries: int = 4
+    """How often botocore makes a call that fails, within a few seconds."""
     patience: float = 25 * SECONDS
     """How long a call is tried again and again, once botocore's own tries are used up; its bytes are held meanwhile."""
 

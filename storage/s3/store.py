@@ -18,6 +18,7 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, aclosing, nullcontext, suppress
+from dataclasses import replace
 
 import boto3
 
@@ -27,6 +28,7 @@ from storage.records import State, UploadRecord
 from storage.s3.appending import Appending, Tools
 from storage.s3.bucket import Bucket
 from storage.s3.buffers import Buffers
+from storage.s3.errors import translated
 from storage.s3.options import Checksum, Names, S3Options
 from storage.s3.parts import TooManyParts, plan_parts
 from storage.s3.publishing import Publishing
@@ -35,6 +37,9 @@ from storage.s3.spool import Spool
 from storage.s3.state import PartState
 from storage.s3.stream import Stream
 from storage.threads import together
+
+SECONDS = 1.0
+ANSWER = 2 * SECONDS
 
 
 class S3ByteStore:
@@ -53,7 +58,11 @@ class S3ByteStore:
     ) -> None:
         """*session* has the credentials; without one they come from where boto3 finds them."""
         self._limits = options.limits
+        with translated("the S3 client could not be made"):
+            session = session or boto3.session.Session()
         self.bucket = Bucket(options, session)
+        # Whoever only asks whether it is there wants to know it now; nothing is tried again for that, and no thread is kept long.
+        self._asked = Bucket(replace(options, timeout=ANSWER, tries=1, threads=1), session)
         self.names = Names(options.prefix)
         self.buffers = Buffers(options.memory, Spool(options.spool_folder))
         self._reading = Reading(self.bucket, self.names)
@@ -113,10 +122,11 @@ class S3ByteStore:
                 await remove(found.name)
 
     async def ping(self) -> None:
-        await self.bucket.ping()
+        await self._asked.ping()
 
     async def close(self) -> None:
         self.bucket.close()
+        self._asked.close()
         self.buffers.close()
 
     # What the port does not ask for.

@@ -5,6 +5,7 @@ What is asked of an S3 server, to the letter.
 from __future__ import annotations
 
 import base64
+import time
 import zlib
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -17,7 +18,7 @@ from storage.s3.buffers import Portion
 from storage.s3.options import Checksum, S3Options
 from storage.s3.state import Sums
 from storage.s3.store import S3ByteStore
-from tests.servers.faulty_proxy import FaultyProxy, edited, lost, refused
+from tests.servers.faulty_proxy import Fault, FaultyProxy, edited, lost, refused, silent
 from tests.servers.fixtures import Bucket
 from tests.storage.backends import changed, claimed, content_of, new_upload
 from tests.storage.s3.stores import PART, appended, content, counted, opened, state_of
@@ -178,6 +179,21 @@ async def test_ping(store: S3ByteStore, proxy: FaultyProxy) -> None:
     proxy.add("HeadBucket", refused(503, ""), times=1000)
     with pytest.raises(Unavailable):
         await store.ping()
+
+
+@pytest.mark.parametrize("fault", [silent(), lost()], ids=["silent", "lost"])
+async def test_ping_waits_for_nobody(behind: Bucket, proxy: FaultyProxy, fault: Fault) -> None:
+    """Whether a server is there is known soon, however patient the store is with everything else."""
+    async with opened(behind, patience=60) as store:
+        proxy.add("HeadBucket", fault, times=1000)
+        begin = time.monotonic()
+        with pytest.raises(Unavailable):
+            await store.ping()
+        took = time.monotonic() - begin
+        proxy.mend()
+        await store.ping()
+
+    assert took < 5
 
 
 async def test_the_size_of_what_is_there(store: S3ByteStore) -> None:
