@@ -9,31 +9,33 @@ from collections.abc import Mapping, Sequence
 from storage.errors import StorageError
 from storage.redis.line import Line
 
-ASKED = ("appendonly", "save", "maxmemory", "maxmemory-policy")
+# What each of these commands tells: the section of INFO says it under other names, but to whoever may not ask for settings.
+ASKED = (("INFO", "persistence"), ("INFO", "memory"), ("CONFIG GET", "save"))
 
 
 async def advice(line: Line) -> Sequence[str]:
     """
-    Return what whoever runs the Redis should know, in sentences; nothing where it does not tell how it is set up.
+    Return what whoever runs the Redis should know, in sentences; nothing of what it does not tell.
     """
-    settings: dict[str, str] = {}
-    try:
-        for name in ASKED:
-            settings |= _texts(await line.call("CONFIG GET", name))
-    except StorageError:
-        return ()  # many that are rented forbid it
-    return judge(settings)
+    facts: dict[str, str] = {}
+    for command, name in ASKED:
+        try:
+            facts |= _texts(await line.call(command, name))
+        except StorageError:
+            continue  # servers that are rented often forbid CONFIG
+    return judge(facts)
 
 
-def judge(settings: Mapping[str, str]) -> Sequence[str]:
+def judge(facts: Mapping[str, str]) -> Sequence[str]:
     """
-    Return what is to be said of these settings of a server.
+    Return what is to be said of a server with these *facts*: fields of INFO, and ``save`` where it is known.
     """
     said = []
-    if settings.get("appendonly") == "no":
-        kept = "it keeps snapshots only" if settings.get("save") else "it keeps nothing on disk"
+    if facts.get("aof_enabled") == "0":
+        save = facts.get("save")
+        kept = "it has no appendonly" if save is None else "it keeps snapshots only" if save else "it keeps nothing on disk"
         said.append(f"Redis may lose records when it restarts, for {kept}: set appendonly yes")
-    if settings.get("maxmemory", "0") != "0" and (policy := settings.get("maxmemory-policy", "noeviction")) != "noeviction":
+    if facts.get("maxmemory", "0") != "0" and (policy := facts.get("maxmemory_policy", "noeviction")) != "noeviction":
         said.append(f"Redis drops records when its memory is full (maxmemory-policy {policy}): set noeviction")
     return tuple(said)
 

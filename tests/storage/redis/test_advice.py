@@ -19,12 +19,13 @@ from tests.storage.redis.stores import url_of
     ("settings", "words"),
     [
         ({}, []),
-        ({"appendonly": "yes", "save": ""}, []),
-        ({"appendonly": "no", "save": ""}, ["keeps nothing on disk"]),
-        ({"appendonly": "no", "save": "3600 1"}, ["keeps snapshots only"]),
-        ({"maxmemory": "0", "maxmemory-policy": "allkeys-lru"}, []),
-        ({"maxmemory": "1000", "maxmemory-policy": "noeviction"}, []),
-        ({"maxmemory": "1000", "maxmemory-policy": "allkeys-lru"}, ["maxmemory-policy allkeys-lru"]),
+        ({"aof_enabled": "1", "save": ""}, []),
+        ({"aof_enabled": "0", "save": ""}, ["keeps nothing on disk"]),
+        ({"aof_enabled": "0", "save": "3600 1"}, ["keeps snapshots only"]),
+        ({"aof_enabled": "0"}, ["has no appendonly"]),
+        ({"maxmemory": "0", "maxmemory_policy": "allkeys-lru"}, []),
+        ({"maxmemory": "1000", "maxmemory_policy": "noeviction"}, []),
+        ({"maxmemory": "1000", "maxmemory_policy": "allkeys-lru"}, ["maxmemory-policy allkeys-lru"]),
     ],
     ids=str,
 )
@@ -65,9 +66,18 @@ async def test_a_cluster_tells_it_too(redis_cluster: RedisCluster) -> None:
     assert 1 == len(await asked(open_redis(url_of(redis_cluster))))
 
 
-async def test_a_server_that_does_not_tell(own_server: RedisServer) -> None:
-    """Where it is forbidden to ask, nothing is said."""
-    own_server.ask("CONFIG", "SET", "appendonly", "no")
-    own_server.ask("ACL", "SETUSER", "default", "on", "nopass", "~*", "+@all", "-config")
+async def test_a_server_that_is_as_it_should_be(own_server: RedisServer) -> None:
+    """Of one that writes everything down, and evicts nothing, nothing is said."""
+    own_server.ask("CONFIG", "SET", "maxmemory", "100mb")
 
     assert [] == await asked(open_redis(url_of(own_server)))
+
+
+@pytest.mark.parametrize(("forbidden", "count"), [(("-config",), 2), (("-config", "-info"), 0)])
+async def test_a_server_that_does_not_tell(own_server: RedisServer, forbidden: tuple[str, ...], count: int) -> None:
+    """Where settings may not be asked for, what is told besides is enough; where nothing may be asked, nothing is said."""
+    for name, value in (("appendonly", "no"), ("maxmemory", "100mb"), ("maxmemory-policy", "allkeys-lru")):
+        own_server.ask("CONFIG", "SET", name, value)
+    own_server.ask("ACL", "SETUSER", "default", "on", "nopass", "~*", "+@all", *forbidden)
+
+    assert count == len(await asked(open_redis(url_of(own_server))))
