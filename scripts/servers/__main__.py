@@ -24,22 +24,14 @@ Holdfast beyond one machine, on one: several processes behind nginx, which sends
 Redis (a primary, a replica, three sentinels), content in an S3 server (OpenStack Swift).  Ctrl-C ends everything; what was
 kept is there again at the next start.
 """
-EPILOG = """\
-from another terminal, while it runs:
-  scripts/cluster kill 2         end a node without a word (SIGKILL); start 2 starts it again, restart 2 is both
-  scripts/cluster stop 2         ask a node to end (SIGTERM)
-  scripts/cluster freeze 2       stop it in its tracks (SIGSTOP); thaw 2 lets it go on
-  scripts/cluster failover       kill the primary of Redis and wait until the replica has its place
-  scripts/cluster restart s3     the S3 server; redis is the primary of Redis, nodes are all nodes, nginx is nginx
-  scripts/cluster status         what there is, by name, and where; with what opens it
-"""
+NAMES = "1, 2, … are nodes, nodes are all of them; nginx; s3 is the S3 server, redis the primary of Redis; more by status"
 
 
 def main(arguments: Sequence[str]) -> int:
     """
     Run the command line and return its exit code.
     """
-    options = _parser().parse_args(arguments)
+    options = _parser().parse_args(arguments, argparse.Namespace(verb="run", names=[], nodes=3, port=8080, data=DATA))
     folder = Path(options.data).absolute()
     if options.verb != "run":
         code, text = tell(folder, " ".join([options.verb, *options.names]))
@@ -67,14 +59,22 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="scripts/cluster", description=HELP, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("verb", nargs="?", default="run", choices=["run", *VERBS, *LONE_VERBS], metavar="verb")
-    parser.add_argument("names", nargs="*", metavar="name")
-    parser.add_argument("--nodes", type=_count, default=3, help="how many processes of Holdfast (default: 3)")
-    parser.add_argument("--port", type=_port, default=8080, help="of nginx; the nodes have the ports behind it (default: 8080)")
-    parser.add_argument("--data", default=DATA, help=f"folder for everything (default: {DATA})")
+    # Options may stand in front of the verb or behind it: what is not given behind does not undo what is given in front.
+    where = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
+    where.add_argument("--data", help=f"folder for everything (default: {DATA})")
+    what = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
+    what.add_argument("--nodes", type=_count, help="how many processes of Holdfast (default: 3)")
+    what.add_argument("--port", type=_port, help="of nginx; the nodes have the ports behind it (default: 8080)")
+    parser = argparse.ArgumentParser(prog="scripts/cluster", description=HELP, parents=[what, where])
+    verbs = parser.add_subparsers(title="from another terminal, while it runs", metavar="verb")
+    verbs.add_parser("run", help="run it; what is done without a verb", description=HELP, parents=[what, where])
+    for verb, does in VERBS.items():
+        of_verb = verbs.add_parser(verb, help=does, description=f"{does[0].upper()}{does[1:]}.", parents=[where])
+        of_verb.add_argument("names", nargs="*", metavar="name", help=NAMES)
+    for verb, does in LONE_VERBS.items():
+        verbs.add_parser(verb, help=does, description=f"{does[0].upper()}{does[1:]}.", parents=[where])
+    for verb, each in verbs.choices.items():
+        each.set_defaults(verb=verb)
     return parser
 
 

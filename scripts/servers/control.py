@@ -20,9 +20,19 @@ from servers.process import ServerError
 NAME = "control"
 PATIENCE = 60.0  # seconds
 LINE = 4096  # bytes
-VERBS = ("kill", "stop", "freeze", "thaw", "start", "restart")
+VERBS = {
+    "kill": "end processes without a word (SIGKILL)",
+    "stop": "ask processes to end (SIGTERM), and wait until they have",
+    "freeze": "stop processes in their tracks (SIGSTOP)",
+    "thaw": "let frozen processes go on",
+    "start": "start processes that are away, and wait until they serve",
+    "restart": "kill processes, and start them again",
+}
 """What is done to processes by their names."""
-LONE_VERBS = ("failover", "status")
+LONE_VERBS = {
+    "failover": "kill the primary of Redis, wait until the replica has its place, and start what was killed as the replica",
+    "status": "tell what there is, by name, and where; with what opens it",
+}
 """What is done without names."""
 
 

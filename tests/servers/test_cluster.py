@@ -12,6 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from servers.control import LONE_VERBS, VERBS
 from servers.ports import free_port, listens
 from servers.process import wait_until
 from tests.servers.commands import cluster, tell
@@ -60,12 +61,26 @@ def test_whole_life(disk: Path) -> None:
     assert not listens(port)
 
 
-@pytest.mark.parametrize("words", [("kill", "1"), ("status",)])
+@pytest.mark.parametrize("verb", [*VERBS, *LONE_VERBS])
+def test_each_verb_tells_what_it_does(disk: Path, verb: str) -> None:
+    """Whoever asks for help with a verb is told what it does, and what can be said of it."""
+    code, said = tell(disk, verb, "--help")
+    does = {**VERBS, **LONE_VERBS}[verb]
+
+    assert 0 == code
+    assert does[1:] in " ".join(said.split())
+    assert (verb in VERBS) == ("[name ...]" in said)
+
+
+@pytest.mark.parametrize(
+    "words", [("kill", "1"), ("status",), ("--data", "elsewhere", "kill", "1"), ("status", "--data", "elsewhere")]
+)
 def test_nobody_there(disk: Path, words: tuple[str, ...]) -> None:
     """Where no cluster runs there is nobody to tell."""
     code, said = tell(disk, *words)
 
     assert (1, True) == (code, said.startswith("no cluster runs in ")), said
+    assert ("elsewhere" in words) == ("elsewhere" in said)
 
 
 def test_parts_end_with_it(disk: Path) -> None:
