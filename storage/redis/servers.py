@@ -1,12 +1,5 @@
 """
-Where a Redis is: one server, the primary that Sentinels name, or the nodes of a Cluster.
-
-    redis://[user:password@]host[:port][/db]            rediss:// with TLS, unix:///path
-    redis+sentinel://[user:password@]host[:port],…/service[/db]
-    redis+cluster://[user:password@]host[:port],…
-
-``rediss+sentinel`` and ``rediss+cluster`` speak TLS.  What redis-py's connections take may follow as a query, as in
-``?ssl_ca_certs=/etc/ca.pem``; ``sentinel_username`` and ``sentinel_password`` are for the Sentinels themselves.
+The clients of one server, of the primary that Sentinels name, or of the nodes of a Cluster (`storage.redis.address`).
 
 Nobody is asked for anything before the first command.  No client here repeats a command by itself: only who knows what a command
 does may do that (`storage.redis.line`).
@@ -15,36 +8,22 @@ does may do that (`storage.redis.line`).
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol
-from urllib.parse import urlsplit
 
 from redis.asyncio import ConnectionPool, Redis, RedisCluster, Sentinel
 from redis.asyncio.cluster import ClusterNode
-from redis.asyncio.connection import Connection, SSLConnection, parse_url
+from redis.asyncio.connection import SSLConnection
 from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import SentinelConnectionPool
 from redis.backoff import NoBackoff
 from redis.maint_notifications import MaintNotificationsConfig
 
+from storage.redis.address import Address, parse_address
+
 SECONDS = 1.0
 SOCKET_TIMEOUT = 2 * SECONDS
 # Sentinels are asked one after the other until one knows.
 SENTINEL_TIMEOUT = 0.5 * SECONDS
-OF_SENTINELS = ("sentinel_username", "sentinel_password")
-PORT = 6379
-SENTINEL_PORT = 26379
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Address:
-    """What a URL says: the *kind* of servers, some of their hosts and ports, and the *options* of connections."""
-
-    kind: str
-    hosts: Sequence[tuple[str, int]]
-    options: dict[str, Any]
-    service: str = ""
 
 
 class Servers(Protocol):
@@ -79,55 +58,6 @@ class Servers(Protocol):
         Close every connection.
         """
         ...
-
-
-def parse_address(url: str) -> Address:
-    """
-    Return what *url* says.
-
-    :raises ValueError: it says nothing that can be understood.
-    """
-    scheme, separator, rest = url.partition("://")
-    base, plus, kind = scheme.partition("+")
-    if not separator or base not in ("redis", "rediss", "unix") or (plus and kind not in ("sentinel", "cluster")):
-        raise ValueError(f"this is no URL of a Redis: it begins with {scheme!r}")
-    if not plus:
-        options = dict(parse_url(url))
-        database = "" if base == "unix" else urlsplit(url).path.strip("/")
-        return Address(kind="single", hosts=(), options=_known(options, database))
-    if base == "unix":
-        raise ValueError("Sentinels and nodes of a Cluster are not found at a path")
-    place, _, tail = rest.partition("/")
-    place, question, query = place.partition("?")
-    account, at, hosts = place.rpartition("@")
-    port = SENTINEL_PORT if kind == "sentinel" else PORT
-    found = [_host(text, port) for text in hosts.split(",")]
-    path, _, more = tail.partition("?")
-    service, _, database = path.partition("/")
-    if (kind == "sentinel") != bool(service):
-        raise ValueError("a URL of Sentinels names a service, and one of a Cluster none")
-    options = dict(parse_url(f"{base}://{account}{at}host/{database}?{query if question else more}"))
-    del options["host"]
-    return Address(kind=kind, hosts=found, options=_known(options, database), service=service)
-
-
-def _known(options: dict[str, Any], database: str) -> dict[str, Any]:
-    """Return *options* if connections take them, and *database* is a number or not given; redis-py would find out too late."""
-    if database and not (database.isascii() and database.isdigit()):
-        raise ValueError(f"a database of Redis has a number, not the name {database!r}")
-    given = {name: value for name, value in options.items() if name not in OF_SENTINELS}
-    try:
-        given.pop("connection_class", Connection)(**given)
-    except TypeError as error:
-        raise ValueError(f"a connection to Redis does not take this: {error}") from error
-    return options
-
-
-def _host(text: str, port: int) -> tuple[str, int]:
-    found = urlsplit(f"//{text}")
-    if not found.hostname:
-        raise ValueError("an address of a Redis has no host")
-    return found.hostname, found.port or port
 
 
 def _patience() -> dict[str, Any]:

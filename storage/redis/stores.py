@@ -31,7 +31,7 @@ def open_redis(url: str, prefix: str = PREFIX) -> RedisStores:
     """
     Return the stores of a Redis.  Nothing is asked of it before it is needed.  Services that share one have different prefixes.
 
-    :raises ValueError: *url* is none (see `storage.redis.servers`), or *prefix* cannot be one.
+    :raises ValueError: *url* is none (see `storage.redis.address`), or *prefix* cannot be one.
     """
     line, names = Line(url), Names(prefix)
     metadata, leases = RedisMetadataStore(line, names), RedisLeases(line, names)

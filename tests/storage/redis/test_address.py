@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from redis.asyncio.connection import SSLConnection, UnixDomainSocketConnection
 
-from storage.redis.servers import parse_address
+from storage.redis.address import parse_address
 
 A, B = ("a", 1), ("b", 2)
 
@@ -64,9 +64,25 @@ def test_addresses(url: str, kind: str, hosts: list[tuple[str, int]], options: d
         "redis+sentinel://a/s/abc",
         "redis+sentinel://a/s?what=ever",
         "redis+cluster://a?what=ever",
+        "redis://a?sentinel_password=p",
+        "redis+cluster://a?sentinel_password=p",
+        "redis://a?decode_responses=1",
+        "redis://a?ssl_ca_certs=/etc/ca.pem",
+        "rediss+cluster://a?ssl_ca_path=/etc/ca",
+        "rediss://a?ssl_cert_reqs=nonsense",
     ],
 )
 def test_what_is_no_address(url: str) -> None:
     """What cannot be understood is refused at once, and not when it is first needed."""
     with pytest.raises(ValueError):  # noqa: PT011  # some are refused by libraries in their words
         parse_address(url)
+
+
+@pytest.mark.parametrize("url", ["redis://:se/cret@a/0", "redis://kelp:se?cret@a", "redis+sentinel://:se#cret@a:1/s"])
+def test_passwords_are_not_told(url: str) -> None:
+    """A password that was not quoted makes a URL that cannot be understood, and stands in no message."""
+    with pytest.raises(ValueError) as caught:  # noqa: PT011 - as above
+        parse_address(url)
+
+    assert "cret" not in str(caught.value)
+    assert "'se" not in str(caught.value)
