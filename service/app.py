@@ -41,7 +41,7 @@ from service.images.limits import ImageLimits
 from service.images.pool import Images
 from service.images.renditions import Renditions
 from service.images.shelf import Shelf
-from service.places import Places
+from service.places import Places, public_url
 from service.settings import Settings, SettingsError
 from storage.desk import SeparateDesk
 from storage.errors import StorageError
@@ -100,7 +100,9 @@ def open_stores(settings: Settings) -> Stores:
     for name, url, known in (("METADATA", settings.metadata_url, tuple(FACTS)), ("BYTES", settings.bytes_url, tuple(BYTES))):
         scheme = url.partition(":")[0]
         if scheme not in known:
-            raise SettingsError(f"HOLDFAST_{name}_URL={url}: this version knows {', '.join(f'{each}:' for each in known)}")
+            raise SettingsError(
+                f"HOLDFAST_{name}_URL={public_url(url)}: this version knows {', '.join(f'{each}:' for each in known)}"
+            )
         if scheme == "memory" and settings.workers > 1:
             raise SettingsError(f"HOLDFAST_{name}_URL=memory: is for one process; set HOLDFAST_WORKERS=1")
     # All that can be refused is refused before anything is made.

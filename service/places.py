@@ -10,6 +10,9 @@ from typing import Self
 
 from service.settings import Settings
 
+# Schemes of which paths follow.
+PATHS = ("sqlite", "file", "memory", "s3")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Places:
@@ -31,14 +34,16 @@ class Places:
         if kind == "file":
             content = f"file:{os.path.abspath(path or settings.data_dir)}"
         elif kind == "s3" and settings.s3_endpoint_url:
-            content = f"{content} at {_public(settings.s3_endpoint_url)}"
-        return cls(records=_public(records), content=content)
+            content = f"{content} at {public_url(settings.s3_endpoint_url)}"
+        return cls(records=public_url(records), content=public_url(content))
 
 
-def _public(url: str) -> str:
-    """Return *url* without what opens it."""
-    scheme, separator, rest = url.partition("://")
-    if not separator:
+def public_url(url: str) -> str:
+    """
+    Return *url* without what opens it.
+    """
+    scheme, separator, rest = url.partition("://" if "://" in url else ":")
+    if scheme in PATHS:
         return url
     # Passwords may be in front of the host, and in the query.
-    return f"{scheme}://{rest.partition('?')[0].rpartition('@')[2]}"
+    return f"{scheme}{separator}{rest.partition('?')[0].rpartition('@')[2]}"

@@ -189,7 +189,8 @@ class LocalByteStore:
             # What has no bytes yet has mostly no file.
             descriptor = os.open(path, _NEW if not record.offset else _KNOWN, 0o600)
         except FileExistsError:
-            return os.open(path, _KNOWN)
+            # Whoever made it may have been killed before its name was on the disk.
+            descriptor = os.open(path, _KNOWN)
         except FileNotFoundError:
             self._make_folder(os.path.dirname(path), durable=durable)
             descriptor = self._begin_generation(record, path)
@@ -250,11 +251,10 @@ class LocalByteStore:
     def _publish(self, record: UploadRecord, target: str) -> None:
         descriptor = self._open_generation(record, durable=False)
         try:
-            is_longer = os.fstat(descriptor).st_size > record.offset
-            if is_longer:
+            if os.fstat(descriptor).st_size > record.offset:
                 os.ftruncate(descriptor, record.offset)
-            # What was acknowledged is on the disk, but for its new end.
-            if self._sync_completion and (is_longer or not self._sync_appends):
+            # Though it was acknowledged: less may have been promised then.
+            if self._sync_completion:
                 os.fsync(descriptor)
             source = self._upload(record, record.generation)
             try:
@@ -290,9 +290,7 @@ class LocalByteStore:
                     raise Unavailable(f"the folder {folder} of the byte store cannot be written")
 
     def _make_folder(self, path: str, *, durable: bool) -> None:
-        try:
+        with suppress(FileExistsError):
             os.mkdir(path, 0o700)
-        except FileExistsError:
-            return
         if durable:
             files.sync_folder(os.path.dirname(path))

@@ -34,6 +34,7 @@ from __future__ import annotations
 import fcntl
 import os
 import sqlite3
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -57,6 +58,9 @@ CHECKPOINT = 100
 # When so many were made before the thread came to it, those that follow wait for it.
 UNWRITTEN = 1000
 LONG_LOG = 4000  # pages
+# Commits wait while the log is begun anew; readers are waited for only so long, and not all the time.
+RESTART_WAIT = 0.05 * SECONDS
+RESTART_AGAIN = 5 * SECONDS
 
 ERRORS: dict[int, type[StorageError]] = {
     sqlite3.SQLITE_FULL: NoSpace,
@@ -176,6 +180,7 @@ class Database:
         self._turns: deque[_Turn] = deque()
         self._version = len(schema)
         self._syncs_all = synchronous == "FULL"
+        self._restart_from = 0.0
         self._unwritten = 0
         """Commits that were made on the event loop since the log was last written back."""
 
@@ -285,12 +290,25 @@ class Database:
         """Write the log back into the file; one that grew long, for nobody ever paused, while others wait."""
         with suppress(sqlite3.Error):  # it is tried again
             _, pages, written = self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
-            if pages > LONG_LOG:
-                _, pages, written = self._connection.execute("PRAGMA wal_checkpoint(RESTART)").fetchone()
+            if pages > LONG_LOG and time.monotonic() >= self._restart_from:
+                pages, written = self._restart()
             if pages == written:
                 # Whoever writes next begins the log anew, and syncs its head.
                 self._connection.execute(f"PRAGMA user_version = {self._version}")
         self._unwritten = 0
+
+    def _restart(self) -> tuple[int, int]:
+        """Have the log begun anew; return the pages of it, and how many are written back."""
+        connection = self._connection
+        connection.execute(f"PRAGMA busy_timeout = {RESTART_WAIT * 1000:.0f}")
+        try:
+            busy, pages, written = connection.execute("PRAGMA wal_checkpoint(RESTART)").fetchone()
+        finally:
+            connection.execute(f"PRAGMA busy_timeout = {BUSY_WAIT * 1000:.0f}")
+        if busy:
+            # Somebody reads for long, a backup maybe: the log has to grow until that is over.
+            self._restart_from = time.monotonic() + RESTART_AGAIN
+        return pages, written
 
     def _make_alone(self, turn: _Turn) -> None:
         connection, commit = self._connection, turn.commit

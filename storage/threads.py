@@ -190,15 +190,16 @@ class Threads:
             return self._pace.timed(function, *args, **kwargs)
         return await self.run(function, *args, **kwargs)
 
-    def close(self) -> None:
+    def close(self, patience: float | None = None) -> None:
         """
-        Wait for the calls under way and end the threads.
+        Wait for the calls under way and end the threads; after *patience* seconds what still waits is left behind.
         """
         self._closed = True
         for _ in self._threads:
             self._calls.put(None)
+        until = None if patience is None else time.monotonic() + patience
         for thread in self._threads:
-            thread.join()
+            thread.join(None if until is None else max(0, until - time.monotonic()))
 
     def _start(self) -> None:
         thread = threading.Thread(target=self._work, name=f"{self._name}_{len(self._threads)}", daemon=True)

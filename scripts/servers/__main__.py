@@ -14,6 +14,7 @@ from types import FrameType
 
 from servers.cluster import Cluster
 from servers.control import LONE_VERBS, VERBS, answer, listening, places, tell
+from servers.ports import listens
 from servers.process import ServerError
 
 DATA = "holdfast-data/cluster"
@@ -40,6 +41,7 @@ def main(arguments: Sequence[str]) -> int:
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        _refuse_taken(options.port, options.nodes)
         with listening(folder) as listener, Cluster(folder, nodes=options.nodes, port=options.port) as cluster:
             print(_welcome(cluster, folder), flush=True)
             running = {process for process in cluster.processes.values() if process.runs}
@@ -88,6 +90,13 @@ def _port(text: str) -> int:
     if not 1 <= int(text) <= 65_000:
         raise ValueError
     return int(text)
+
+
+def _refuse_taken(port: int, nodes: int) -> None:
+    """Refuse ports at which somebody else listens, who would get the requests."""
+    for each in range(port, port + nodes + 1):
+        if listens(each):
+            raise ServerError(f"port {each} is in use by another process; --port takes others")
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:

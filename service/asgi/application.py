@@ -9,6 +9,7 @@ from typing import Any
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
+from starlette.middleware.errors import ServerErrorMiddleware
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -22,7 +23,8 @@ class Application(Starlette):
 
     def __init__(self, uploads: ASGIApp, cors: Middleware, routes: Sequence[BaseRoute], **options: Any) -> None:  # noqa: ANN401
         super().__init__(routes=routes, middleware=[cors], **options)
-        self._uploads: ASGIApp = cors.cls(uploads, *cors.args, **cors.kwargs)
+        near: ASGIApp = cors.cls(uploads, *cors.args, **cors.kwargs)
+        self._uploads = ServerErrorMiddleware(near, handler=self.exception_handlers.get(Exception))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"].startswith(FILES) and not scope.get("root_path"):

@@ -129,6 +129,7 @@ class _Place:
             questions = {name: self._start(self._answer(name)) for name in self._pings}
             _, silent = await asyncio.wait(questions.values(), timeout=self._pace.silence)
             if silent:
+                self.answers |= {name: False for name, question in questions.items() if question in silent}
                 self._is_bad(f"it says nothing for {self._pace.silence:.0f} s")
                 await asyncio.wait(silent)
             trouble = [why for question in questions.values() if (why := question.result()) is not None]

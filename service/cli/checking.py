@@ -50,8 +50,9 @@ async def _all(check: Check, *, repair: bool) -> Report:
         left += not finding.repaired
     if not text:
         text.append("Records and content agree.")
-    elif left and not repair:
-        text.append(f"{left} differences.  --repair removes what is stored for nothing; what is missing nobody can make up.")
+    elif left:
+        hint = "" if repair else "--repair removes what is stored for nothing; "
+        text.append(f"{left} differences left: {hint}what is missing nobody can make up.")
     return Report(text=tuple(text), agree=not left)
 
 

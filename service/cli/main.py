@@ -119,6 +119,7 @@ def check(
     Compare records and content, both ways.  Ends with 1 if they differ; the service may run meanwhile.
     """
     settings = _settings()
+    typer.echo(_where(settings))
     try:
         lines = asyncio.run(checked(settings, key, repair=repair, settled=settled))
     except (SettingsError, StorageError) as error:
@@ -160,14 +161,18 @@ async def _try_stores(settings: Settings) -> None:
         await stores.close()
 
 
+def _where(settings: Settings) -> str:
+    places = Places.of(settings)
+    return f"Records are in {places.records}, content in {places.content}."
+
+
 def _welcome(settings: Settings, port: int) -> str:
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     url = f"{'https' if settings.tls_certificate else 'http'}://{host}:{port}"
     processes = "1 process" if settings.workers == 1 else f"{settings.workers} processes"
-    places = Places.of(settings)
     return f"""\
 Holdfast serves {url}/files  ({processes})
-Records are in {places.records}, content in {places.content}.
+{_where(settings)}
 Ctrl-C ends it.
 
 Upload something with tus, and fetch it again:

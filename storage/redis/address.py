@@ -60,7 +60,7 @@ def parse_address(url: str) -> Address:
     scheme, separator, rest = url.partition("://")
     base, plus, kind = scheme.partition("+")
     if not separator or base not in ("redis", "rediss", "unix") or (plus and kind not in ("sentinel", "cluster")):
-        raise ValueError(f"this is no URL of a Redis: it begins with {scheme!r}")
+        raise ValueError("this is no URL of a Redis; one is redis://HOST:6379/0, redis+sentinel://… or redis+cluster://…")
     if not plus:
         parts = urlsplit(url)
         _port(parts)

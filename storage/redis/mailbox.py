@@ -120,7 +120,7 @@ class Mailbox:
             except (*VENDOR, StorageError) as error:
                 self._trouble = str(error)
                 if self._open.is_set():
-                    logger.info("messages of other processes do not come any more: %s", error)
+                    logger.debug("messages of other processes do not come any more: %s", error)
                     pause = FIRST_PAUSE
             finally:
                 self._open.clear()

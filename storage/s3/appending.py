@@ -296,6 +296,8 @@ class Appending:
                 return state
             if not state.parts:
                 begun = await self._begin(state, state.name if is_mine else "")
+                if state.name and not is_mine:
+                    begun = begun.superseding([state.name], self._tools.clock())
             else:
                 begun = await self._tools.publishing.move(self._record.key, state, self._record.generation)
                 begun = begun.superseding([state.name], self._tools.clock())

@@ -8,10 +8,10 @@ import asyncio
 import base64
 import functools
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import boto3
 from botocore.exceptions import ClientError
@@ -30,6 +30,11 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+LEAVE = 1.0
+# What asks for the page that follows, and where the page before tells it.
+OBJECTS_NEXT = {"ContinuationToken": "NextContinuationToken"}
+UPLOADS_NEXT = {"KeyMarker": "NextKeyMarker", "UploadIdMarker": "NextUploadIdMarker"}
+PARTS_NEXT = {"PartNumberMarker": "NextPartNumberMarker"}
 FIRST_PAUSE = 0.5
 LONGEST_PAUSE = 8.0
 JITTER = 0.2
@@ -228,8 +233,8 @@ class Bucket:
         """
         Yield the objects whose names begin with *prefix*.
         """
-        pages = iter(self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=prefix))
-        while page := await self._call(f"listing {prefix}", lambda: next(pages, None)):
+        list_ = functools.partial(self._client.list_objects_v2, Bucket=self._bucket, Prefix=prefix)
+        async for page in self._pages(f"listing {prefix}", list_, OBJECTS_NEXT):
             for each in page.get("Contents", ()):
                 changed_at = each["LastModified"].timestamp()
                 yield Found(name=each["Key"], size=each["Size"], etag=_etag(each.get("ETag", "")), changed_at=changed_at)
@@ -238,8 +243,8 @@ class Bucket:
         """
         Yield the multipart uploads whose names begin with *prefix*.
         """
-        pages = iter(self._client.get_paginator("list_multipart_uploads").paginate(Bucket=self._bucket, Prefix=prefix))
-        while page := await self._call(f"listing uploads of {prefix}", lambda: next(pages, None)):
+        list_ = functools.partial(self._client.list_multipart_uploads, Bucket=self._bucket, Prefix=prefix)
+        async for page in self._pages(f"listing uploads of {prefix}", list_, UPLOADS_NEXT):
             for each in page.get("Uploads", ()):
                 yield Pending(name=each["Key"], upload=each["UploadId"], changed_at=each["Initiated"].timestamp())
 
@@ -249,9 +254,9 @@ class Bucket:
 
         :raises UploadGone: there is no such upload.
         """
-        pages = iter(self._client.get_paginator("list_parts").paginate(Bucket=self._bucket, Key=name, UploadId=upload))
+        list_ = functools.partial(self._client.list_parts, Bucket=self._bucket, Key=name, UploadId=upload)
         with _uploads_gone():
-            while page := await self._call(f"listing parts of {name}", lambda: next(pages, None)):
+            async for page in self._pages(f"listing parts of {name}", list_, PARTS_NEXT):
                 for each in page.get("Parts", ()):
                     yield each["PartNumber"], _etag(each["ETag"]), each["Size"]
 
@@ -285,12 +290,25 @@ class Bucket:
         """
         End threads and connections.
         """
-        self._sending.close()
-        self._reading.close()
+        # A server that says nothing keeps a thread for as long as it may be silent.
+        self._sending.close(LEAVE)
+        self._reading.close(LEAVE)
         self._client.close()
 
     def _get(self, name: str, start: int, stop: int) -> type_defs.GetObjectOutputTypeDef:
         return self._client.get_object(Bucket=self._bucket, Key=name, Range=f"bytes={start}-{stop - 1}")
+
+    async def _pages(
+        self, what: str, list_: Callable[..., Mapping[str, Any]], markers: Mapping[str, str]
+    ) -> AsyncIterator[Mapping[str, Any]]:
+        """Yield page after page.  (A paginator of boto3 that failed has ended: asked again, it says that this was all.)"""
+        place: dict[str, Any] = {}
+        while True:
+            page = await self._call(what, functools.partial(list_, **place))
+            yield page
+            if not page.get("IsTruncated"):
+                return
+            place = {asked: page[told] for asked, told in markers.items() if told in page}
 
     async def _call(self, what: str, work: Callable[[], T]) -> T:
         return await self._persist(functools.partial(self._call_once, what, work))

@@ -133,6 +133,18 @@ async def test_silence_is_an_outage(skies: Skies, caplog: pytest.LogCaptureFixtu
     assert said[1].startswith("s3://b answers again")
 
 
+async def test_an_outage_that_moves(skies: Skies) -> None:
+    """While one store of a place is better, and the other says nothing any more, not all are well."""
+    skies.leases.trouble = Unavailable("connection refused")
+    await skies.weather.look()
+    skies.leases.trouble = None
+    skies.records.speaks.clear()
+    async with asyncio.timeout(10):
+        while (await skies.weather.look())["metadata"]:
+            await asyncio.sleep(0.01)
+    skies.records.speaks.set()
+
+
 async def test_a_long_outage_is_told_again(caplog: pytest.LogCaptureFixture) -> None:
     """While it lasts, a line comes now and then, with the time when it began and what is wrong now."""
     skies = Skies(Pace(bound=0.2, silence=0.4, again=0.01, remind=0.2))

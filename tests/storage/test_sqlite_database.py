@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import closing
 from functools import partial
@@ -287,3 +288,20 @@ async def test_the_log_does_not_grow_for_ever(path: Path) -> None:
 
     assert size < 2 * LONG_LOG * PAGE
     assert 6000 == len(names(path))
+
+
+async def test_a_long_reader_stops_nobody(path: Path) -> None:
+    """While somebody reads for long, a backup maybe, the log cannot begin anew; commits go on all the same."""
+    database = Database(str(path), SCHEMA, "NORMAL")
+    slowest = 0.0
+    with closing(sqlite3.connect(path, isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM fronds").fetchone()
+        for number in range(LONG_LOG + 500):
+            begun = time.monotonic()
+            await database.commit(grows(f"{number:05}", number))
+            slowest = max(slowest, time.monotonic() - begun)
+    await database.close()
+
+    assert LONG_LOG + 500 == len(names(path))
+    assert slowest < BUSY_WAIT / 2

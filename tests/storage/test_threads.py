@@ -245,3 +245,16 @@ def test_a_slow_call_is_remembered_whatever_it_comes_to() -> None:
 
     assert was_quick
     assert not pace.is_quick
+
+
+async def test_close_leaves_behind_what_takes_too_long() -> None:
+    """A call that does not end is waited for only as long as one wants to."""
+    threads, go_on = Threads("test", 2), threading.Event()
+    call = threads.begin(go_on.wait)
+    begun = time.monotonic()
+    await asyncio.to_thread(threads.close, 0.05)
+    took = time.monotonic() - begun
+    go_on.set()
+
+    assert await call
+    assert took < 5

@@ -95,3 +95,16 @@ async def test_what_is_outdated(store: S3ByteStore, clock: Clock) -> None:
 
     assert len(there) == len(state.pieces) + len(state.superseded)
     assert 9 >= len(there)
+
+
+@pytest.mark.parametrize("reached", [STEP, PART + STEP], ids=["pieces", "parts"])
+async def test_revisions_from_before_a_fence(store: S3ByteStore, clock: Clock, reached: int) -> None:
+    """Content that a newcomer had to take over, and completed, goes on from what it found, if nothing else is remembered."""
+    found = claimed(await appended(store, new_upload(length=len(ALL)), ALL[:reached]))
+    await store.complete(await appended(store, found, ALL[reached:]))
+    clock.now += KEPT / 2
+
+    assert ALL[:reached] == await content_of(store, found)
+    again = await appended(store, found, OTHER[reached:])
+    await store.complete(again)
+    assert ALL[:reached] + OTHER[reached:] == await content_of(store, replace(again, state=State.COMPLETE))

@@ -1,0 +1,63 @@
+"""
+Lists that have several pages, and servers that are away in the middle of them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+
+from servers.ports import LOOPBACK, free_port
+from storage.errors import Unavailable
+from storage.s3.buffers import NOTHING
+from storage.s3.store import S3ByteStore
+from tests.servers.faulty_proxy import FaultyProxy, refused
+from tests.servers.fixtures import Bucket
+from tests.storage.s3.stores import names_in, opened, uploads_in
+
+pytestmark = pytest.mark.timeout(120)
+
+PAGE = 1000
+
+
+async def made(store: S3ByteStore, count: int) -> list[str]:
+    """Make so many objects and as many multipart uploads, and return their names in order."""
+    names = [f"{store.names.prefixes[0]}{number:05}" for number in range(count)]
+    for at in range(0, count, 100):
+        some = names[at : at + 100]
+        await asyncio.gather(*(store.bucket.put(name, NOTHING) for name in some))
+        await asyncio.gather(*(store.bucket.begin(name, summed=False) for name in some))
+    return names
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("place", ["swift_place", "moto_place"])
+async def test_pages(request: pytest.FixtureRequest, place: str) -> None:
+    """What does not fit into one answer of the server comes in several, without a gap."""
+    async with opened(request.getfixturevalue(place)) as store:
+        names = await made(store, PAGE + 1)
+
+        assert names == await names_in(store.bucket, store.names.prefixes[0])
+        assert names == sorted(await uploads_in(store.bucket, store.names.prefixes[0]))
+
+
+async def test_a_server_that_is_away(moto_place: Bucket) -> None:
+    """Nobody takes it for a bucket in which nothing is."""
+    account = replace(moto_place.account, endpoint=f"http://{LOOPBACK}:{free_port()}")
+    async with opened(Bucket(account=account, name=moto_place.name), patience=1) as store:
+        with pytest.raises(Unavailable):
+            await names_in(store.bucket)
+        with pytest.raises(Unavailable):
+            await uploads_in(store.bucket)
+
+
+async def test_trouble_that_passes(proxy: FaultyProxy, behind: Bucket) -> None:
+    """A list is asked for again, and whole."""
+    async with opened(behind) as store:
+        await store.bucket.put(f"{store.names.prefixes[0]}kelp", NOTHING)
+        for _ in range(4):
+            proxy.add("ListObjectsV2", refused(503, "SlowDown"))
+
+        assert [f"{store.names.prefixes[0]}kelp"] == await names_in(store.bucket, store.names.prefixes[0])
