@@ -8,6 +8,7 @@ import asyncio
 import base64
 import functools
 import random
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-LEAVE = 1.0
+LEAVE = 10.0
 # What asks for the page that follows, and where the page before tells it.
 OBJECTS_NEXT = {"ContinuationToken": "NextContinuationToken"}
 UPLOADS_NEXT = {"KeyMarker": "NextKeyMarker", "UploadIdMarker": "NextUploadIdMarker"}
@@ -290,9 +291,10 @@ class Bucket:
         """
         End threads and connections.
         """
-        # A server that says nothing keeps a thread for as long as it may be silent.
-        self._sending.close(LEAVE)
-        self._reading.close(LEAVE)
+        # A server that says nothing keeps a thread for as long as it may be silent, and longer than anybody waits for an end.
+        until = time.monotonic() + LEAVE
+        for threads in (self._sending, self._reading):
+            threads.close(max(0.0, until - time.monotonic()))
         self._client.close()
 
     def _get(self, name: str, start: int, stop: int) -> type_defs.GetObjectOutputTypeDef:
