@@ -24,8 +24,9 @@ from service.core.ledger import Held, Ledger
 from service.core.limits import Limits
 from service.core.principals import Principal
 from service.core.sniffing import SNIFFED_BYTES, canonical, sniff
+from service.core.store_errors import loudness
 from service.core.upload import Step
-from storage.errors import Corrupted, StorageError, Unavailable
+from storage.errors import Corrupted, StorageError
 from storage.ports import ByteStore
 from storage.records import Key, State, UploadRecord
 
@@ -90,7 +91,7 @@ class Finish:
         except Corrupted:
             raise  # what was promised is not there: nobody may be told that it is safe
         except (StorageError, StoreFailed) as error:
-            logger.log(_level(error), "the finish of %s failed and will be tried again: %s", record.key, error)
+            logger.log(loudness(error), "the finish of %s failed and will be tried again: %s", record.key, error)
             raise FinishFailed("every byte is safe, but the upload could not be finished yet", record) from error
 
     async def bury(
@@ -111,7 +112,7 @@ class Finish:
             if self._forget is not None:
                 await self._forget(record.key)
         except StorageError as error:
-            logger.log(_level(error), "the content of %s could not be deleted and will be tried again: %s", record.key, error)
+            logger.log(loudness(error), "the content of %s could not be deleted and will be tried again: %s", record.key, error)
             return await self.postpone(record)
         return await self._ledger.replace(record, dataclasses.replace(record, expires_at=None))
 
@@ -168,8 +169,3 @@ class Finish:
         except UNFIT as error:
             rejected = await self.bury(record, Step.REJECT, by, str(error))
             raise ContentRejected(str(error), rejected, error) from error
-
-
-def _level(error: Exception) -> int:
-    """Return how loud to be about *error*: an outage is told for all uploads at once, by whoever watches over the stores."""
-    return logging.DEBUG if isinstance(error, (Unavailable, StoreFailed)) else logging.WARNING

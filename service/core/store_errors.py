@@ -44,3 +44,10 @@ class translated:  # noqa: N801 - it is a context manager, and often used: a gen
         if isinstance(error, storage_errors.Corrupted):
             logger.error("%s: %s", message, error)
         raise kind(message) from error
+
+
+def loudness(error: Exception) -> int:
+    """
+    Return the level at which the log is told of *error*: an outage is told once for all, by whoever watches over stores.
+    """
+    return logging.DEBUG if isinstance(error, (storage_errors.Unavailable, StoreFailed)) else logging.WARNING

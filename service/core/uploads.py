@@ -31,7 +31,7 @@ from service.core.ledger import Held, Ledger
 from service.core.limits import Limits
 from service.core.policies import Policies
 from service.core.principals import ANYBODY, Principal
-from service.core.store_errors import translated
+from service.core.store_errors import loudness, translated
 from service.core.upload import Step
 from storage import errors as storage_errors
 from storage.keys import new_key
@@ -210,9 +210,7 @@ class Uploads:
                     if not (await self._desk.look(record.ref)).held:
                         await self._sweep_one(record.ref)
                 except (UploadError, storage_errors.StorageError) as error:
-                    # An outage is told once, by whoever watches over the stores.
-                    outage = isinstance(error, (StoreFailed, storage_errors.Unavailable))
-                    logger.log(logging.DEBUG if outage else logging.WARNING, "sweeping %s: %s", record.key, error)
+                    logger.log(loudness(error), "sweeping %s: %s", record.key, error)
             count += len(due)
             if len(due) < page:
                 return count
