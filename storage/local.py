@@ -42,7 +42,7 @@ from storage import files, keys
 from storage.errors import Corrupted, NoSpace, NotFound, Unavailable
 from storage.local_append import RESERVE, LocalAppend
 from storage.ports import Checkpoint, Receipt, unrecorded
-from storage.records import UploadRecord
+from storage.records import Parts, UploadRecord
 from storage.threads import Threads
 
 KiB = 1024
@@ -122,6 +122,9 @@ class LocalByteStore:
             await self._threads.run(self._complete, record)
         else:
             await self._threads.nearby(self._complete, record)
+
+    def exposed(self, record: UploadRecord) -> Parts:
+        return record.parts
 
     async def read(self, record: UploadRecord, start: int, stop: int) -> AsyncIterator[memoryview]:
         async with self._opened(self._open_for_reading, record) as descriptor:

@@ -15,7 +15,7 @@ from storage.inventory import Stored
 from storage.objects import Event, LoggedEvent, ObjectRecord, SlotRecord
 from storage.ports import PATIENCE, SECRET_BYTES, Change, Checkpoint, Lease, Receipt, Record, unrecorded
 from storage.positions import parse_position
-from storage.records import Key, ObjectRef, Ref, SlotRef, State, Tenant, UploadRecord
+from storage.records import Key, ObjectRef, Parts, Ref, SlotRef, State, Tenant, UploadRecord
 from storage.threads import unbroken
 
 
@@ -46,6 +46,9 @@ class MemoryByteStore:
             return
         self._published[record.key] = bytes(self._generation(record)[: record.offset])
         del self._open[record.key]
+
+    def exposed(self, record: UploadRecord) -> Parts:
+        return record.parts
 
     async def read(self, record: UploadRecord, start: int, stop: int) -> AsyncIterator[memoryview]:
         content = self._published.get(record.key)

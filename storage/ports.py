@@ -81,9 +81,7 @@ class Change:
 
 
 async def unrecorded(_receipt: Receipt) -> None:
-    """
-    Record nothing: the `Checkpoint` of whoever waits for the end.
-    """
+    """Record nothing: the `Checkpoint` of whoever waits for the end."""
 
 
 class ByteStore(Protocol):
@@ -127,12 +125,18 @@ class ByteStore(Protocol):
         """
         ...
 
+    def exposed(self, record: UploadRecord) -> Parts:
+        """
+        Return the parts that an open upload has to have been recorded with before it is read, so that appends know of that.
+        """
+        ...
+
     def read(self, record: UploadRecord, start: int, stop: int) -> AsyncIterator[memoryview]:
         """
         Yield the bytes from *start* up to, not including, *stop*; each block is valid until the next is asked for.
 
-        Works while the upload is open (up to *record.offset*) and when it is complete.  A reader that has begun is not disturbed
-        by `delete`.
+        Works when it is complete, and while it is open (up to *record.offset*; see `exposed`).  A reader that has begun is not
+        disturbed by `delete`.
 
         :raises NotFound: there is no content of that name.
         :raises Corrupted: the content ends before *stop*.

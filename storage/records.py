@@ -9,7 +9,7 @@ import enum
 import json
 import operator
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NewType, Self
 
 Tenant = NewType("Tenant", str)
@@ -27,6 +27,7 @@ Parts = NewType("Parts", str)
 
 NO_PARTS = Parts("")
 NO_SLOTS = "[]"
+UNKNOWN = ""
 
 
 class State(enum.StrEnum):
@@ -133,6 +134,12 @@ class UploadRecord:
     """The slots that the attachment is in now."""
     intent: Intent | None = None
     """What it is going to be attached to."""
+    timeline: str = field(default=UNKNOWN, compare=False)
+    """
+    Names a time in which the metadata store lost no commit: that in which this was read by whoever has the lease.
+
+    Not stored: what was written in another one may have been followed by revisions that a failover took back.
+    """
 
     @property
     def ref(self) -> Ref:
@@ -154,9 +161,9 @@ class UploadRecord:
         return values
 
     @classmethod
-    def from_mapping(cls, values: Mapping[str, Any]) -> Self:
+    def from_mapping(cls, values: Mapping[str, Any], timeline: str = UNKNOWN) -> Self:
         """
-        Return the record that `to_mapping` turned into *values*.
+        Return the record that `to_mapping` turned into *values*, as read in *timeline*.
         """
         tenant = values["tenant"]
         kinds: dict[str, Any] = {**values, "state": State(values["state"]), "verify_type": bool(values["verify_type"])}
@@ -165,12 +172,12 @@ class UploadRecord:
         if values["intent"] is not None:
             kind, id_, slot, if_match = json.loads(values["intent"])
             kinds["intent"] = Intent(slot=SlotRef(tenant=tenant, kind=kind, id=id_, slot=slot), if_match=if_match)
-        return cls(**kinds)
+        return cls(**kinds, timeline=timeline)
 
 
 def _names(slot: SlotRef) -> list[str]:
     return [slot.kind, slot.id, slot.slot]
 
 
-FIELDS = tuple(field.name for field in dataclasses.fields(UploadRecord))
+FIELDS = tuple(field.name for field in dataclasses.fields(UploadRecord) if field.compare)
 _values = operator.attrgetter(*FIELDS)

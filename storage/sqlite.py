@@ -155,6 +155,8 @@ class SqliteMetadataStore:
 
     def __init__(self, path: str, durability: Durability = Durability.ACKNOWLEDGED) -> None:
         self._sync_completion = durability is Durability.COMPLETE
+        # What a power cut or a backup takes back, it takes from other processes than this one.
+        self._timeline = secrets.token_hex(4)
         self._database = Database(path, SCHEMA, "FULL" if durability is Durability.ACKNOWLEDGED else "NORMAL")
 
     async def create(self, record: UploadRecord, events: Sequence[Event] = ()) -> None:
@@ -164,7 +166,7 @@ class SqliteMetadataStore:
         found = await self._one(_UPLOADS.get, {"key": ref.key, "tenant": ref.tenant})
         if found is None:
             raise NotFound(f"no upload {ref.key}")
-        return UploadRecord.from_mapping(found)
+        return UploadRecord.from_mapping(found, self._timeline)
 
     async def replace(self, old: UploadRecord, new: UploadRecord, events: Sequence[Event] = ()) -> None:
         await self.commit([Change(old=old, new=new)], events)

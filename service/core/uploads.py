@@ -266,8 +266,12 @@ class Uploads:
     async def _receive(self, admitted: Admitted, command: Append, content: Content, held: Held) -> UploadRecord:
         """Store what comes, up to the room that there is, and record how far it is now and then and at the end."""
         stored, record, room = admitted.stored, admitted.record, admitted.room
-        if admitted.overlap and not await self._repeats(stored, command, admitted.overlap, content):
-            return stored
+        if admitted.overlap:
+            if stored.state is State.OPEN and (parts := self._bytes.exposed(stored)) != stored.parts:
+                stored = await self._ledger.replace(stored, dataclasses.replace(stored, parts=parts))
+                record = dataclasses.replace(record, parts=parts, revision=stored.revision)
+            if not await self._repeats(stored, command, admitted.overlap, content):
+                return stored
         if room and not content.ended:
             course = _Course(self._ledger, stored, record, self.limits, self._clock)
             try:

@@ -31,8 +31,8 @@ class RedisDesk:
         self._rows = leases.rows
 
     async def look(self, ref: Ref) -> Sight:
-        document, held = await self._rows.look(ref)
-        return Sight(record=read_upload(ref, document), held=held)
+        document, held, timeline = await self._rows.look(ref)
+        return Sight(record=read_upload(ref, document, timeline), held=held)
 
     async def hold(self, ref: Ref, permit: Callable[[UploadRecord], object], evicted: Callable[[], object], wait: float) -> Hold:
         await self._leases.open()
@@ -48,7 +48,7 @@ class RedisDesk:
             raise
         lease = await self._claims.take(mine, wait)
         try:
-            return Hold(lease=lease, record=await self._metadata.get(ref))
+            return Hold(lease=lease, record=(await self.look(ref)).record)
         except BaseException:
             await self._claims.release(lease, fenced=False)
             raise
@@ -65,8 +65,8 @@ class RedisDesk:
         await self._leases.release(lease, fenced=fenced)
 
     async def _take_if_free(self, mine: Claim) -> UploadRecord:
-        document, mine.epoch = await self._rows.hold(mine.ref, mine.name)
-        return read_upload(mine.ref, document)
+        document, mine.epoch, timeline = await self._rows.hold(mine.ref, mine.name)
+        return read_upload(mine.ref, document, timeline)
 
     async def _settle(self, mine: Claim, change: Change, events: Sequence[Event]) -> None:
         await self._metadata.settle(change, events, (self._names.lease(mine.ref), mine.name))

@@ -63,7 +63,7 @@ class RedisLeases:
         await self.claims.release(lease, fenced=fenced)
 
     async def held(self, ref: Ref) -> bool:
-        _, held = await self.rows.look(ref)
+        _, held, _ = await self.rows.look(ref)
         return held
 
     async def open(self) -> None:
@@ -108,24 +108,25 @@ class RedisRows:
         self._names = names
         self._times = (int(life * MILLISECONDS), int(KEEP * MILLISECONDS))
 
-    async def look(self, ref: Ref) -> tuple[bytes | None, bool]:
+    async def look(self, ref: Ref) -> tuple[bytes | None, bool, str]:
         """
-        Return the document of an upload, and whether somebody who is believed to be alive has its lease.
+        Return the document of an upload, whether somebody who is believed to be alive has its lease, and the timeline.
         """
-        document, held = await self._line.run(LOOK, [self._names.record(ref), self._names.lease(ref)])
-        return document, bool(held)
+        document, held, timeline = await self._line.run(LOOK, [self._names.record(ref), self._names.lease(ref)])
+        return document, bool(held), timeline.decode()
 
-    async def hold(self, ref: Ref, name: str) -> tuple[bytes | None, int]:
+    async def hold(self, ref: Ref, name: str) -> tuple[bytes | None, int, str]:
         """
-        Take the lease for *name* if nobody has it; return the document of the upload, and the epoch, or 0 if nothing was taken.
+        Take the lease for *name* if nobody has it; return the document of the upload, the epoch, or 0 if nothing was taken, and
+        the timeline.
         """
         keys: list[Name] = [self._names.record(ref), self._names.lease(ref), self._names.epoch(ref.tenant)]
         try:
-            document, epoch = await self._line.run(HOLD, keys, [name, *self._times])
+            document, epoch, timeline = await self._line.run(HOLD, keys, [name, *self._times])
         except StorageError:
             await self._withdraw(ref, name)
             raise
-        return document, epoch
+        return document, epoch, timeline.decode()
 
     async def swap(self, ref: Ref, name: str) -> Found:
         keys: list[Name] = [self._names.lease(ref), self._names.epoch(ref.tenant)]

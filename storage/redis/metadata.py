@@ -23,12 +23,13 @@ import json
 import secrets
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any, TypeVar
 
 from storage.errors import AlreadyExists, Corrupted, NotFound, PreconditionFailed, StorageError
 from storage.objects import Event, LoggedEvent, ObjectRecord, SlotRecord
 from storage.ports import SECRET_BYTES, Change
-from storage.records import Key, ObjectRef, Ref, SlotRef, Tenant, UploadRecord
+from storage.records import UNKNOWN, Key, ObjectRef, Ref, SlotRef, Tenant, UploadRecord
 from storage.redis.line import Call, Line, Script
 from storage.redis.names import (
     Names,
@@ -213,16 +214,16 @@ class RedisMetadataStore:
             yield found[begin : begin + TOGETHER]
 
 
-def read_upload(ref: Ref, document: bytes | None) -> UploadRecord:
+def read_upload(ref: Ref, document: bytes | None, timeline: str = UNKNOWN) -> UploadRecord:
     """
-    Return the record of *document*.
+    Return the record of *document*, as read in *timeline*.
 
     :raises NotFound: there is none.
     :raises Corrupted: it is something else.
     """
     if document is None:
         raise NotFound(f"no upload {ref.key}")
-    return _read(UploadRecord.from_mapping, document)
+    return _read(partial(UploadRecord.from_mapping, timeline=timeline), document)
 
 
 def _read_uploads(documents: Sequence[bytes]) -> list[UploadRecord]:

@@ -25,7 +25,7 @@ from dataclasses import dataclass
 
 from storage.errors import NoSpace, StorageError, Unavailable
 from storage.ports import Checkpoint, Receipt
-from storage.records import UploadRecord
+from storage.records import UNKNOWN, UploadRecord
 from storage.s3.bucket import Bucket
 from storage.s3.buffers import Buffer, Buffers
 from storage.s3.errors import UploadGone
@@ -75,7 +75,9 @@ class Appending:
         self._record = record
         self._base = state
         self._outdated = state.outdated(tools.clock())
-        self._state = state.without(self._outdated)
+        # While this is so, nobody has completed the multipart upload without recording it.
+        self._sure = not state.name or state.timeline == record.timeline != UNKNOWN
+        self._state = self._surely(state.without(self._outdated)) if self._sure else state.without(self._outdated)
         self._summed = state.parts[0].crc is not None if state.parts else tools.summed
         self._position = record.offset
         self._filling: Filled | None = None
@@ -85,7 +87,6 @@ class Appending:
         self._failed: tuple[int, StorageError] | None = None
         self._lock = asyncio.Lock()
         self._begun: list[PartState] = []
-        self._looked = not state.name
         self._checkpoint = checkpoint
         self._told = state.offset
         self._telling: asyncio.Task[None] | None = None
@@ -290,8 +291,8 @@ class Appending:
     async def _upload(self, gone: str) -> PartState:
         """Return the state with a multipart upload of its generation that is not *gone*."""
         async with self._lock:
+            is_mine = self._state.generation == self._record.generation and not await self._is_published()
             state = self._state
-            is_mine = state.generation == self._record.generation and not await self._is_published(state)
             if is_mine and state.upload not in {"", gone}:
                 return state
             if not state.parts:
@@ -301,6 +302,7 @@ class Appending:
             else:
                 begun = await self._tools.publishing.move(self._record.key, state, self._record.generation)
                 begun = begun.superseding([state.name], self._tools.clock())
+            begun = self._surely(begun)
             self._begun.append(begun)
             if any(upload for _, upload in self._early.values()) or len(self._state.parts) != len(state.parts):
                 # Parts arrived there that nobody has any more.
@@ -308,17 +310,23 @@ class Appending:
             self._state = begun
             return begun
 
-    async def _is_published(self, state: PartState) -> bool:
+    async def _is_published(self) -> bool:
         """
         Say whether there is an object where an earlier append left off: its parts were sealed, or its record taken back.
 
         To send a part would not tell: Swift takes parts of what was completed, and spoils it by that.
         """
-        if self._looked:
+        if self._sure:
             return False
-        published = await self._tools.bucket.head(self._tools.names.of(self._record.key, state.name)) is not None
-        self._looked = True
+        published = await self._tools.bucket.head(self._tools.names.of(self._record.key, self._state.name)) is not None
+        self._sure = True
+        if not published:
+            self._state = self._surely(self._state)
         return published
+
+    def _surely(self, state: PartState) -> PartState:
+        """Return *state*, of which nothing was completed that this append does not know of."""
+        return dataclasses.replace(state, timeline=self._record.timeline)
 
     async def _begin(self, state: PartState, end: str) -> PartState:
         end = end or self._tools.names.new_content()

@@ -24,7 +24,7 @@ import boto3
 
 from storage.errors import Corrupted, NoSpace, NotFound
 from storage.ports import Checkpoint, Receipt, unrecorded
-from storage.records import State, UploadRecord
+from storage.records import UNKNOWN, Parts, State, UploadRecord
 from storage.s3.appending import Appending, Tools
 from storage.s3.bucket import Bucket
 from storage.s3.buffers import Buffers
@@ -47,7 +47,7 @@ class S3ByteStore:
     A `storage.ports.ByteStore` on S3, for any number of processes.
 
     `read` of an open upload may have to complete the parts that are recorded, for they cannot be read before: whoever reads one
-    holds its lease, and reads by its newest record.
+    holds its lease, has recorded what is `exposed`, and reads by that record.
     """
 
     def __init__(
@@ -87,6 +87,10 @@ class S3ByteStore:
         await self._publishing.publish(record.key, state, record.generation)
         if spare := state.spare(self._tools.clock()):
             await self._publishing.remove(record.key, spare)
+
+    def exposed(self, record: UploadRecord) -> Parts:
+        state = self.state(record)
+        return replace(state, timeline=UNKNOWN).to_parts() if state.upload else record.parts
 
     async def read(self, record: UploadRecord, start: int, stop: int) -> AsyncIterator[memoryview]:
         state = self.state(record)

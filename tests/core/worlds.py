@@ -19,7 +19,7 @@ from storage.keys import new_key
 from storage.local import Durability, LocalByteStore
 from storage.memory import MemoryByteStore, MemoryLeases, MemoryMetadataStore
 from storage.ports import ByteStore, Checkpoint, Lease, Leases, MetadataStore, Receipt, unrecorded
-from storage.records import Key, Ref, State, Tenant, UploadRecord
+from storage.records import Key, Parts, Ref, State, Tenant, UploadRecord
 from storage.sqlite import SqliteMetadataStore
 from storage.sqlite_leases import SqliteLeases
 from tests.core.contents import FakeContent
@@ -76,6 +76,9 @@ class FaultyByteStore:
         if not self.room:
             raise NoSpace("no room is left", receipt)
         return receipt
+
+    def exposed(self, record: UploadRecord) -> Parts:
+        return self._inner.exposed(record)
 
     def file(self, record: UploadRecord) -> AbstractAsyncContextManager[int | None]:
         self._try("file")

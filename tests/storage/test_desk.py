@@ -73,6 +73,19 @@ async def test_look(office: Office) -> None:
     assert not evicted.is_set()
 
 
+async def test_timelines(office: Office) -> None:
+    """As long as no commit can have been lost, every holder is told the same timeline, whether it had to wait or not."""
+    record = await office.created(timeline="kelp")
+    first = await office.hold(record)
+    waiting = asyncio.create_task(office.hold(record))
+    await asyncio.sleep(SHORT)
+    await office.desk.release(first.lease)
+    second = await waiting
+    await office.desk.release(second.lease)
+
+    assert first.record.timeline == second.record.timeline
+
+
 @pytest.mark.parametrize("is_there", [True, False], ids=["of another tenant", "nowhere"])
 async def test_what_is_not_there(office: Office, is_there: bool) -> None:
     """What this tenant does not have is neither seen nor held, and no lease of it is taken."""

@@ -13,7 +13,7 @@ from storage.records import State, UploadRecord
 from storage.s3.state import KEPT
 from storage.s3.store import S3ByteStore
 from tests.servers.fixtures import Bucket
-from tests.storage.backends import claimed, content_of, new_upload
+from tests.storage.backends import changed, claimed, content_of, new_upload
 from tests.storage.s3.stores import PART, appended, content, names_in, opened, state_of
 
 pytestmark = pytest.mark.timeout(120)
@@ -48,9 +48,14 @@ async def store(request: pytest.FixtureRequest, clock: Clock) -> AsyncIterator[S
         yield store
 
 
+def taken_back(record: UploadRecord) -> UploadRecord:
+    """Return a record as it is read after later revisions of it were lost."""
+    return replace(record, timeline="after")
+
+
 async def course(store: S3ByteStore, clock: Clock, pause: float) -> list[UploadRecord]:
     """Return every revision of an upload that is interrupted all the time, for *pause* seconds."""
-    records = [new_upload(length=len(ALL))]
+    records = [new_upload(length=len(ALL), timeline="before")]
     while records[-1].offset < len(ALL):
         at = records[-1].offset
         records.append(await appended(store, records[-1], ALL[at : at + STEP]))
@@ -65,7 +70,7 @@ async def test_revisions_that_come_back(store: S3ByteStore, clock: Clock, revisi
     records = await course(store, clock, KEPT / 25)
     if fate == "complete":
         await store.complete(replace(records[-1], state=State.RECEIVED))
-    back = records[-1 - revisions]
+    back = taken_back(records[-1 - revisions])
 
     assert ALL[: back.offset] == await content_of(store, back)
     again = await appended(store, back, OTHER[back.offset :])
@@ -75,10 +80,11 @@ async def test_revisions_that_come_back(store: S3ByteStore, clock: Clock, revisi
 
 async def test_revisions_from_before_a_move(store: S3ByteStore, clock: Clock) -> None:
     """Content that was moved to another name, and completed there, is still there under the name before."""
-    before = await appended(store, new_upload(length=len(ALL)), ALL[: PART + STEP])
+    before = await appended(store, new_upload(length=len(ALL), timeline="before"), ALL[: PART + STEP])
     clock.now += 1
     after = await appended(store, claimed(before), ALL[PART + STEP :])
     await store.complete(after)
+    before = taken_back(before)
 
     assert state_of(before).name != state_of(after).name
     assert ALL[: PART + STEP] == await content_of(store, before)
@@ -100,11 +106,35 @@ async def test_what_is_outdated(store: S3ByteStore, clock: Clock) -> None:
 @pytest.mark.parametrize("reached", [STEP, PART + STEP], ids=["pieces", "parts"])
 async def test_revisions_from_before_a_fence(store: S3ByteStore, clock: Clock, reached: int) -> None:
     """Content that a newcomer had to take over, and completed, goes on from what it found, if nothing else is remembered."""
-    found = claimed(await appended(store, new_upload(length=len(ALL)), ALL[:reached]))
+    found = claimed(await appended(store, new_upload(length=len(ALL), timeline="before"), ALL[:reached]))
     await store.complete(await appended(store, found, ALL[reached:]))
     clock.now += KEPT / 2
+    found = taken_back(found)
 
     assert ALL[:reached] == await content_of(store, found)
     again = await appended(store, found, OTHER[reached:])
     await store.complete(again)
     assert ALL[:reached] + OTHER[reached:] == await content_of(store, replace(again, state=State.COMPLETE))
+
+
+async def test_revisions_that_come_back_twice(store: S3ByteStore, clock: Clock) -> None:
+    """An append that sends no part does not forget that there is something to be looked after."""
+    first = await appended(store, new_upload(length=len(ALL), timeline="before"), ALL[: PART + STEP])
+    await store.complete(await appended(store, first, ALL[PART + STEP :]))
+    piece = await appended(store, taken_back(first), OTHER[PART + STEP : PART + 2 * STEP])
+    again = await appended(store, piece, OTHER[PART + 2 * STEP :])
+    await store.complete(again)
+
+    assert ALL[: PART + STEP] + OTHER[PART + STEP :] == await content_of(store, replace(again, state=State.COMPLETE))
+
+
+async def test_what_was_read(store: S3ByteStore) -> None:
+    """What was exposed, and read, goes on: its parts were completed, and nobody sends a part where they were."""
+    record = await appended(store, new_upload(length=len(ALL), timeline="before"), ALL[: PART + STEP])
+    exposed = changed(record, parts=store.exposed(record))
+    assert ALL[: PART + STEP] == await content_of(store, exposed)
+    again = await appended(store, exposed, ALL[PART + STEP :])
+    await store.complete(again)
+
+    assert state_of(record).name != state_of(again).name
+    assert ALL == await content_of(store, replace(again, state=State.COMPLETE))
