@@ -40,7 +40,7 @@ from functools import partial
 
 from storage import files, keys
 from storage.errors import Corrupted, NoSpace, NotFound, Unavailable
-from storage.local_append import RESERVE, LocalAppend
+from storage.local_append import RESERVE, UNRECORDED, LocalAppend
 from storage.ports import Checkpoint, Receipt, unrecorded
 from storage.records import Parts, UploadRecord
 from storage.threads import Threads
@@ -66,8 +66,16 @@ class LocalByteStore:
     A `storage.ports.ByteStore` on a directory that may be shared by any number of processes of one machine.
     """
 
-    def __init__(self, root: str, durability: Durability = Durability.ACKNOWLEDGED, threads: int = 16) -> None:
+    def __init__(
+        self,
+        root: str,
+        durability: Durability = Durability.ACKNOWLEDGED,
+        threads: int = 16,
+        unrecorded: int = UNRECORDED,
+    ) -> None:
+        """Less than *unrecorded* bytes are not worth being recorded as soon as somebody wishes it."""
         self._root = os.path.abspath(root)
+        self._unrecorded = unrecorded
         self._sync_appends = durability is Durability.ACKNOWLEDGED
         self._sync_completion = durability is not Durability.NONE
         self._threads = Threads("bytes", threads)
@@ -99,15 +107,16 @@ class LocalByteStore:
     ) -> Receipt:
         if record.remaining is not None:
             await self._threads.nearby(self._refuse_without_room, record.remaining, record.offset)
-        append = LocalAppend(record, partial(self._open_for_appending, record), self._threads, syncs=self._sync_appends)
+        opener, syncs = partial(self._open_for_appending, record), self._sync_appends
+        append = LocalAppend(record, opener, self._threads, syncs=syncs, unrecorded=self._unrecorded)
         try:
             await append.open()
             async for block in content:
                 if block:
                     await append.write(block)
                     continue
-                await append.sync()
                 if append.has_news:
+                    await append.sync()
                     await checkpoint(append.tell())
             return await append.end()
         except NoSpace as error:

@@ -8,6 +8,7 @@ thread; where nothing has to reach the disk, in one call on the event loop, as l
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable
 
 from storage import files
@@ -17,37 +18,48 @@ from storage.records import UploadRecord
 from storage.threads import Threads
 
 KiB = 1024
+SECONDS = 1.0
 
 # When the disk is full, this much of what was just written is given back: recording the rest takes room as well.
 RESERVE = 256 * KiB
 # So much is copied to the page cache sooner than a thread is woken for it.
 LITTLE = 64 * KiB
+# To record less than that at once costs a slow upload more than to receive it; to send it again costs a client little.
+UNRECORDED = 64 * KiB
+UNRECORDED_FOR = 30 * SECONDS
 
 
 class LocalAppend:
     """
     The file of an append, and how far it is; *syncs* says whether that has to be durable.
+
+    Less than *unrecorded* bytes are not worth being recorded at once.
     """
 
-    def __init__(self, record: UploadRecord, opener: Callable[[], int], threads: Threads, *, syncs: bool) -> None:
+    def __init__(
+        self, record: UploadRecord, opener: Callable[[], int], threads: Threads, *, syncs: bool, unrecorded: int = UNRECORDED
+    ) -> None:
         self._record = record
         self._opener = opener
         self._threads = threads
         self._syncs = syncs
+        self._unrecorded = unrecorded
         self._descriptors: list[int] = []
         """Empty, or the one that is open: known as soon as it is, whoever is cancelled meanwhile."""
         self._received = self._told = self._synced = 0
+        self._told_at = time.monotonic()
 
     @property
     def has_news(self) -> bool:
-        """Whether more was received than was told."""
-        return self._received > self._told
+        """Whether what was received, and not told, is worth being told."""
+        news = self._received - self._told
+        return news >= self._unrecorded or (news > 0 and time.monotonic() >= self._told_at + UNRECORDED_FOR)
 
     def tell(self) -> Receipt:
         """
         Return what was received.
         """
-        self._told = self._received
+        self._told, self._told_at = self._received, time.monotonic()
         return Receipt(received=self._received, parts=self._record.parts)
 
     async def open(self) -> None:

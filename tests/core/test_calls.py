@@ -134,7 +134,7 @@ async def test_an_append_of_parts(counts: Counted) -> None:
 
 
 async def test_appends_of_whole_parts(counts: Counted) -> None:
-    """Who sends a part with each request pays one call for each; the upload is begun with the first, and completed with the last."""
+    """Who sends a part with each request pays one call for each; the first begins the upload besides, the last completes it."""
     record, costs = await counts.create(FakeContent(), 3 * PART), []
     counts.cost()
     for at in range(0, 3 * PART, PART):
@@ -145,12 +145,12 @@ async def test_appends_of_whole_parts(counts: Counted) -> None:
     first, second, last = costs
     assert ({"CreateMultipartUpload": 1, "UploadPart": 1}, 2) == first
     assert ({"UploadPart": 1}, 2) == second
-    # That all has been received is recorded before the upload is completed: who dies in between is succeeded by somebody who knows.
+    # That all has been received is recorded before the upload is completed: whoever succeeds a dead process knows of it.
     assert ({"UploadPart": 1, "CompleteMultipartUpload": 1}, 3) == last
 
 
 async def test_appends_of_parts_and_tails(counts: Counted) -> None:
-    """However a client cuts its content: a call for each part, and one to put what is left; before that, what was left is read."""
+    """However a client cuts its content: a call for each part, and one for what is left, which is read before."""
     step, record, costs = PART + PART // 4, await counts.create(FakeContent(), LENGTH), []
     counts.cost()
     for at in range(0, LENGTH, step):

@@ -262,7 +262,7 @@ def memory_world(_folder: Path) -> World:
 def file_world(folder: Path) -> World:
     """Return a world of local files and SQLite."""
     return World(
-        content=FaultyByteStore(LocalByteStore(str(folder / "data"), Durability.NONE, threads=4)),
+        content=FaultyByteStore(LocalByteStore(str(folder / "data"), Durability.NONE, threads=4, unrecorded=1)),
         metadata=SqliteMetadataStore(str(folder / "holdfast.sqlite"), Durability.NONE),
         leases=SqliteLeases(str(folder / "leases")),
     )
