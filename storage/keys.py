@@ -19,7 +19,11 @@ def new_key() -> Key:
     """
     Return a key nobody can guess: 62¹⁰ possibilities, from the operating system's generator.
     """
-    return Key("".join(secrets.choice(ALPHABET) for _ in range(LENGTH)))
+    number, characters = secrets.randbelow(len(ALPHABET) ** LENGTH), []
+    for _ in range(LENGTH):
+        number, place = divmod(number, len(ALPHABET))
+        characters.append(ALPHABET[place])
+    return Key("".join(characters))
 
 
 def parse_key(text: str) -> Key | None:

@@ -110,14 +110,14 @@ class Driver:
         Return the head of a request; a *key* that cannot be one names nothing.
         """
         limits = self.uploads.limits
-        request = read_request(
+        return read_request(
             scope,
             tenant=tenant,
+            tenant_named=tenant_named,
             key=None if key is None else parse_key(key),
             trusted=self._trusted,
             limits=(limits.max_size, limits.final_expiry),
         )
-        return request if tenant_named else dataclasses.replace(request, tenant_named=False)
 
     async def admit(self, request: Request, scope: Scope) -> Request:
         """

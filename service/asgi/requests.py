@@ -38,7 +38,13 @@ def parse_networks(value: str) -> tuple[Network, ...]:
 
 
 def read_request(
-    scope: Scope, *, tenant: Tenant, key: Key | None, trusted: tuple[Network, ...], limits: tuple[int, float]
+    scope: Scope,
+    *,
+    tenant: Tenant,
+    key: Key | None,
+    trusted: tuple[Network, ...],
+    limits: tuple[int, float],
+    tenant_named: bool = True,
 ) -> Request:
     """
     Return the head of the request in *scope*.
@@ -57,6 +63,7 @@ def read_request(
         content_length=_content_length(fields),
         origin=_origin(scope, fields, trusted),
         tenant=tenant,
+        tenant_named=tenant_named,
         key=key,
         now=time.time(),
         limits=limits,
