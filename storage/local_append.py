@@ -3,6 +3,11 @@ One append to a local file.
 
 A small append is made in as few steps as can be: its file is made, written and, where that was promised, synced in one call on a
 thread; where nothing has to reach the disk, in one call on the event loop, as long as the disk takes such calls at once.
+
+Large blocks are written on the event loop as well.  A write costs a copy to the page cache, and the processor that has just
+received the block has it in its own cache; a thread on another one would fetch it from there first.  Measured, that took 1.6
+times the CPU time, and longer than receiving and writing in turns.  Only what waits for the disk is done on threads: syncing, and
+all of it while the disk is slow.
 """
 
 from __future__ import annotations
@@ -78,7 +83,7 @@ class LocalAppend:
         :raises NoSpace: with a receipt, if some of what was received is there.
         """
         try:
-            if self._received or self._syncs or len(block) > LITTLE:
+            if self._syncs and not self._received:
                 await self._threads.run(self._write, block)
             else:
                 await self._threads.nearby(self._write, block)

@@ -22,7 +22,8 @@ INSIST = 0.1 * SECONDS
 # A thread is woken, and wakes the event loop, in 40 µs.  What is quicker than that is made on the loop, until it takes this long;
 # then the disk is busy with something, and the loop does not wait for it again so soon.  (A busy processor holds it up for less.)
 QUICK = 0.025 * SECONDS
-SLOW_FOR = 1 * SECONDS
+# It stays away so many times as long as it was held up: a slow disk costs it a fortieth of its time, however slow that is.
+STAYS_AWAY = 40
 
 
 async def unbroken(work: Awaitable[T]) -> T:
@@ -139,7 +140,7 @@ class Pace:
         finally:
             ended = time.monotonic()
             if ended - begun > QUICK:
-                self._slow_until = ended + SLOW_FOR
+                self._slow_until = ended + STAYS_AWAY * (ended - begun)
 
 
 class Threads:

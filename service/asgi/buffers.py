@@ -22,7 +22,7 @@ import mmap
 KiB = 1024
 MiB = 1024 * KiB
 
-SMALL = 256 * KiB
+SMALL = 128 * KiB
 LARGE = 1 * MiB
 # While less than this is lent, buffers are large: two for each of two streams.
 FEW = 4 * LARGE

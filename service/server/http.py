@@ -27,7 +27,9 @@ And some things are mended here, because only here they can be:
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, cast
 
 import httptools
@@ -215,6 +217,8 @@ class Protocol(HttpToolsProtocol):
         """
         self.transport.set_protocol(self)
         self._replace_parser()
+        if not self.cycle.keep_alive:
+            self._forget_what_follows()
         super().on_message_complete()
 
     def shutdown(self) -> None:
@@ -224,6 +228,12 @@ class Protocol(HttpToolsProtocol):
         super().shutdown()
         if self._door is not None and self._door.on_shutdown is not None:
             self._door.on_shutdown()
+
+    def _forget_what_follows(self) -> None:
+        """Take what came behind the last request: if it were there when we close, the answer would be lost (RFC 9112, 9.6)."""
+        if self.scheme == "http":
+            with suppress(OSError):  # there is nothing more
+                os.read(self.transport.get_extra_info("socket").fileno(), MAX_OUTSIDE)
 
     def _ignore_upgrade(self) -> bool:
         """Parse the head again without what asks for an upgrade; return whether the request can be served."""
