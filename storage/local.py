@@ -34,6 +34,7 @@ from __future__ import annotations
 import enum
 import os
 import resource
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from functools import partial
@@ -72,10 +73,12 @@ class LocalByteStore:
         durability: Durability = Durability.ACKNOWLEDGED,
         threads: int = 16,
         unrecorded: int = UNRECORDED,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Less than *unrecorded* bytes are not worth being recorded as soon as somebody wishes it."""
         self._root = os.path.abspath(root)
         self._unrecorded = unrecorded
+        self._clock = clock
         self._sync_appends = durability is Durability.ACKNOWLEDGED
         self._sync_completion = durability is not Durability.NONE
         self._threads = Threads("bytes", threads)
@@ -108,7 +111,7 @@ class LocalByteStore:
         if record.remaining is not None:
             await self._threads.nearby(self._refuse_without_room, record.remaining, record.offset)
         opener, syncs = partial(self._open_for_appending, record), self._sync_appends
-        append = LocalAppend(record, opener, self._threads, syncs=syncs, unrecorded=self._unrecorded)
+        append = LocalAppend(record, opener, self._threads, self._clock, syncs=syncs, unrecorded=self._unrecorded)
         try:
             await append.open()
             async for block in content:

@@ -13,7 +13,6 @@ all of it while the disk is slow.
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable
 
 from storage import files
@@ -27,7 +26,7 @@ SECONDS = 1.0
 
 # When the disk is full, this much of what was just written is given back: recording the rest takes room as well.
 RESERVE = 256 * KiB
-# So much is copied to the page cache sooner than a thread is woken for it.
+# A first block of so much is mostly the only one.
 LITTLE = 64 * KiB
 # To record less than that at once costs a slow upload more than to receive it; to send it again costs a client little.
 UNRECORDED = 64 * KiB
@@ -42,29 +41,37 @@ class LocalAppend:
     """
 
     def __init__(
-        self, record: UploadRecord, opener: Callable[[], int], threads: Threads, *, syncs: bool, unrecorded: int = UNRECORDED
+        self,
+        record: UploadRecord,
+        opener: Callable[[], int],
+        threads: Threads,
+        clock: Callable[[], float],
+        *,
+        syncs: bool,
+        unrecorded: int,
     ) -> None:
         self._record = record
         self._opener = opener
         self._threads = threads
+        self._clock = clock
         self._syncs = syncs
         self._unrecorded = unrecorded
         self._descriptors: list[int] = []
         """Empty, or the one that is open: known as soon as it is, whoever is cancelled meanwhile."""
         self._received = self._told = self._synced = 0
-        self._told_at = time.monotonic()
+        self._told_at = clock()
 
     @property
     def has_news(self) -> bool:
         """Whether what was received, and not told, is worth being told."""
         news = self._received - self._told
-        return news >= self._unrecorded or (news > 0 and time.monotonic() >= self._told_at + UNRECORDED_FOR)
+        return news >= self._unrecorded or (news > 0 and self._clock() >= self._told_at + UNRECORDED_FOR)
 
     def tell(self) -> Receipt:
         """
         Return what was received.
         """
-        self._told, self._told_at = self._received, time.monotonic()
+        self._told, self._told_at = self._received, self._clock()
         return Receipt(received=self._received, parts=self._record.parts)
 
     async def open(self) -> None:
@@ -129,6 +136,6 @@ class LocalAppend:
         descriptor = self._open()
         files.write(descriptor, block, self._record.offset + self._received)
         if self._syncs and not self._received and len(block) <= LITTLE:
-            # Such a block is mostly the only one, and so goes to the disk without another hop.
+            # So it goes to the disk without another hop.
             files.sync(descriptor)
             self._synced = len(block)

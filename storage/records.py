@@ -27,7 +27,7 @@ Parts = NewType("Parts", str)
 
 NO_PARTS = Parts("")
 NO_SLOTS = "[]"
-UNKNOWN = ""
+UNKNOWN = ""  # timeline
 
 
 class State(enum.StrEnum):
@@ -134,7 +134,7 @@ class UploadRecord:
     """The slots that the attachment is in now."""
     intent: Intent | None = None
     """What it is going to be attached to."""
-    timeline: str = field(default=UNKNOWN, compare=False)
+    timeline: str = field(default=UNKNOWN, compare=False)  # of the reading, not of the upload
     """
     Names a time in which the metadata store lost no commit: that in which this was read by whoever has the lease.
 
@@ -179,5 +179,5 @@ def _names(slot: SlotRef) -> list[str]:
     return [slot.kind, slot.id, slot.slot]
 
 
-FIELDS = tuple(field.name for field in dataclasses.fields(UploadRecord) if field.compare)
+FIELDS = tuple(field.name for field in dataclasses.fields(UploadRecord) if field.name != "timeline")
 _values = operator.attrgetter(*FIELDS)

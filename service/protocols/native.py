@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, ClassVar
@@ -61,7 +62,7 @@ REFUSALS: dict[type[UploadError], Refusal] = {
 Verb = Callable[[Request], FiledCommand]
 
 
-class Resource:
+class Resource(ABC):
     """
     The dialect of one kind of URLs; *names* are what stands in the places of its path.
     """
@@ -85,8 +86,8 @@ class Resource:
         command: FiledCommand = getattr(self, verb)(request)
         return command
 
-    def send(self, request: Request, command: FiledCommand, outcome: FiledOutcome) -> Response:
-        raise NotImplementedError
+    @abstractmethod
+    def send(self, request: Request, command: FiledCommand, outcome: FiledOutcome) -> Response: ...
 
     def reject(self, request: Request, error: ProtocolError | UploadError) -> Response:
         return reject(request, error)

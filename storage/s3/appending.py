@@ -75,9 +75,9 @@ class Appending:
         self._record = record
         self._base = state
         self._outdated = state.outdated(tools.clock())
-        # While this is so, nobody has completed the multipart upload without recording it.
+        self._state = state.without(self._outdated)
+        # Whether it is known that nobody completed the multipart upload without recording it.
         self._sure = not state.name or state.timeline == record.timeline != UNKNOWN
-        self._state = self._surely(state.without(self._outdated)) if self._sure else state.without(self._outdated)
         self._summed = state.parts[0].crc is not None if state.parts else tools.summed
         self._position = record.offset
         self._filling: Filled | None = None
@@ -110,7 +110,8 @@ class Appending:
 
     def _receipt(self) -> Receipt:
         received = self._state.offset - self._base.offset
-        return Receipt(received=received, parts=self._state.to_parts() if received else self._record.parts)
+        state = dataclasses.replace(self._state, timeline=self._record.timeline) if self._sure else self._state
+        return Receipt(received=received, parts=state.to_parts() if received else self._record.parts)
 
     # What comes.
 
@@ -291,8 +292,8 @@ class Appending:
     async def _upload(self, gone: str) -> PartState:
         """Return the state with a multipart upload of its generation that is not *gone*."""
         async with self._lock:
-            is_mine = self._state.generation == self._record.generation and not await self._is_published()
             state = self._state
+            is_mine = state.generation == self._record.generation and not await self._is_published(state)
             if is_mine and state.upload not in {"", gone}:
                 return state
             if not state.parts:
@@ -302,15 +303,14 @@ class Appending:
             else:
                 begun = await self._tools.publishing.move(self._record.key, state, self._record.generation)
                 begun = begun.superseding([state.name], self._tools.clock())
-            begun = self._surely(begun)
             self._begun.append(begun)
             if any(upload for _, upload in self._early.values()) or len(self._state.parts) != len(state.parts):
                 # Parts arrived there that nobody has any more.
                 raise Unavailable(f"the multipart upload of {self._record.key} was ended by somebody else")
-            self._state = begun
+            self._state, self._sure = begun, True
             return begun
 
-    async def _is_published(self) -> bool:
+    async def _is_published(self, state: PartState) -> bool:
         """
         Say whether there is an object where an earlier append left off: its parts were sealed, or its record taken back.
 
@@ -318,15 +318,9 @@ class Appending:
         """
         if self._sure:
             return False
-        published = await self._tools.bucket.head(self._tools.names.of(self._record.key, self._state.name)) is not None
-        self._sure = True
-        if not published:
-            self._state = self._surely(self._state)
+        published = await self._tools.bucket.head(self._tools.names.of(self._record.key, state.name)) is not None
+        self._sure = not published
         return published
-
-    def _surely(self, state: PartState) -> PartState:
-        """Return *state*, of which nothing was completed that this append does not know of."""
-        return dataclasses.replace(state, timeline=self._record.timeline)
 
     async def _begin(self, state: PartState, end: str) -> PartState:
         end = end or self._tools.names.new_content()

@@ -129,7 +129,7 @@ async def test_an_append_of_parts(counts: Counted) -> None:
 
     assert "complete" == record.state
     assert {"CreateMultipartUpload": 1, "UploadPart": 2, "PutObject": 1} == first
-    # The tail is read, to be in front of the part that contains it, and removed; the upload is looked after before it gets more.
+    # The tail is read, to be in front of the part that contains it, and removed.
     assert {"GetObject": 1, "UploadPart": 2, "CompleteMultipartUpload": 1, "DeleteObject": 1} == second
 
 

@@ -15,8 +15,7 @@ import pytest
 
 from storage.errors import Corrupted, NoSpace, NotFound, Unavailable
 from storage.local import COPY, Durability, LocalByteStore
-from storage.local_append import RESERVE, UNRECORDED, UNRECORDED_FOR
-from storage.ports import Receipt
+from storage.local_append import RESERVE
 from storage.records import UploadRecord
 from tests.storage.backends import appended, changed, claimed, content_of, new_upload
 from tests.storage.processes import Room, Worker, worker
@@ -41,31 +40,6 @@ async def store(root: Path) -> AsyncIterator[LocalByteStore]:
     store = LocalByteStore(str(root), Durability.NONE, threads=4)
     yield store
     await store.close()
-
-
-async def test_little_is_not_recorded_at_once(store: LocalByteStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A wish to record is heard when there is enough, or it is old enough; at the end everything is told."""
-    told: list[int] = []
-
-    async def tell(receipt: Receipt) -> None:
-        told.append(receipt.received)
-
-    now = 0.0
-    monkeypatch.setattr("storage.local_append.time.monotonic", lambda: now)
-
-    async def content() -> AsyncIterator[memoryview]:
-        nonlocal now
-        for size in (1, UNRECORDED - 2, 1, 5):
-            yield memoryview(bytes(size))
-            yield memoryview(b"")
-        now += UNRECORDED_FOR
-        yield memoryview(b"")
-        yield memoryview(b"x")
-
-    receipt = await store.append(new_upload(), content(), tell)
-
-    assert [UNRECORDED, UNRECORDED + 5] == told
-    assert UNRECORDED + 6 == receipt.received
 
 
 def path_of(root: Path, folder: str, record: UploadRecord) -> Path:

@@ -11,7 +11,7 @@ from contextlib import suppress
 
 import pytest
 
-from storage.threads import QUICK, Pace, Threads, stopped, together, unbroken
+from storage.threads import QUICK, STAYS_AWAY, Pace, Threads, stopped, together, unbroken
 
 
 class Trouble(Exception):
@@ -245,6 +245,19 @@ def test_a_slow_call_is_remembered_whatever_it_comes_to() -> None:
 
     assert was_quick
     assert not pace.is_quick
+
+
+def test_who_was_held_up_longer_stays_away_longer() -> None:
+    """However slow a disk is, the event loop loses the same small part of its time to it."""
+    pace = Pace()
+    pace.timed(time.sleep, 2 * QUICK)
+    until = time.monotonic() + STAYS_AWAY * QUICK
+    while time.monotonic() < until:
+        assert not pace.is_quick
+        time.sleep(QUICK)
+
+    time.sleep(2 * STAYS_AWAY * QUICK)
+    assert pace.is_quick
 
 
 async def test_close_leaves_behind_what_takes_too_long() -> None:

@@ -9,9 +9,11 @@ from dataclasses import replace
 
 import pytest
 
+from storage.errors import StorageError
 from storage.records import State, UploadRecord
 from storage.s3.state import KEPT
 from storage.s3.store import S3ByteStore
+from tests.servers.faulty_proxy import FaultyProxy, refused
 from tests.servers.fixtures import Bucket
 from tests.storage.backends import changed, claimed, content_of, new_upload
 from tests.storage.s3.stores import PART, appended, content, names_in, opened, state_of
@@ -138,3 +140,18 @@ async def test_what_was_read(store: S3ByteStore) -> None:
 
     assert state_of(record).name != state_of(again).name
     assert ALL == await content_of(store, replace(again, state=State.COMPLETE))
+
+
+async def test_a_move_that_fails(behind: Bucket, proxy: FaultyProxy) -> None:
+    """When the parts of a completed upload cannot be moved, no part is sent to it, though several are under way."""
+    async with opened(behind) as store:
+        before = await appended(store, new_upload(length=len(ALL), timeline="before"), ALL[: PART + STEP])
+        after = await appended(store, before, ALL[PART + STEP :])
+        await store.complete(after)
+        proxy.asked.clear()
+        proxy.add("UploadPartCopy", refused(403, "AccessDenied"), times=1000)
+        with pytest.raises(StorageError):
+            await appended(store, taken_back(before), OTHER[PART + STEP :])
+
+        assert "UploadPart" not in proxy.asked
+        assert ALL == await content_of(store, replace(after, state=State.COMPLETE))
