@@ -8,6 +8,7 @@ does may do that (`storage.redis.line`).
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 from redis.asyncio import ConnectionPool, Redis, RedisCluster, Sentinel
@@ -101,6 +102,22 @@ class SingleServer:
         await self.commands.aclose()
 
 
+class _Sentinels(Sentinel):
+    """Sentinels of which none gets lost."""
+
+    def __init__(self, hosts: Sequence[tuple[str, int]], **options: Any) -> None:  # noqa: ANN401  # those of redis-py
+        super().__init__(list(hosts), **options)  # type: ignore[no-untyped-call]
+        self._all = tuple(self.sentinels)
+
+    async def discover_master(self, service_name: str) -> Any:  # noqa: ANN401  # an address, as the pool takes it
+        try:
+            return await super().discover_master(service_name)
+        finally:
+            # Whoever finds one that knows puts it first, by changing places.  When two do that at the same time, as of redis-py
+            # 8.1.0, one Sentinel is in the list twice, and another one is neither asked any more nor closed.
+            self.sentinels[:] = dict.fromkeys([*self.sentinels, *self._all])
+
+
 class SentinelServers:
     """
     `Servers` of a service that Sentinels watch over.
@@ -114,9 +131,7 @@ class SentinelServers:
         for name in ("username", "password"):
             asking[name] = options.pop(f"sentinel_{name}", None)
         options["ssl"] = options.pop("connection_class", None) is SSLConnection
-        self._sentinel = Sentinel(  # type: ignore[no-untyped-call]
-            list(address.hosts), sentinel_kwargs=asking, **options
-        )
+        self._sentinel = _Sentinels(address.hosts, sentinel_kwargs=asking, **options)
         self._service = address.service
         self._pool = SentinelConnectionPool(  # type: ignore[no-untyped-call]
             self._service, self._sentinel, max_connections=connections, **options

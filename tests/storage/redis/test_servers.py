@@ -1,0 +1,33 @@
+"""
+Who is asked where the primary is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from servers.sentinel import RedisSentinel
+from storage.redis.servers import find_servers
+from tests.storage.redis.stores import url_of
+
+# Who waits for somebody that never comes fails soon.
+pytestmark = pytest.mark.timeout(60)
+SEVERAL = 4
+
+
+async def test_no_sentinel_gets_lost(redis_sentinel: RedisSentinel) -> None:
+    """Several ask at the same time while the first Sentinel does not answer; when it is the last one left, it is asked again."""
+    first, *others = (redis_sentinel.processes[f"sentinel-{number}"] for number in range(3))
+    servers = find_servers(url_of(redis_sentinel), connections=SEVERAL)
+    await asyncio.gather(*(servers.commands.ping() for _ in range(SEVERAL)))
+    first.freeze()
+    await asyncio.gather(*(servers.look_again() for _ in range(SEVERAL)))
+    first.thaw()
+    for other in others:
+        other.freeze()
+
+    async with await servers.listener() as client:
+        assert await client.ping()
+    await servers.close()
