@@ -173,9 +173,7 @@ class SqliteMetadataStore:
 
     async def commit(self, changes: Sequence[Change], events: Sequence[Event] = ()) -> None:
         synced = self._sync_completion and any(_is_promised(change.new) for change in changes)
-        single = len(changes) == 1 and not events  # one statement is a transaction
-        make = partial(_make_all, changes=changes, events=events)
-        await self._database.commit(Commit(make=make, single=single, synced=synced))
+        await self._database.commit(Commit(make=partial(_make_all, changes=changes, events=events), synced=synced))
 
     async def get_object(self, ref: ObjectRef) -> ObjectRecord:
         found = await self._one(_OBJECTS.get, dataclasses.asdict(ref))

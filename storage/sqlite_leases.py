@@ -26,7 +26,8 @@ from storage.claims import Claims, Found, Heard, process_of
 from storage.errors import StorageError, Unavailable
 from storage.ports import Lease
 from storage.records import Key, Ref
-from storage.sqlite_database import Busy, Database, transaction
+from storage.sqlite_connection import transaction
+from storage.sqlite_database import Busy, Database
 
 MILLISECONDS = 0.001
 # A local datagram takes well under a millisecond; repeating it covers a full queue and a process that was just starting.

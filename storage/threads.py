@@ -82,9 +82,9 @@ async def stopped(task: asyncio.Task[Any]) -> None:
         task.exception()
 
 
-class _Result(asyncio.Future[T]):
+class Result(asyncio.Future[T]):
     """
-    What a call on a thread comes to.  It cannot be cancelled: a task that is cancelled while it waits hears of it afterwards.
+    What work comes to that cannot be cancelled any more: a task that is cancelled while it waits hears of it afterwards.
     """
 
     def cancel(self, msg: Any | None = None) -> bool:  # noqa: ANN401 - as in asyncio
@@ -96,7 +96,7 @@ class _Call:
 
     __slots__ = ("_error", "_function", "_returned", "result")
 
-    def __init__(self, function: Callable[[], Any], result: _Result[Any]) -> None:
+    def __init__(self, function: Callable[[], Any], result: Result[Any]) -> None:
         self._function = function
         self._returned: Any = None
         self._error: BaseException | None = None
@@ -174,7 +174,7 @@ class Threads:
         """
         if self._closed:
             raise RuntimeError(f"the threads of {self._name} have ended")
-        result: _Result[T] = _Result(loop=asyncio.get_running_loop())
+        result: Result[T] = Result(loop=asyncio.get_running_loop())
         self._under_way += 1
         if self._under_way > len(self._threads) < self._count:
             self._start()

@@ -17,7 +17,7 @@ from storage.errors import Corrupted, NoSpace, StorageError, Unavailable
 from storage.local import Durability
 from storage.records import Key, Ref, UploadRecord
 from storage.sqlite import SCHEMA, SqliteMetadataStore
-from storage.sqlite_database import translated
+from storage.sqlite_connection import translated
 from tests.storage.backends import NOW, TENANT, changed, new_upload
 from tests.storage.processes import Room, worker
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import threading
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import closing
@@ -35,7 +36,7 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 async def database(path: Path) -> AsyncIterator[Database]:
-    """Return a database that syncs every commit, and so makes them on its thread."""
+    """Return a database that syncs every commit."""
     database = Database(str(path), SCHEMA, "FULL")
     yield database
     await database.close()
@@ -67,28 +68,42 @@ def names(path: Path) -> list[str]:
 
 
 async def traced(database: Database) -> list[str]:
-    """Return what will hold every statement of the thread's connection from now on."""
+    """Return what will hold every statement of a commit from now on."""
     statements: list[str] = []
-    await database.call(lambda connection: connection.set_trace_callback(statements.append))
+    await everywhere(database, lambda connection: connection.set_trace_callback(statements.append))
+    statements.clear()
     return statements
 
 
+async def everywhere(database: Database, function: Callable[[sqlite3.Connection], None]) -> None:
+    """Call *function* with either connection that makes commits."""
+    await database.call(function)
+    await database.commit(Commit(make=function))
+
+
 async def together(database: Database, *commits: Commit) -> list[BaseException | None]:
-    """Have *commits* wait behind a call that takes its time, and return what becomes of each."""
-    begun, go_on = asyncio.Event(), asyncio.Event()
-    loop = asyncio.get_running_loop()
+    """Ask for *commits* in one turn of the loop, and return what becomes of each."""
+    return await asyncio.gather(*map(database.commit, commits), return_exceptions=True)
 
-    def hold_up(_connection: sqlite3.Connection) -> None:
-        loop.call_soon_threadsafe(begun.set)
-        asyncio.run_coroutine_threadsafe(go_on.wait(), loop).result(10)
 
-    first = asyncio.create_task(database.call(hold_up))
-    await begun.wait()
-    waiting = [asyncio.create_task(database.commit(commit)) for commit in commits]
-    await asyncio.sleep(0)
-    go_on.set()
-    await first
-    return await asyncio.gather(*waiting, return_exceptions=True)
+class Slow:
+    """A disk that takes its time for every COMMIT, once this was stored."""
+
+    def __init__(self) -> None:
+        self.begun, self._go_on = asyncio.Event(), threading.Event()
+        self._loop = asyncio.get_running_loop()
+
+    def __call__(self, connection: sqlite3.Connection) -> None:
+        connection.set_trace_callback(self._hold_up)
+
+    def _hold_up(self, statement: str) -> None:
+        if statement == "COMMIT":
+            self._loop.call_soon_threadsafe(self.begun.set)
+            assert self._go_on.wait(10)
+
+    def go_on(self) -> None:
+        """Take no more time."""
+        self._go_on.set()
 
 
 def count(statements: list[str], verb: str) -> int:
@@ -96,8 +111,8 @@ def count(statements: list[str], verb: str) -> int:
     return sum(statement.startswith(verb) for statement in statements)
 
 
-async def test_commits_that_wait_are_one_transaction(path: Path, database: Database) -> None:
-    """What waited while the thread was busy takes one COMMIT, and all of it is there for others."""
+async def test_commits_of_one_turn_are_one_transaction(path: Path, database: Database) -> None:
+    """What is asked for in one turn of the loop takes one COMMIT, and all of it is there for others."""
     statements = await traced(database)
 
     assert [None] * 10 == await together(database, *(grows(f"{number}") for number in range(10)))
@@ -125,13 +140,22 @@ async def test_a_group_is_bounded(database: Database) -> None:
     assert 3 == count(statements, "COMMIT")
 
 
-async def test_a_lone_commit_of_one_statement_is_no_more_than_that(database: Database) -> None:
-    """Nothing is paid for company that is not there."""
-    statements = await traced(database)
-    await database.commit(Commit(make=grows("bull").make, single=True))
-    await database.commit(grows("giant"))
+async def test_commits_that_wait_for_the_disk_are_one_transaction(path: Path, database: Database) -> None:
+    """While the disk has one, nothing of it is seen, the loop goes on, and those that come meanwhile are made together."""
+    slow = Slow()
+    first = asyncio.create_task(database.commit(Commit(make=slow)))
+    await slow.begun.wait()
+    waiting = [asyncio.create_task(database.commit(grows(f"{number}"))) for number in range(3)]
+    await asyncio.sleep(0.05)
+    seen, were_early = names(path), [task.done() for task in (first, *waiting)]
+    near = await database.at_once(lambda connection: connection.execute("SELECT * FROM fronds").fetchall())
+    slow.go_on()
+    statements: list[str] = []
+    await first
+    await asyncio.gather(*waiting, database.call(lambda connection: connection.set_trace_callback(statements.append)))
 
-    assert ["INSERT", "BEGIN", "INSERT", "COMMIT"] == [statement.split(" ")[0] for statement in statements]
+    assert ([], [], [False] * 4) == (seen, near, were_early)
+    assert ["0", "1", "2"] == names(path)
 
 
 @pytest.mark.parametrize("error", [PreconditionFailed("changed"), AlreadyExists("there")], ids=["changed", "there"])
@@ -160,7 +184,11 @@ async def test_a_full_disk_refuses_what_does_not_fit(path: Path, database: Datab
     """Where not everything fits, each commit gets what room there is for it, and hears of it."""
     await database.commit(grows("first"))
     pages = await database.call(lambda connection: connection.execute("PRAGMA page_count").fetchone()[0])
-    await database.call(lambda connection: connection.execute(f"PRAGMA max_page_count = {pages + 1}").fetchone())
+
+    def make_little(connection: sqlite3.Connection) -> None:
+        connection.execute(f"PRAGMA max_page_count = {pages + 1}").fetchone()
+
+    await everywhere(database, make_little)
     outcomes = await together(database, grows("little"), grows("g" * 20 * PAGE), grows("small"))
 
     assert [type(None), NoSpace, type(None)] == [type(outcome) for outcome in outcomes]
@@ -180,21 +208,45 @@ async def test_a_locked_database_is_told_to_all_at_once(path: Path, database: Da
     assert ["bull"] == names(path)
 
 
-async def test_a_commit_that_does_not_get_through_leaves_nothing(path: Path, database: Database) -> None:
-    """When COMMIT itself fails, nobody is told of success, and the next transaction begins from what was there."""
+def _refuse_commits(connection: sqlite3.Connection) -> None:
+    def judge(action: int, verb: str | None, *_names: str | None) -> int:
+        return sqlite3.SQLITE_DENY if (action, verb) == (sqlite3.SQLITE_TRANSACTION, "COMMIT") else sqlite3.SQLITE_OK
 
-    def deferred(connection: sqlite3.Connection) -> None:
-        connection.execute("PRAGMA foreign_keys = ON")
-        connection.execute("CREATE TABLE roots (name TEXT REFERENCES fronds (name) DEFERRABLE INITIALLY DEFERRED)")
+    connection.set_authorizer(judge)
 
-    def unrooted(connection: sqlite3.Connection) -> None:
-        connection.execute("INSERT INTO roots VALUES ('nothing')")
 
-    await database.call(deferred)
-    outcomes = await together(database, grows("bull"), Commit(make=unrooted), grows("sugar"))
+async def test_a_commit_that_does_not_get_through_is_made_again(path: Path, database: Database) -> None:
+    """When COMMIT fails that was made for many, each is made again by itself, and stored once."""
+    refusals = iter([_refuse_commits])
+    make = grows("giant").make
 
-    assert [type(None), Unavailable, type(None)] == [type(outcome) for outcome in outcomes]
-    assert ["bull", "sugar"] == names(path)
+    def refuse_once(connection: sqlite3.Connection) -> None:
+        make(connection)
+        for refuse in refusals:
+            refuse(connection)
+
+    statements = await traced(database)
+    outcomes = await together(database, grows("bull"), Commit(make=refuse_once), grows("sugar"))
+
+    assert [None] * 3 == outcomes
+    assert ["bull", "giant", "sugar"] == names(path)
+    assert (4, 1) == (count(statements, "BEGIN"), count(statements, "ROLLBACK"))
+
+
+@pytest.mark.parametrize("synchronous", ["FULL", "NORMAL"])
+async def test_a_commit_that_does_not_get_through_leaves_nothing(path: Path, synchronous: str) -> None:
+    """When COMMIT fails again, nobody is told of success, and the next transaction begins from what was there."""
+    database = Database(str(path), SCHEMA, synchronous)
+    with pytest.raises(Unavailable):
+        await database.commit(Commit(make=_refuse_commits))
+    outcomes = await together(database, grows("bull"), grows("sugar"))
+    found = names(path)
+    await database.call(lambda connection: connection.set_authorizer(None))
+    await database.commit(grows("giant"))
+    await database.close()
+
+    assert [Unavailable] * 2 == [type(outcome) for outcome in outcomes]
+    assert ([], ["giant"]) == (found, names(path))
 
 
 @pytest.mark.parametrize(("synced", "expected"), [((), [1, 1, 1]), ((0,), [2, 2, 2])], ids=["none", "one"])
@@ -240,22 +292,18 @@ async def test_everybody_gets_their_own_answer(tmp_path: Path, durability: Durab
     await store.close()
 
 
-async def test_reads_do_not_wait_for_the_thread(database: Database) -> None:
-    """While a commit waits for the disk or for another process, records are read all the same."""
-    begun, go_on = asyncio.Event(), asyncio.Event()
-    loop = asyncio.get_running_loop()
-
-    def hold_up(_connection: sqlite3.Connection) -> None:
-        loop.call_soon_threadsafe(begun.set)
-        asyncio.run_coroutine_threadsafe(go_on.wait(), loop).result(10)
-
-    held_up = asyncio.create_task(database.commit(Commit(make=hold_up)))
-    await begun.wait()
-
-    assert [] == await database.at_once(lambda connection: connection.execute("SELECT * FROM fronds").fetchall())
-    assert not held_up.done()
-    go_on.set()
+async def test_reads_do_not_wait_for_other_processes(path: Path, database: Database) -> None:
+    """While a commit waits for another process, records are read all the same."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        held_up = asyncio.create_task(database.commit(grows("bull")))
+        await asyncio.sleep(0.05)
+        found = await database.at_once(lambda connection: connection.execute("SELECT * FROM fronds").fetchall())
+        was_early = held_up.done()
+        other.execute("ROLLBACK")
     await held_up
+
+    assert ([], False) == (found, was_early)
 
 
 async def test_what_would_have_to_wait_is_not_made_at_once(path: Path) -> None:
