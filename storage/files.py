@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Sequence
 
 from storage.errors import Corrupted, NoSpace, StorageError, Unavailable
 from storage.ports import Receipt
@@ -87,15 +88,17 @@ def sync(descriptor: int) -> None:
         os.fdatasync(descriptor)
 
 
-def sync_folder(path: str) -> None:
+def sync_folders(paths: Sequence[str]) -> None:
     """
-    Return when the names in a folder are on the disk.
+    Return when the names in folders are on the disk.
     """
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    with translated():
+        for path in paths:
+            descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
 
 
 def size(path: str) -> int | None:

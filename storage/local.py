@@ -41,7 +41,7 @@ from functools import partial
 
 from storage import files, keys
 from storage.errors import Corrupted, NoSpace, NotFound, Unavailable
-from storage.local_append import RESERVE, UNRECORDED, LocalAppend
+from storage.local_append import RESERVE, UNRECORDED, LocalAppend, Opened
 from storage.ports import Checkpoint, Receipt, unrecorded
 from storage.records import Parts, UploadRecord
 from storage.threads import Threads
@@ -185,9 +185,9 @@ class LocalByteStore:
     def _path(self, folder: str, record: UploadRecord) -> str:
         return os.path.join(self._root, folder, keys.shard(record.key), record.key)
 
-    def _open_for_appending(self, record: UploadRecord) -> int:
+    def _open_for_appending(self, record: UploadRecord) -> Opened:
         with files.translated():
-            return self._open_generation(record, durable=self._sync_appends)
+            return self._open_generation(record)
 
     def _refuse_without_room(self, remaining: int, offset: int) -> None:
         """Refuse before the first byte what cannot fit.  Nothing is reserved: a client that goes away would keep it."""
@@ -197,9 +197,10 @@ class LocalByteStore:
         if remaining + RESERVE > room.f_bavail * room.f_frsize or 0 <= limit < offset + remaining:
             raise NoSpace(f"{remaining} bytes do not fit")
 
-    def _open_generation(self, record: UploadRecord, *, durable: bool) -> int:
-        """Return a descriptor of the file that belongs to the record's generation, with its *offset* bytes in it."""
+    def _open_generation(self, record: UploadRecord) -> Opened:
+        """Open the file that belongs to the record's generation, with its *offset* bytes in it."""
         path = self._upload(record, record.generation)
+        folders = [os.path.dirname(path)]
         try:
             # What has no bytes yet has mostly no file.
             descriptor = os.open(path, _NEW if not record.offset else _KNOWN, 0o600)
@@ -207,18 +208,21 @@ class LocalByteStore:
             # Whoever made it may have been killed before its name was on the disk.
             descriptor = os.open(path, _KNOWN)
         except FileNotFoundError:
-            self._make_folder(os.path.dirname(path), durable=durable)
+            folders += self._make_folder(folders[0])
             descriptor = self._begin_generation(record, path)
         else:
             if record.offset:
                 if os.fstat(descriptor).st_size < record.offset:
                     os.close(descriptor)
                     raise Corrupted(f"{record.key} is shorter than {record.offset} bytes")
-                return descriptor
-        if durable:
-            files.sync_folder(os.path.dirname(path))
-        self._remove_generations(record, below=record.generation)
-        return descriptor
+                return descriptor, ()
+        if record.generation:
+            if self._sync_appends:
+                # Those before it may go when this one is there for good.
+                files.sync_folders(folders)
+                folders = []
+            self._remove_generations(record, below=record.generation)
+        return descriptor, folders
 
     def _begin_generation(self, record: UploadRecord, path: str) -> int:
         if not record.offset:
@@ -261,10 +265,10 @@ class LocalByteStore:
                 self._publish(record, target)
             self._remove_generations(record, below=record.generation)
             if self._sync_completion:
-                files.sync_folder(os.path.dirname(target))
+                files.sync_folders([os.path.dirname(target)])
 
     def _publish(self, record: UploadRecord, target: str) -> None:
-        descriptor = self._open_generation(record, durable=False)
+        descriptor, _ = self._open_generation(record)
         try:
             if os.fstat(descriptor).st_size > record.offset:
                 os.ftruncate(descriptor, record.offset)
@@ -275,7 +279,9 @@ class LocalByteStore:
             try:
                 os.rename(source, target)
             except FileNotFoundError:
-                self._make_folder(os.path.dirname(target), durable=self._sync_completion)
+                folders = self._make_folder(os.path.dirname(target))
+                if self._sync_completion:
+                    files.sync_folders(folders)
                 os.rename(source, target)
         finally:
             os.close(descriptor)
@@ -304,8 +310,8 @@ class LocalByteStore:
                 if not os.access(os.path.join(self._root, folder), os.W_OK | os.X_OK):
                     raise Unavailable(f"the folder {folder} of the byte store cannot be written")
 
-    def _make_folder(self, path: str, *, durable: bool) -> None:
+    def _make_folder(self, path: str) -> Sequence[str]:
+        """Make a folder, if it is not there, and return where its name has to reach the disk."""
         with suppress(FileExistsError):
             os.mkdir(path, 0o700)
-        if durable:
-            files.sync_folder(os.path.dirname(path))
+        return [os.path.dirname(path)]

@@ -1,19 +1,17 @@
 """
 One append to a local file.
 
-A small append is made in as few steps as can be: its file is made, written and, where that was promised, synced in one call on a
-thread; where nothing has to reach the disk, in one call on the event loop, as long as the disk takes such calls at once.
-
-Large blocks are written on the event loop as well.  A write costs a copy to the page cache, and the processor that has just
-received the block has it in its own cache; a thread on another one would fetch it from there first.  Measured, that took 1.6
-times the CPU time, and longer than receiving and writing in turns.  Only what waits for the disk is done on threads: syncing, and
-all of it while the disk is slow.
+Its file is made and written on the event loop, as long as the disk takes such calls at once.  A write costs a copy to the page
+cache, and the processor that has just received the block has it in its own cache; a thread on another one would fetch it from
+there first.  Measured, that took 1.6 times the CPU time, and longer than receiving and writing in turns.  Only what waits for the
+disk is done on threads: syncing, in one call for the names of new folders, that of the file and its content; and everything while
+the disk is slow.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from storage import files
 from storage.errors import NoSpace
@@ -26,11 +24,12 @@ SECONDS = 1.0
 
 # When the disk is full, this much of what was just written is given back: recording the rest takes room as well.
 RESERVE = 256 * KiB
-# A first block of so much is mostly the only one.
-LITTLE = 64 * KiB
 # To record less than that at once costs a slow upload more than to receive it; to send it again costs a client little.
 UNRECORDED = 64 * KiB
 UNRECORDED_FOR = 30 * SECONDS
+
+Opened = tuple[int, Sequence[str]]
+"""A descriptor of a file, and the folders whose names have to reach the disk before what is written there is there for good."""
 
 
 class LocalAppend:
@@ -43,7 +42,7 @@ class LocalAppend:
     def __init__(
         self,
         record: UploadRecord,
-        opener: Callable[[], int],
+        opener: Callable[[], Opened],
         threads: Threads,
         clock: Callable[[], float],
         *,
@@ -58,6 +57,7 @@ class LocalAppend:
         self._unrecorded = unrecorded
         self._descriptors: list[int] = []
         """Empty, or the one that is open: known as soon as it is, whoever is cancelled meanwhile."""
+        self._folders: Sequence[str] = ()
         self._received = self._told = self._synced = 0
         self._told_at = clock()
 
@@ -90,10 +90,7 @@ class LocalAppend:
         :raises NoSpace: with a receipt, if some of what was received is there.
         """
         try:
-            if self._syncs and not self._received:
-                await self._threads.run(self._write, block)
-            else:
-                await self._threads.nearby(self._write, block)
+            await self._threads.nearby(self._write, block)
         except NoSpace as error:
             if error.receipt is not None:
                 self._received = max(self._told, self._received + error.receipt.received - RESERVE)
@@ -106,9 +103,9 @@ class LocalAppend:
         Return when the file is there, and what was received is as durable as it has to be.
         """
         if not self._descriptors:
-            await self._threads.run(self._open)
-        if self._syncs and self._received > self._synced:
-            await self._threads.run(files.sync, self._descriptors[0])
+            await self._threads.nearby(self._open)
+        if self._syncs and (self._folders or self._received > self._synced):
+            await self._threads.run(self._sync)
             self._synced = self._received
 
     async def end(self) -> Receipt:
@@ -129,13 +126,14 @@ class LocalAppend:
 
     def _open(self) -> int:
         if not self._descriptors:
-            self._descriptors.append(self._opener())
+            descriptor, self._folders = self._opener()
+            self._descriptors.append(descriptor)
         return self._descriptors[0]
 
     def _write(self, block: memoryview) -> None:
-        descriptor = self._open()
-        files.write(descriptor, block, self._record.offset + self._received)
-        if self._syncs and not self._received and len(block) <= LITTLE:
-            # So it goes to the disk without another hop.
-            files.sync(descriptor)
-            self._synced = len(block)
+        files.write(self._open(), block, self._record.offset + self._received)
+
+    def _sync(self) -> None:
+        files.sync_folders(self._folders)
+        self._folders = ()
+        files.sync(self._descriptors[0])

@@ -18,21 +18,46 @@ from tests.storage.backends import appended, new_upload
 @pytest.mark.parametrize("before", [Durability.NONE, Durability.COMPLETE])
 async def test_durability_that_was_raised(tmp_path: Path, before: Durability, monkeypatch: pytest.MonkeyPatch) -> None:
     """What was appended under a smaller promise is on the disk when the larger one completes it."""
-    synced: list[int] = []
-    sync = os.fsync
-
-    def watched(descriptor: int) -> None:
-        synced.append(os.fstat(descriptor).st_ino)
-        sync(descriptor)
-
     async with closing_store(LocalByteStore(str(tmp_path), before)) as store:
         record = await appended(store, new_upload(length=4), b"kelp")
-    monkeypatch.setattr(os, "fsync", watched)
+    synced = watched(monkeypatch)
     async with closing_store(LocalByteStore(str(tmp_path), Durability.ACKNOWLEDGED)) as store:
         await store.complete(record)
         async with store.file(record) as descriptor:
             assert descriptor is not None
             assert os.fstat(descriptor).st_ino in synced
+
+
+@pytest.mark.parametrize("durability", Durability)
+async def test_names_are_synced_with_the_first_bytes(
+    tmp_path: Path, durability: Durability, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before its first bytes are acknowledged, the name of an upload is on the disk, and that of its folder, if that is promised."""
+    async with closing_store(LocalByteStore(str(tmp_path), durability)) as store:
+        uploads = [new_upload(length=8), new_upload(length=8, generation=1)]
+        synced = watched(monkeypatch)
+        begun = [await appended(store, record, b"kelp") for record in uploads]
+        folders = [(tmp_path / store.open_names(record)[0]).parent for record in uploads]
+        inodes = {path.stat().st_ino for path in (*folders, tmp_path / "uploads")}
+        found = inodes & set(synced)
+        synced.clear()
+        await appended(store, begun[0], b"kelp")
+
+    assert (inodes if durability is Durability.ACKNOWLEDGED else set()) == found
+    assert [] == synced
+
+
+def watched(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Return what will have the inode of everything that is synced with its names."""
+    synced: list[int] = []
+    sync = os.fsync
+
+    def watch(descriptor: int) -> None:
+        synced.append(os.fstat(descriptor).st_ino)
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", watch)
+    return synced
 
 
 @asynccontextmanager
