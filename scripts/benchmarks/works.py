@@ -16,11 +16,13 @@ from benchmarks.measure import Say
 from benchmarks.options import Options
 from benchmarks.results import Result, Turn
 from benchmarks.servers import Server, running
-from benchmarks.sizes import MiB
+from benchmarks.sizes import KiB, MiB
 from benchmarks.workloads import Workload
 
 # One turn of uploads of 1 MiB would be over before the clock of a process has ticked often.
 SHORT_EACH = 8
+# What a file of 1 KiB takes, with what describes it.
+LITTLE_FILE = 8 * KiB
 
 
 def measured(workload: Workload, options: Options, directory: Path, senders: Senders, say: Say) -> Result:
@@ -77,4 +79,6 @@ def _needed(workload: Workload, options: Options, servers: int) -> int:
         return servers * options.size + machine.scratch_size(options.size)
     if workload is Workload.SHORT:
         return options.short * SHORT_EACH * MiB
+    if workload is Workload.SMALL:
+        return servers * options.rounds * 2 * options.small * LITTLE_FILE
     return options.size

@@ -32,7 +32,7 @@ async def test_durability_that_was_raised(tmp_path: Path, before: Durability, mo
 async def test_names_are_synced_with_the_first_bytes(
     tmp_path: Path, durability: Durability, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Before its first bytes are acknowledged, the name of an upload is on the disk, and that of its folder, if that is promised."""
+    """With its first acknowledged bytes the name of an upload is on the disk, and that of its folder, where that was promised."""
     async with closing_store(LocalByteStore(str(tmp_path), durability)) as store:
         uploads = [new_upload(length=8), new_upload(length=8, generation=1)]
         synced = watched(monkeypatch)
