@@ -18,6 +18,7 @@ from benchmarks.workloads import CONTENT, EVERYTHING, Workload
 PEERS = Path(__file__).parent / "peers"
 
 LIMIT = "limit"
+LIMIT_SYNCED = "limit-synced"
 RAW_ASGI = "raw-asgi"
 HOLDFAST = "holdfast"
 HOLDFAST_NONE = "holdfast-none"
@@ -30,6 +31,7 @@ RAW = (
     *("--loop", "uvloop", "--http", "httptools", "--ws", "none", "--lifespan", "off", "--log-level", "warning"),
     *("--no-access-log", "--no-proxy-headers", "--no-server-header"),
 )
+SYNC_EVERY = 32  # MiB
 # A name is also that of a folder.
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
@@ -80,12 +82,19 @@ def built_in() -> list[Target]:
     Return what is measured when nothing else is said.
     """
     tls = {"durability": "none", "tls_certificate": "{certificate}", "tls_key": "{key}"}
+    limit = (sys.executable, str(PEERS / "limit.py"), "{port}", "{dir}")
     return [
         Target(
             name=LIMIT,
             about="the kernel's share: recv_into and pwrite in a loop, no protocol",
             takes=CONTENT,
-            command=(sys.executable, str(PEERS / "limit.py"), "{port}", "{dir}"),
+            command=limit,
+        ),
+        Target(
+            name=LIMIT_SYNCED,
+            about=f"the same with fdatasync at the end and after every {SYNC_EVERY} MiB, as often as Holdfast",
+            takes=frozenset({Workload.ONE, Workload.STREAMS}),
+            command=(*limit, str(SYNC_EVERY)),
         ),
         Target(
             name=RAW_ASGI,

@@ -45,12 +45,13 @@ def test_lines() -> None:
 
 def test_content() -> None:
     """
-    Either durability is compared with itself without the hand-off, and with the limit if that was there.
+    Either durability is compared with itself without the hand-off and before it, and with the limits if they were there.
     """
     one = Result(
         workload=Workload.ONE,
         turns={
             "limit": [transfer(1.0)],
+            "limit-synced": [transfer(1.6)],
             "holdfast-none": [transfer(1.2)],
             "holdfast-none-off": [transfer(4.0)],
             "holdfast": [transfer(2.0)],
@@ -64,10 +65,15 @@ def test_content() -> None:
     assert [(goal.verdict, goal.needs) for goal in found] == [
         ("kept", "limit"),
         ("kept", "holdfast-none-off"),
+        ("not measured", "before-none"),
         ("missed", "limit"),
+        ("kept", "limit-synced"),
         ("not measured", "holdfast-off"),
+        ("not measured", "before"),
         ("kept", "holdfast-off"),
         ("missed", "holdfast-off"),
+        ("not measured", "before"),
+        ("not measured", "before"),
     ]
 
 

@@ -12,6 +12,7 @@ from benchmarks.workloads import Workload
 
 NAMES = [
     "limit",
+    "limit-synced",
     "raw-asgi",
     "holdfast-none",
     "holdfast-none-off",

@@ -5,7 +5,9 @@ What it costs is the kernel's share; no server that writes what it reads costs l
 it creates, appends to a new file, tells the size of the file and deletes it.  It checks nothing and records nothing, so nothing
 else may be made of it.
 
-    python limit.py PORT DIRECTORY
+With a third argument, content is on the disk before it is acknowledged, and after every so many MiB of it.
+
+    python limit.py PORT DIRECTORY [MIB]
 """
 
 from __future__ import annotations
@@ -27,10 +29,11 @@ class Connection:
     One client, with one buffer for whatever it sends.
     """
 
-    def __init__(self, connection: socket.socket, directory: str, names: itertools.count[int]) -> None:
+    def __init__(self, connection: socket.socket, directory: str, names: itertools.count[int], sync_every: int) -> None:
         self._connection = connection
         self._directory = directory
         self._names = names
+        self._sync_every = sync_every
         self._buffer = bytearray(MiB)
         self._view = memoryview(self._buffer)
         self._filled = 0
@@ -80,7 +83,7 @@ class Connection:
             early = min(self._filled, length)  # came together with the head
             os.pwrite(descriptor, self._view[:early], 0)
             self._shift(early)
-            received = early
+            received, synced = early, 0
             while received < length:
                 # Full buffers: fewer, larger writes cost a tenth less than writing whatever just came.
                 count = self._connection.recv_into(self._view[: min(MiB, length - received)], 0, socket.MSG_WAITALL)
@@ -88,21 +91,24 @@ class Connection:
                     break
                 os.pwrite(descriptor, self._view[:count], received)
                 received += count
+                if self._sync_every and (received - synced >= self._sync_every or received == length):
+                    os.fdatasync(descriptor)
+                    synced = received
             return received
         finally:
             os.close(descriptor)
 
 
-def main(port: int, directory: str) -> None:
+def main(port: int, directory: str, sync_every: int) -> None:
     """
-    Serve on *port* of the loopback until the process is ended.
+    Serve on *port* of the loopback until the process is ended; sync after *sync_every* bytes, or never.
     """
     names = itertools.count()
     with socket.create_server(("127.0.0.1", port), backlog=128) as listening:
         while True:
             connection, _ = listening.accept()
-            threading.Thread(target=Connection(connection, directory, names).serve, daemon=True).start()
+            threading.Thread(target=Connection(connection, directory, names, sync_every).serve, daemon=True).start()
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), sys.argv[2])
+    main(int(sys.argv[1]), sys.argv[2], int(sys.argv[3]) * MiB if sys.argv[3:] else 0)
