@@ -4,6 +4,7 @@ What is asked of the file system, its errors raised as storage errors.  Everythi
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import os
 from collections.abc import Sequence
@@ -18,6 +19,13 @@ ERRORS: dict[int, type[StorageError]] = {
     errno.EDQUOT: NoSpace,
     errno.EFBIG: NoSpace,
 }
+
+
+SYNC_FILE_RANGE_WRITE = 2  # linux/fs.h
+# Linux has it, and Python no name for it.
+_sync_file_range = getattr(ctypes.CDLL(None), "sync_file_range", None)
+if _sync_file_range is not None:
+    _sync_file_range.argtypes = (ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint)
 
 
 class translated:  # noqa: N801 - a context manager, and often used: a generator for each would cost more
@@ -78,6 +86,15 @@ def truncate(descriptor: int, length: int) -> None:
     """
     with translated():
         os.ftruncate(descriptor, length)
+
+
+def begin_sync(descriptor: int, start: int, length: int) -> bool:
+    """
+    Have what was written begin its way to the disk, and say whether that was understood; nothing is promised.
+
+    It waits only when the disk has its hands full (sync_file_range(2), SYNC_FILE_RANGE_WRITE).
+    """
+    return _sync_file_range is not None and not _sync_file_range(descriptor, start, length, SYNC_FILE_RANGE_WRITE)
 
 
 def sync(descriptor: int) -> None:

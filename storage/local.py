@@ -110,8 +110,15 @@ class LocalByteStore:
     ) -> Receipt:
         if record.remaining is not None:
             await self._threads.nearby(self._refuse_without_room, record.remaining, record.offset)
-        opener, syncs = partial(self._open_for_appending, record), self._sync_appends
-        append = LocalAppend(record, opener, self._threads, self._clock, syncs=syncs, unrecorded=self._unrecorded)
+        append = LocalAppend(
+            record,
+            partial(self._open_for_appending, record),
+            self._threads,
+            self._clock,
+            syncs=self._sync_appends,
+            flushes=self._sync_completion,
+            unrecorded=self._unrecorded,
+        )
         try:
             await append.open()
             async for block in content:

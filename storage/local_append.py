@@ -6,6 +6,10 @@ cache, and the processor that has just received the block has it in its own cach
 there first.  Measured, that took 1.6 times the CPU time, and longer than receiving and writing in turns.  Only what waits for the
 disk is done on threads: syncing, in one call for the names of new folders, that of the file and its content; and everything while
 the disk is slow.
+
+For the same reason content that will be synced begins its way to the disk soon after it was written, and not when a thread comes
+to sync 32 MiB of it.  Measured with one stream, that took 0.7 of the CPU time and half of the other, for the disk always has work.
+PostgreSQL does the same, as often (bgwriter_flush_after).
 """
 
 from __future__ import annotations
@@ -24,6 +28,8 @@ SECONDS = 1.0
 
 # When the disk is full, this much of what was just written is given back: recording the rest takes room as well.
 RESERVE = 256 * KiB
+# So much begins its way to the disk together.
+FLUSH = 512 * KiB
 # To record less than that at once costs a slow upload more than to receive it; to send it again costs a client little.
 UNRECORDED = 64 * KiB
 UNRECORDED_FOR = 30 * SECONDS
@@ -34,7 +40,7 @@ Opened = tuple[int, Sequence[str]]
 
 class LocalAppend:
     """
-    The file of an append, and how far it is; *syncs* says whether that has to be durable.
+    The file of an append, and how far it is; *syncs* says whether that has to be durable, *flushes* whether it will have to be.
 
     Less than *unrecorded* bytes are not worth being recorded at once.
     """
@@ -47,6 +53,7 @@ class LocalAppend:
         clock: Callable[[], float],
         *,
         syncs: bool,
+        flushes: bool,
         unrecorded: int,
     ) -> None:
         self._record = record
@@ -54,6 +61,8 @@ class LocalAppend:
         self._threads = threads
         self._clock = clock
         self._syncs = syncs
+        self._flushes = flushes
+        self._flushed = record.offset
         self._unrecorded = unrecorded
         self._descriptors: list[int] = []
         """Empty, or the one that is open: known as soon as it is, whoever is cancelled meanwhile."""
@@ -131,7 +140,12 @@ class LocalAppend:
         return self._descriptors[0]
 
     def _write(self, block: memoryview) -> None:
-        files.write(self._open(), block, self._record.offset + self._received)
+        descriptor, start = self._open(), self._record.offset + self._received
+        files.write(descriptor, block, start)
+        length = start + len(block) - self._flushed
+        if self._flushes and length >= FLUSH:
+            files.begin_sync(descriptor, self._flushed, length)
+            self._flushed += length
 
     def _sync(self) -> None:
         files.sync_folders(self._folders)

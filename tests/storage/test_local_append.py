@@ -7,10 +7,13 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import pytest
+
+from storage import files
 from storage.local import Durability, LocalByteStore
-from storage.local_append import UNRECORDED, UNRECORDED_FOR
+from storage.local_append import FLUSH, UNRECORDED, UNRECORDED_FOR
 from storage.ports import Receipt
-from tests.storage.backends import new_upload
+from tests.storage.backends import appended, blocks, new_upload
 
 
 async def test_little_is_not_recorded_at_once(tmp_path: Path) -> None:
@@ -37,3 +40,23 @@ async def test_little_is_not_recorded_at_once(tmp_path: Path) -> None:
 
     assert [UNRECORDED, UNRECORDED + 5] == told
     assert UNRECORDED + 6 == receipt.received
+
+
+@pytest.mark.parametrize("durability", Durability)
+async def test_content_begins_its_way_to_the_disk(
+    tmp_path: Path, durability: Durability, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All that will have to be there is told to the system in turn, as soon as it is enough; what need not is not."""
+    begun: list[tuple[int, int]] = []
+
+    def begin(_descriptor: int, start: int, length: int) -> bool:
+        begun.append((start, length))
+        return True
+
+    monkeypatch.setattr(files, "begin_sync", begin)
+    store = LocalByteStore(str(tmp_path), durability)
+    record = await appended(store, new_upload(), b"kelp")
+    await store.append(record, blocks(bytes(FLUSH - 1), b"k", b"elp", bytes(2 * FLUSH)))
+    await store.close()
+
+    assert ([] if durability is Durability.NONE else [(4, FLUSH), (4 + FLUSH, 3 + 2 * FLUSH)]) == begun
