@@ -8,7 +8,7 @@ disk is done on threads: syncing, in one call for the names of new folders, that
 the disk is slow.
 
 For the same reason content that will be synced begins its way to the disk soon after it was written, and not when a thread comes
-to sync 32 MiB of it.  Measured with one stream, that took 0.7 of the CPU time and half of the other, for the disk always has work.
+to sync 32 MiB of it.  Measured with one stream, that took 0.7 of the CPU time and half of the other: the disk always has work.
 PostgreSQL does the same, as often (bgwriter_flush_after).
 """
 
