@@ -9,11 +9,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
+
 from servers.process import ROOT, wait_until
 
 SCRIPT = ROOT / "scripts" / "cluster"
 LAST_LINE = "Ctrl-C ends everything."
 STARTED_WITHIN = 60.0  # seconds
+ENDED_WITHIN = 120.0
 
 
 @contextmanager
@@ -32,6 +35,19 @@ def cluster(folder: Path, *options: str) -> Iterator[tuple[subprocess.Popen[byte
     finally:
         process.terminate()
         process.wait(60)
+
+
+def ended(process: subprocess.Popen[bytes], log: Path) -> int:
+    """
+    Return the exit code of the command when it has ended.
+    """
+    try:
+        return process.wait(ENDED_WITHIN)
+    except subprocess.TimeoutExpired:
+        left = [child.cmdline() for child in psutil.Process(process.pid).children(recursive=True)]
+        raise AssertionError(
+            f"it has not ended within {ENDED_WITHIN} s; there are {left}, and it said:\n{log.read_text()}"
+        ) from None
 
 
 def tell(folder: Path, *words: str) -> tuple[int, str]:

@@ -15,7 +15,7 @@ import pytest
 from servers.control import LONE_VERBS, VERBS
 from servers.ports import free_port, listens
 from servers.process import wait_until
-from tests.servers.commands import cluster, tell
+from tests.servers.commands import cluster, ended, tell
 
 
 @pytest.mark.slow
@@ -40,7 +40,7 @@ def test_whole_life(disk: Path) -> None:
         refused = [tell(disk, "kill", "3"), tell(disk, "kill"), tell(disk)]
         again = httpx.get(location, timeout=30).text
         process.send_signal(signal.SIGINT)
-        code = process.wait(60)
+        code = ended(process, log)
     with cluster(disk, "--port", str(port)):
         kept = httpx.get(location, timeout=30).text
 
