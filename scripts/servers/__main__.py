@@ -38,7 +38,9 @@ def main(arguments: Sequence[str]) -> int:
         code, text = tell(folder, " ".join([options.verb, *options.names]))
         print(text, file=sys.stderr if code else sys.stdout)
         return code
-    signal.signal(signal.SIGTERM, _interrupt)
+    # Also when a shell script started it in the background: that has children ignore SIGINT, and this says that it ends by it.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupt)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         _refuse_taken(options.port, options.nodes)
