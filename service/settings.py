@@ -6,65 +6,24 @@ from __future__ import annotations
 
 import difflib
 import ipaddress
-import os
 import re
-import tomllib
 from collections.abc import Iterable
-from typing import Annotated, Any, Literal, Self
+from typing import Literal, Self
 
 import pydantic_settings
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
-from service.core.policies import Policy, Who
+from service.settings_file import CONFIG, SettingsError, config_path, read_config
+from service.settings_slots import YEARS, Slot
 from storage.local import Durability
 from storage.s3.options import Addressing, Checksum
 
 MiB = 1024**2
 GiB = 1024**3
 TiB = 1024**4
-DAYS = 86_400  # seconds
-YEARS = 365 * DAYS
-CONFIG = "holdfast.toml"
 MIN_SECRET = 32  # bytes
-
-
-class SettingsError(Exception):
-    """Settings cannot be served with; the message has a line for each mistake, that says which, and what to do."""
-
-
-class Slot(BaseModel):
-    """
-    A slot of objects of one kind, as ``[[slots]]`` in ``holdfast.toml``; its names are those of `service.core.policies.Policy`.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    kind: str = Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")
-    slot: str = Field(pattern=r"^[A-Za-z][0-9A-Za-z_]{0,63}$")
-    most: int = Field(default=1, ge=1, le=1000)
-    types: frozenset[Literal["image/jpeg", "image/png", "image/gif"]] | None = None
-    max_bytes: int | None = Field(default=None, ge=1)
-    max_pixels: int | None = Field(default=None, ge=1)
-    who: frozenset[Who] = Field(default=frozenset({Who.ADMIN}), min_length=1)
-    entitlement: str | None = Field(default=None, min_length=1, max_length=255)
-    grace: float = Field(default=7 * DAYS, ge=0, le=100 * YEARS)
-    history: int = Field(default=100, ge=1, le=1000)
-    renditions: tuple[Annotated[int, Field(ge=1, le=1024)], ...] = Field(default=(600, 150, 50), max_length=16)
-    managed_elsewhere: bool = False
-
-    @model_validator(mode="after")
-    def _is_whole(self) -> Self:
-        if (Who.ENTITLED in self.who) != (self.entitlement is not None):
-            raise ValueError(f"{self.kind}/{self.slot}: who = entitled and entitlement belong together")
-        return self
-
-    def to_policy(self) -> Policy:
-        """
-        Return the rules of this slot as the core knows them.
-        """
-        return Policy(**{name: getattr(self, name) for name in type(self).model_fields})
 
 
 class Settings(BaseSettings):
@@ -84,7 +43,7 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Read the file, too; where both say something, the environment is right."""
-        return init_settings, env_settings, InitSettingsSource(settings_cls, _read_file())
+        return init_settings, env_settings, InitSettingsSource(settings_cls, read_config())
 
     config: str = Field(default=CONFIG, description="File with settings, in lower case and without `HOLDFAST_`, and `[[slots]]`.")
     slots: tuple[Slot, ...] = Field(default=(), description="Slots besides the built-in ones; written in the file.")
@@ -283,30 +242,7 @@ def load(**given: object) -> Settings:
         raise SettingsError("\n".join(_explained(problem) for problem in error.errors())) from error
     except pydantic_settings.SettingsError as error:
         # Of all settings only this one is read as JSON.
-        raise SettingsError(f"HOLDFAST_SLOTS: has to be JSON; better write [[slots]] into {_file()}") from error
-
-
-def _file() -> str:
-    return os.environ.get("HOLDFAST_CONFIG") or CONFIG
-
-
-def _read_file() -> dict[str, Any]:
-    """Return what the file says; without one nothing, unless it was asked for by name."""
-    path = _file()
-    try:
-        with open(path, "rb") as file:
-            values = tomllib.load(file)
-    except FileNotFoundError as error:
-        if not os.environ.get("HOLDFAST_CONFIG"):
-            return {}
-        raise SettingsError(f"HOLDFAST_CONFIG={path}: there is no such file") from error
-    except OSError as error:
-        raise SettingsError(f"{path} cannot be read: {error.strerror}") from error
-    except ValueError as error:  # of TOML, or of UTF-8
-        raise SettingsError(f"{path} is not TOML: {error}") from error
-    if "config" in values:
-        raise SettingsError(f"{path}: config can only be set in the environment")
-    return values
+        raise SettingsError(f"HOLDFAST_SLOTS: has to be JSON; better write [[slots]] into {config_path()}") from error
 
 
 def _explained(problem: ErrorDetails) -> str:
@@ -319,11 +255,11 @@ def _explained(problem: ErrorDetails) -> str:
         case ():
             return said
         case ("slots", int() as at, *names):
-            place = ", ".join([_file(), f"[[slots]] number {at + 1}", *map(str, names[:1])])
+            place = ", ".join([config_path(), f"[[slots]] number {at + 1}", *map(str, names[:1])])
         case ("slots",):
-            place = f"{_file()}, [[slots]]"
+            place = f"{config_path()}, [[slots]]"
         case (name,) if unknown:
-            place = f"{_file()}, {name}"
+            place = f"{config_path()}, {name}"
         case (name, *_):
             place = f"HOLDFAST_{str(name).upper()}"
     return f"{place}: {said}"

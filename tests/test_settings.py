@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from service.app import open_stores
-from service.settings import Settings, SettingsError, is_loopback, load
+from service.settings import Settings, is_loopback, load
+from service.settings_file import SettingsError
+from service.stores import open_stores
 
 SECRET = "32 bytes are what a secret needs"
 

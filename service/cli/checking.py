@@ -6,9 +6,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from service.app import open_stores
 from service.core.check import Check
-from service.settings import Settings, SettingsError
+from service.settings import Settings
+from service.settings_file import SettingsError
+from service.stores import open_stores
 from storage.records import UploadRecord
 
 

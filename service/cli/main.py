@@ -15,13 +15,14 @@ import typer
 
 from service.accounts.errors import TokenRefused
 from service.accounts.making import make_token
-from service.app import open_stores
 from service.cli.checking import checked
 from service.core import principals
 from service.core.principals import Capability
 from service.places import Places
 from service.server.run import bind, check_certificate, run
-from service.settings import Settings, SettingsError, load
+from service.settings import Settings, load
+from service.settings_file import SettingsError
+from service.stores import open_stores
 from storage.errors import StorageError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Holdfast, a resumable upload service.")

@@ -22,7 +22,8 @@ from uvicorn.supervisors import Multiprocess
 
 from service.app import application as create_app_from_environment
 from service.server.http import HEAD_TIMEOUT, ServerConfig
-from service.settings import Settings, SettingsError
+from service.settings import Settings
+from service.settings_file import SettingsError
 
 logger = logging.getLogger("holdfast")
 

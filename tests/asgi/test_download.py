@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from service.app import Stores
+from service.stores import Stores
 from storage.errors import Unavailable
 from storage.memory import MemoryByteStore, MemoryLeases, MemoryMetadataStore
 from storage.records import State, UploadRecord

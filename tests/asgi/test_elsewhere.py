@@ -11,7 +11,7 @@ import time
 import httpx
 import pytest
 
-from service.app import Stores
+from service.stores import Stores
 from storage.memory import MemoryLeases, MemoryMetadataStore
 from storage.records import Key, State, Subject
 from tests.protocols.accounts import ACCOUNTS, KELP, bearing

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import pytest
 
-from service.app import Stores
+from service.stores import Stores
 from storage.errors import Unavailable
 from storage.memory import MemoryByteStore, MemoryLeases, MemoryMetadataStore
 from tests.protocols.service import Serve, Service

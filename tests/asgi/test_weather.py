@@ -11,9 +11,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from service.app import Stores
 from service.asgi.weather import Pace, Weather
 from service.core.errors import FinishFailed, StoreFailed
+from service.stores import Stores
 from storage.errors import Corrupted, StorageError, Unavailable
 from storage.memory import MemoryByteStore, MemoryLeases, MemoryMetadataStore
 from storage.ports import Checkpoint, Receipt, unrecorded

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from service.app import open_stores
 from service.cli.checking import Report, checked
 from service.settings import Settings
+from service.stores import open_stores
 from storage.keys import new_key
 from storage.records import UploadRecord
 from tests.storage.backends import appended, new_upload

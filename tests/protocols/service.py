@@ -12,8 +12,9 @@ from typing import Any, Protocol, Self
 
 import httpx
 
-from service.app import Stores, create_app
+from service.app import create_app
 from service.settings import Settings
+from service.stores import Stores
 from storage.errors import NotFound
 from storage.keys import new_key
 from storage.memory import MemoryByteStore, MemoryLeases, MemoryMetadataStore

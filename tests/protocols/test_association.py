@@ -11,7 +11,7 @@ from io import BytesIO
 import pytest
 from PIL import Image
 
-from service.settings import Slot
+from service.settings_slots import Slot
 from storage.records import State
 from tests.pictures import JPEG, PNG
 from tests.protocols.attachments_requests import COMMUNITY_URL, JSON

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Mapping
 
 import pytest
 
-from service.app import Stores
+from service.stores import Stores
 from storage.errors import NoSpace, Unavailable
 from storage.memory import MemoryByteStore, MemoryLeases, MemoryMetadataStore
 from storage.ports import Checkpoint, Receipt, unrecorded

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from service.settings import Slot
+from service.settings_slots import Slot
 from tests.pictures import PNG
 from tests.protocols.accounts import KELP
 from tests.protocols.service import CANCELLED, HALF_SENT, Serve, Service

@@ -9,7 +9,7 @@ from io import BytesIO
 import pytest
 from PIL import Image
 
-from service.settings import Slot
+from service.settings_slots import Slot
 from tests.pictures import TELLING, picture
 from tests.protocols.accounts import GROUP, KELP, WRACK
 from tests.protocols.service import IMAGE, Serve, Service

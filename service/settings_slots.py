@@ -1,0 +1,47 @@
+"""
+The slots that a user writes into ``holdfast.toml``.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from service.core.policies import Policy, Who
+
+DAYS = 86_400  # seconds
+YEARS = 365 * DAYS
+
+
+class Slot(BaseModel):
+    """
+    A slot of objects of one kind, as ``[[slots]]`` in ``holdfast.toml``; its names are those of `service.core.policies.Policy`.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    kind: str = Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")
+    slot: str = Field(pattern=r"^[A-Za-z][0-9A-Za-z_]{0,63}$")
+    most: int = Field(default=1, ge=1, le=1000)
+    types: frozenset[Literal["image/jpeg", "image/png", "image/gif"]] | None = None
+    max_bytes: int | None = Field(default=None, ge=1)
+    max_pixels: int | None = Field(default=None, ge=1)
+    who: frozenset[Who] = Field(default=frozenset({Who.ADMIN}), min_length=1)
+    entitlement: str | None = Field(default=None, min_length=1, max_length=255)
+    grace: float = Field(default=7 * DAYS, ge=0, le=100 * YEARS)
+    history: int = Field(default=100, ge=1, le=1000)
+    renditions: tuple[Annotated[int, Field(ge=1, le=1024)], ...] = Field(default=(600, 150, 50), max_length=16)
+    managed_elsewhere: bool = False
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> Self:
+        if (Who.ENTITLED in self.who) != (self.entitlement is not None):
+            raise ValueError(f"{self.kind}/{self.slot}: who = entitled and entitlement belong together")
+        return self
+
+    def to_policy(self) -> Policy:
+        """
+        Return the rules of this slot as the core knows them.
+        """
+        return Policy(**{name: getattr(self, name) for name in type(self).model_fields})

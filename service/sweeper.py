@@ -1,0 +1,33 @@
+"""
+Does what is due, again and again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from service.asgi.weather import Weather
+from service.core.errors import StoreFailed, UploadError
+from service.core.uploads import Uploads
+from service.images.shelf import Shelf
+
+logger = logging.getLogger("holdfast")
+
+SECONDS = 1.0
+SWEEP_EVERY = 60 * SECONDS
+
+
+async def sweep(uploads: Uploads, shelf: Shelf, weather: Weather) -> None:
+    """
+    Do what is due, again and again; every process sweeps, and none is in the way of another.
+    """
+    while True:
+        try:
+            await uploads.sweep()
+        except StoreFailed as error:
+            weather.notice(error)
+        except UploadError:
+            logger.exception("sweeping failed")
+        await shelf.prune()
+        await asyncio.sleep(SWEEP_EVERY)
