@@ -31,19 +31,18 @@ from service.core.ledger import Held, Ledger
 from service.core.limits import Limits
 from service.core.policies import Policies
 from service.core.principals import ANYBODY, Principal
+from service.core.progress import BLOCK, AppendProgress, blocks_of
 from service.core.store_errors import loudness, translated
 from service.core.upload import Step
 from storage import errors as storage_errors
 from storage.keys import new_key
-from storage.ports import ByteStore, Desk, MetadataStore, Receipt
+from storage.ports import ByteStore, Desk, MetadataStore
 from storage.records import Key, Ref, State, UploadRecord
 
 logger = logging.getLogger("holdfast")
 
 KEY_TRIES = 5
 OFFSET_TRIES = 3
-BLOCK = 1024 * 1024
-NOTHING = memoryview(b"")
 
 
 class Uploads:
@@ -273,14 +272,14 @@ class Uploads:
             if not await self._repeats(stored, command, admitted.overlap, content):
                 return stored
         if room and not content.ended:
-            course = _Course(self._ledger, stored, record, self.limits, self._clock)
+            progress = AppendProgress(self._ledger, stored, record, self.limits, self._clock)
             try:
-                receipt = await self._bytes.append(record, _blocks(content, room, self.limits), course.checkpoint)
+                receipt = await self._bytes.append(record, blocks_of(content, room, self.limits), progress.checkpoint)
             except storage_errors.NoSpace as error:
                 if error.receipt is not None:
-                    await course.checkpoint(error.receipt)
-                raise OutOfSpace("there is no room for more", course.stored) from error
-            stored, record = course.stored, course.advance(receipt)
+                    await progress.checkpoint(error.receipt)
+                raise OutOfSpace("there is no room for more", progress.stored) from error
+            stored, record = progress.stored, progress.advance(receipt)
             room -= receipt.received
         while not room and not content.ended and content.stopped is None:
             if await content.read(1):
@@ -350,49 +349,3 @@ class Uploads:
     async def _sweep_one(self, ref: Ref) -> None:
         async with self._hold(ref) as held:
             await self._end.sweep(held.record)
-
-
-class _Course:
-    """
-    How far one append is: the record with all that is durable, and what is stored of it.
-    """
-
-    def __init__(
-        self, ledger: Ledger, stored: UploadRecord, record: UploadRecord, limits: Limits, clock: Callable[[], float]
-    ) -> None:
-        self._ledger = ledger
-        self._limits = limits
-        self._clock = clock
-        self._counted = 0
-        self.stored = stored
-        self.record = record
-
-    def advance(self, receipt: Receipt) -> UploadRecord:
-        """Return the record with everything that became durable since the append began."""
-        since = dataclasses.replace(receipt, received=receipt.received - self._counted)
-        self._counted = receipt.received
-        self.record = rules.advance(self.record, since, self._limits, self._clock())
-        return self.record
-
-    async def checkpoint(self, receipt: Receipt) -> None:
-        """Record what became durable."""
-        if self.advance(receipt) != self.stored:
-            self.stored = self.record = await self._ledger.replace(self.stored, self.record)
-
-
-async def _blocks(content: Content, room: int, limits: Limits) -> AsyncIterator[memoryview]:
-    """Yield up to *room* bytes of content; an empty block now and then, and when it pauses, asks to have them recorded."""
-    passed = asked = 0
-    until = time.monotonic() + limits.checkpoint_seconds
-    paused = False
-    while passed < room and not content.ended:
-        if paused or passed - asked >= limits.checkpoint_bytes or time.monotonic() >= until:
-            asked, until = passed, time.monotonic() + limits.checkpoint_seconds
-            yield NOTHING
-        block = await content.read(min(room - passed, BLOCK))
-        paused = not block
-        if block:
-            passed += len(block)
-            yield block
-        elif content.stopped is not None:
-            return

@@ -1,0 +1,71 @@
+"""
+How far an append is while it goes on, and when that is recorded.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import AsyncIterator, Callable
+
+from service.core import upload as rules
+from service.core.content import Content
+from service.core.ledger import Ledger
+from service.core.limits import Limits
+from storage.ports import Receipt
+from storage.records import UploadRecord
+
+BLOCK = 1024 * 1024
+NOTHING = memoryview(b"")
+
+
+class AppendProgress:
+    """
+    How far one append is: the record with all that is durable, and what is stored of it.
+    """
+
+    def __init__(
+        self, ledger: Ledger, stored: UploadRecord, record: UploadRecord, limits: Limits, clock: Callable[[], float]
+    ) -> None:
+        self._ledger = ledger
+        self._limits = limits
+        self._clock = clock
+        self._counted = 0
+        self.stored = stored
+        self.record = record
+
+    def advance(self, receipt: Receipt) -> UploadRecord:
+        """
+        Return the record with everything that became durable since the append began.
+        """
+        since = dataclasses.replace(receipt, received=receipt.received - self._counted)
+        self._counted = receipt.received
+        self.record = rules.advance(self.record, since, self._limits, self._clock())
+        return self.record
+
+    async def checkpoint(self, receipt: Receipt) -> None:
+        """
+        Record what became durable.
+        """
+        if self.advance(receipt) != self.stored:
+            self.stored = self.record = await self._ledger.replace(self.stored, self.record)
+
+
+async def blocks_of(content: Content, room: int, limits: Limits) -> AsyncIterator[memoryview]:
+    """
+    Yield up to *room* bytes of content; an empty block now and then, and when it pauses, asks to have them recorded.
+    """
+    passed = asked = 0
+    until = time.monotonic() + limits.checkpoint_seconds
+    paused = False
+    while passed < room and not content.ended:
+        if paused or passed - asked >= limits.checkpoint_bytes or time.monotonic() >= until:
+            asked, until = passed, time.monotonic() + limits.checkpoint_seconds
+            yield NOTHING
+        block = await content.read(min(room - passed, BLOCK))
+        paused = not block
+        if block:
+            passed += len(block)
+            yield block
+        elif content.stopped is not None:
+            return
