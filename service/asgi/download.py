@@ -50,8 +50,9 @@ async def download(
             other = await sanitised(request, record)
             if other is not None:
                 return other
-            selection = select(record, request.method, request.fields)
-            start, stop = (selection.start, selection.stop) if request.method == "GET" else (0, 0)
+            # The method that came decides, whatever is meant by it: behind the head of an answer to HEAD the next answer begins.
+            selection = select(record, scope["method"], request.fields)
+            start, stop = (selection.start, selection.stop) if scope["method"] == "GET" else (0, 0)
             # What a link opens is open for as long as the link is; elsewhere it would be for longer.
             if driver.elsewhere is not None and start < stop and request.principal.key is None:
                 return elsewhere(driver.elsewhere(record, *offered(record)))

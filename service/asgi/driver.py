@@ -159,7 +159,7 @@ class Driver:
         try:
             response = await self._answer(dialect, perform, request, scope, content, keyed=keyed)
             logger.debug("%s %r %d", request.method, request.path, response.status)
-            await self._respond(request, response, content, send)
+            await self._respond(request, response, content, send, has_content=scope["method"] != "HEAD")
         finally:
             content.close()
 
@@ -231,10 +231,13 @@ class Driver:
                 raise decoded.error from None
             raise
 
-    async def _respond(self, request: Request, response: Response, content: RequestContent, send: Send) -> None:
+    async def _respond(
+        self, request: Request, response: Response, content: RequestContent, send: Send, *, has_content: bool
+    ) -> None:
+        """*has_content* is about the method that came, whatever is meant by it: by that the client knows where the answer ends."""
         headers = encode_fields(response.fields)
-        body = b"" if request.method == "HEAD" else response.content
-        if request.method != "HEAD" and response.status not in NO_CONTENT:
+        body = response.content if has_content else b""
+        if has_content and response.status not in NO_CONTENT:
             headers.append((b"content-length", b"%d" % len(body)))
         may_discard = content.asked or "expect" not in request.fields
         if not content.ended and content.stopped is None and may_discard and (content.length or DISCARD) < SMALL:

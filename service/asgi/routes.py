@@ -47,8 +47,14 @@ class Files:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         key = _key(scope)
-        request = files.overridden(self._driver.request(scope, tenant=self._tenant, key=key, tenant_named=False))
+        request = self._driver.request(scope, tenant=self._tenant, key=key, tenant_named=False)
         dialect: UploadDialect = files.speaker(request)
+        try:
+            request = files.overridden(request)
+        except ProtocolError as error:
+            dialect = Answered(dialect.reject(request, error), dialect)
+            await self._driver.exchange(dialect, self._driver.perform, request, scope, receive, send, keyed=False)
+            return
         if request.method == "OPTIONS":
             dialect = Answered(files.options(request), dialect)
         elif files.is_download(request):

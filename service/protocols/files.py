@@ -8,13 +8,14 @@ import dataclasses
 
 from service.protocols.resumable import Resumable
 from service.protocols.tus import VERSION, Tus
-from service.protocols.wire import Fields, Request, Response, UploadDialect
+from service.protocols.wire import Fields, ProtocolError, Request, Response, UploadDialect
 
 TUS = Tus()
 RESUMABLE = Resumable()
 
 COLLECTION = "POST, PUT, OPTIONS"
 ENTRY = "HEAD, GET, PATCH, DELETE, OPTIONS"
+OVERRIDES = ("PATCH", "DELETE", "HEAD", "PUT")
 # Fields of tus that no other dialect has; without Tus-Resumable they get its answer to that.
 TUS_FIELDS = ("upload-metadata", "upload-defer-length", "upload-concat", "upload-checksum")
 
@@ -24,12 +25,24 @@ def overridden(request: Request) -> Request:
     Return *request* with the method that is meant.
 
     tus, X-HTTP-Method-Override: "the header's value MUST be used as the request's method … the actual method of the request MUST
-    be ignored."  Only tus has this field, for clients that cannot send PATCH.
+    be ignored."  It is for clients that cannot send PATCH or DELETE, and they send POST.  Of any other method intermediaries and
+    browsers have made up their minds (that a HEAD has no content, that a GET changes nothing), so it stays what it is.
+
+    :raises ProtocolError: the field asks for anything else.
     """
-    method = request.fields.get("x-http-method-override")
-    if method is None or "tus-resumable" not in request.fields:
+    value = request.fields.get("x-http-method-override")
+    if value is None:
         return request
-    return dataclasses.replace(request, method=method.strip(" \t").upper())
+    method = value.strip(" \t").upper()
+    if method == request.method:
+        return request
+    if method != "OPTIONS":  # "except for OPTIONS requests", says tus of Tus-Resumable
+        if "tus-resumable" not in request.fields:
+            return request  # only tus has this field
+        if request.method != "POST" or method not in OVERRIDES:
+            message = f"X-HTTP-Method-Override only makes a POST one of {', '.join(OVERRIDES)}; send another method as it is"
+            raise ProtocolError(400, "override_not_allowed", message)
+    return dataclasses.replace(request, method=method)
 
 
 def speaker(request: Request) -> UploadDialect:

@@ -13,6 +13,7 @@ from tests.protocols.service import (
     COMPLETE,
     DAY,
     DEFERRED,
+    EMPTY,
     EXPIRED,
     FULL,
     HALF,
@@ -67,23 +68,33 @@ METHODS = {
     "X-HTTP-Method-Override makes a POST a DELETE": Exchange(
         method="POST", fields=VERSION | {"X-HTTP-Method-Override": "DELETE"}, status=204
     ),
-    "X-HTTP-Method-Override makes a PUT a PATCH": Exchange(
-        method="PUT", fields=at(0, X_HTTP_Method_Override="PATCH"), content=IMAGE, status=204, says={"Upload-Offset": "20"}
-    ),
-    "with X-HTTP-Method-Override the actual method is ignored, a DELETE too": Exchange(
-        method="DELETE",
-        given=HALF_SENT,
-        fields=VERSION | {"X-HTTP-Method-Override": "HEAD"},
-        status=200,
-        says={"Upload-Offset": str(HALF)},
-        offset=HALF,
-    ),
-    "with X-HTTP-Method-Override the actual method is ignored, a GET too": Exchange(
-        method="GET",
-        given=COMPLETE,
-        fields=VERSION | {"X-HTTP-Method-Override": "HEAD"},
-        status=200,
-        says={"Upload-Offset": "20", "Upload-Length": "20"},
+    **{
+        f"X-HTTP-Method-Override does not make a {method} a {meant}": Exchange(
+            method=method,
+            given=COMPLETE if meant == "GET" else EMPTY,
+            fields=at(0, X_HTTP_Method_Override=meant),
+            content=IMAGE if method in ("POST", "PUT") else b"",
+            status=400,
+            offset=20 if meant == "GET" else 0,
+        )
+        for method, meant in (
+            ("HEAD", "GET"),
+            ("POST", "GET"),
+            ("PUT", "PATCH"),
+            ("GET", "DELETE"),
+            ("DELETE", "HEAD"),
+            ("POST", "PURGE"),
+            ("POST", ""),
+        )
+    },
+    **{
+        f"X-HTTP-Method-Override makes a {method} OPTIONS, whatever the version": Exchange(
+            method=method, fields={"X-HTTP-Method-Override": "OPTIONS"}, status=204, says={"Tus-Version": "1.0.0"}, offset=0
+        )
+        for method in ("POST", "GET", "HEAD", "DELETE")
+    },
+    "X-HTTP-Method-Override may repeat the method": Exchange(
+        method="PATCH", fields=at(0, X_HTTP_Method_Override="patch"), content=IMAGE, status=204, offset=20
     ),
     "a PUT is 405 with Allow": Exchange(method="PUT", fields=VERSION, status=405, says={"Allow": ANYTHING}),
     "a POST to an upload is 405 with Allow": Exchange(method="POST", fields=creation(20), status=405, says={"Allow": ANYTHING}),

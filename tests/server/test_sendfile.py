@@ -73,6 +73,18 @@ async def test_whole_and_in_part(server: Server) -> None:
 
 
 @pytest.mark.usefixtures("quiet")
+async def test_head_that_would_be_a_get(server: Server) -> None:
+    """No field makes the answer to a HEAD carry content: the next answer on the connection begins where that head ends."""
+    path = await _upload(server)
+    connection = await server.connect()
+    head = await connection.ask("HEAD", path, tus_requests.VERSION | {"X-HTTP-Method-Override": "GET"})
+    told = await connection.ask("HEAD", path, tus_requests.VERSION)
+
+    assert (400, b"") == (head.status, head.content)
+    assert (200, str(LENGTH)) == (told.status, told.fields["upload-offset"])
+
+
+@pytest.mark.usefixtures("quiet")
 async def test_pipelined(server: Server) -> None:
     """Downloads that were asked for at once come one after the other, though the client does not read before it has asked."""
     path = await _upload(server)
