@@ -47,6 +47,7 @@ from typing import TypeVar
 
 from storage.errors import StorageError, Unavailable
 from storage.sqlite_connection import REFUSED, alone, connect, is_busy, roll_back, synced, transaction, translated
+from storage.sqlite_schema import prepare
 from storage.threads import Pace, Result, Threads
 
 T = TypeVar("T")
@@ -114,7 +115,9 @@ class Database:
             self._near = connect(path, 0.0)
             self._writer = connect(path, 0.0)
             try:
-                self._prepare(path, schema, synchronous)
+                self._connection.execute("PRAGMA journal_mode = WAL")
+                self._connection.execute(f"PRAGMA synchronous = {synchronous}")
+                prepare(self._connection, path, schema)
                 for connection in (self._near, self._writer):
                     connection.execute(f"PRAGMA synchronous = {synchronous}")
                     if synchronous == "NORMAL":
@@ -133,16 +136,6 @@ class Database:
         self._restart_from = 0.0
         self._unwritten = 0
         """Commits that were not synced since the log was last written back."""
-
-    def _prepare(self, path: str, schema: Sequence[str], synchronous: str) -> None:
-        self._connection.execute("PRAGMA journal_mode = WAL")
-        self._connection.execute(f"PRAGMA synchronous = {synchronous}")
-        version = self._connection.execute("PRAGMA user_version").fetchone()[0]
-        if version > len(schema):
-            raise Unavailable(f"{path} was written by a newer Holdfast (its schema is {version})")
-        if version < len(schema):
-            steps = "".join(schema[version:])
-            self._connection.executescript(f"BEGIN IMMEDIATE; {steps} PRAGMA user_version = {len(schema)}; COMMIT")
 
     async def call(self, function: Callable[[sqlite3.Connection], T]) -> T:
         """
