@@ -42,6 +42,7 @@ from functools import partial
 from storage import files, keys
 from storage.errors import Corrupted, NoSpace, NotFound, Unavailable
 from storage.local_append import RESERVE, UNRECORDED, LocalAppend, Opened
+from storage.local_folders import Folders, make_root
 from storage.ports import Checkpoint, Receipt, unrecorded
 from storage.records import Parts, UploadRecord
 from storage.threads import Threads
@@ -82,10 +83,13 @@ class LocalByteStore:
         self._sync_appends = durability is Durability.ACKNOWLEDGED
         self._sync_completion = durability is not Durability.NONE
         self._threads = Threads("bytes", threads)
+        self._folders = Folders()
         with files.translated():
-            os.makedirs(self._root, mode=0o700, exist_ok=True)
+            make_root(self._root, syncs=self._sync_completion)
             for folder in ("uploads", "attachments"):
-                os.makedirs(os.path.join(self._root, folder), mode=0o700, exist_ok=True)
+                self._folders.make(os.path.join(self._root, folder))
+            if self._sync_completion:
+                files.sync_folders([self._root])
 
     @property
     def root(self) -> str:
@@ -113,6 +117,7 @@ class LocalByteStore:
         append = LocalAppend(
             record,
             partial(self._open_for_appending, record),
+            self._folders,
             self._threads,
             self._clock,
             syncs=self._sync_appends,
@@ -207,7 +212,7 @@ class LocalByteStore:
     def _open_generation(self, record: UploadRecord) -> Opened:
         """Open the file that belongs to the record's generation, with its *offset* bytes in it."""
         path = self._upload(record, record.generation)
-        folders = [os.path.dirname(path)]
+        folder = os.path.dirname(path)
         try:
             # What has no bytes yet has mostly no file.
             descriptor = os.open(path, _NEW if not record.offset else _KNOWN, 0o600)
@@ -215,20 +220,25 @@ class LocalByteStore:
             # Whoever made it may have been killed before its name was on the disk.
             descriptor = os.open(path, _KNOWN)
         except FileNotFoundError:
-            folders += self._make_folder(folders[0])
+            self._folders.make(folder)
             descriptor = self._begin_generation(record, path)
         else:
-            if record.offset:
-                if os.fstat(descriptor).st_size < record.offset:
-                    os.close(descriptor)
-                    raise Corrupted(f"{record.key} is shorter than {record.offset} bytes")
+            if record.offset and os.fstat(descriptor).st_size < record.offset:
+                os.close(descriptor)
+                raise Corrupted(f"{record.key} is shorter than {record.offset} bytes")
+            if record.offset and not record.generation:
                 return descriptor, ()
+        folders = self._folders.above(folder)
         if record.generation:
-            if self._sync_appends:
-                # Those before it may go when this one is there for good.
-                files.sync_folders(folders)
-                folders = []
-            self._remove_generations(record, below=record.generation)
+            try:
+                if self._sync_appends:
+                    # Those before it may go when this one is there for good, also if somebody else made it.
+                    self._folders.sync(folders)
+                    folders = ()
+                self._remove_generations(record, below=record.generation)
+            except BaseException:
+                os.close(descriptor)
+                raise
         return descriptor, folders
 
     def _begin_generation(self, record: UploadRecord, path: str) -> int:
@@ -272,7 +282,7 @@ class LocalByteStore:
                 self._publish(record, target)
             self._remove_generations(record, below=record.generation)
             if self._sync_completion:
-                files.sync_folders([os.path.dirname(target)])
+                self._folders.sync(self._folders.above(os.path.dirname(target)))
 
     def _publish(self, record: UploadRecord, target: str) -> None:
         descriptor, _ = self._open_generation(record)
@@ -286,9 +296,7 @@ class LocalByteStore:
             try:
                 os.rename(source, target)
             except FileNotFoundError:
-                folders = self._make_folder(os.path.dirname(target))
-                if self._sync_completion:
-                    files.sync_folders(folders)
+                self._folders.make(os.path.dirname(target))
                 os.rename(source, target)
         finally:
             os.close(descriptor)
@@ -316,9 +324,3 @@ class LocalByteStore:
             for folder in ("uploads", "attachments"):
                 if not os.access(os.path.join(self._root, folder), os.W_OK | os.X_OK):
                     raise Unavailable(f"the folder {folder} of the byte store cannot be written")
-
-    def _make_folder(self, path: str) -> Sequence[str]:
-        """Make a folder, if it is not there, and return where its name has to reach the disk."""
-        with suppress(FileExistsError):
-            os.mkdir(path, 0o700)
-        return [os.path.dirname(path)]

@@ -19,6 +19,7 @@ from collections.abc import Callable, Sequence
 
 from storage import files
 from storage.errors import NoSpace
+from storage.local_folders import Folders
 from storage.ports import Receipt
 from storage.records import UploadRecord
 from storage.threads import Threads
@@ -49,6 +50,7 @@ class LocalAppend:
         self,
         record: UploadRecord,
         opener: Callable[[], Opened],
+        folders: Folders,
         threads: Threads,
         clock: Callable[[], float],
         *,
@@ -58,6 +60,7 @@ class LocalAppend:
     ) -> None:
         self._record = record
         self._opener = opener
+        self._known_folders = folders
         self._threads = threads
         self._clock = clock
         self._syncs = syncs
@@ -148,6 +151,6 @@ class LocalAppend:
             self._flushed += length
 
     def _sync(self) -> None:
-        files.sync_folders(self._folders)
+        self._known_folders.sync(self._folders)
         self._folders = ()
         files.sync(self._descriptors[0])

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from storage.local import Durability, LocalByteStore
-from tests.storage.backends import appended, new_upload
+from storage.records import Key
+from tests.storage.backends import appended, claimed, new_upload
 
 
 @pytest.mark.parametrize("before", [Durability.NONE, Durability.COMPLETE])
@@ -45,6 +46,49 @@ async def test_names_are_synced_with_the_first_bytes(
 
     assert (inodes if durability is Durability.ACKNOWLEDGED else set()) == found
     assert [] == synced
+
+
+@pytest.mark.parametrize("verb", ["append", "complete"])
+async def test_a_folder_that_was_there_is_synced_once(tmp_path: Path, verb: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who made a folder may have been killed before it synced the name: each process does so itself, once."""
+    folder = {"append": "uploads", "complete": "attachments"}[verb]
+    records = [new_upload(key=Key(f"ab{number:08}"), length=4) for number in range(3)]
+    (tmp_path / folder / "ab").mkdir(parents=True)
+    synced = watched(monkeypatch)
+    found = []
+    async with closing_store(LocalByteStore(str(tmp_path))) as store:
+        for record in records:
+            begun = record if verb == "append" else await appended(store, record, b"kelp")
+            synced.clear()
+            await (appended(store, begun, b"kelp") if verb == "append" else store.complete(begun))
+            found.append([path for path in (tmp_path / folder, tmp_path / folder / "ab") if path.stat().st_ino in synced])
+
+    assert [[tmp_path / folder, tmp_path / folder / "ab"], *2 * [[tmp_path / folder / "ab"]]] == found
+
+
+async def test_a_generation_that_was_there_is_synced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who began a generation may have been killed before its name was on the disk: it is, before its bytes are acknowledged."""
+    async with closing_store(LocalByteStore(str(tmp_path), Durability.NONE)) as store:
+        record = claimed(await appended(store, new_upload(length=12), b"kelp"))
+        record = await appended(store, record, b"kelp")
+    synced = watched(monkeypatch)
+    async with closing_store(LocalByteStore(str(tmp_path))) as store:
+        synced.clear()
+        await appended(store, record, b"kelp")
+        folder = (tmp_path / store.open_names(record)[0]).parent
+
+    assert folder.stat().st_ino in synced
+
+
+@pytest.mark.parametrize("durability", Durability)
+async def test_the_root_is_synced(tmp_path: Path, durability: Durability, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The name of the data directory is on the disk when a store has opened it, and so are those of its folders."""
+    synced = watched(monkeypatch)
+    async with closing_store(LocalByteStore(str(tmp_path / "srv" / "data"), durability)):
+        folders = [tmp_path, tmp_path / "srv", tmp_path / "srv" / "data"]
+        found = {path.stat().st_ino for path in folders} & set(synced)
+
+    assert len(found) == (0 if durability is Durability.NONE else 3)
 
 
 def watched(monkeypatch: pytest.MonkeyPatch) -> list[int]:
