@@ -14,7 +14,7 @@ import pytest
 
 from tests.protocols.service import Serve, Service
 
-pytest_plugins = ["tests.servers.fixtures", "tests.storage.places"]
+pytest_plugins = ["tests.parallel", "tests.servers.fixtures", "tests.storage.places"]
 pytest.register_assert_rewrite("tests.protocols.exchange", "tests.protocols.speakers")
 
 # Examples are not kept between runs, and a busy machine is no failure.
@@ -23,8 +23,8 @@ hypothesis.settings.load_profile("holdfast")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Let the end-to-end tests be run once more, with content that is received in the other way."""
-    parser.addoption("--handoff", choices=["on", "off"], default="on", help="HOLDFAST_HANDOFF of the end-to-end tests")
+    """Let the end-to-end tests be run with one way of receiving content; else it is on, and off as well where that matters."""
+    parser.addoption("--handoff", choices=["on", "off"], help="HOLDFAST_HANDOFF of the end-to-end tests")
 
 
 @pytest.fixture(autouse=True)

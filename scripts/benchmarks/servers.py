@@ -21,6 +21,7 @@ import psutil
 from benchmarks.targets import Target
 from benchmarks.tls import make_certificate
 from benchmarks.wire import BenchError, Endpoint
+from servers.ports import free_port
 
 KiB = 1024
 SECONDS = 1.0
@@ -97,7 +98,7 @@ def running(target: Target, directory: Path) -> Iterator[Server]:
     certificate = directory / "certificate.pem" if target.tls else None
     if certificate:
         make_certificate(certificate, directory / "key.pem")
-    endpoint = Endpoint(host="127.0.0.1", port=_free_port(), path=target.path, certificate=str(certificate or ""))
+    endpoint = Endpoint(host="127.0.0.1", port=free_port(), path=target.path, certificate=str(certificate or ""))
     try:
         with log.open("wb") as output:
             process = _start(target, endpoint.port, directory, output.fileno())
@@ -187,12 +188,6 @@ def _install(folder: Path) -> None:
         subprocess.run(["npm", "ci", "--silent", "--no-audit", "--no-fund"], cwd=folder, check=True, stdout=subprocess.DEVNULL)
     except (OSError, subprocess.CalledProcessError) as error:
         raise BenchError(f"npm cannot install the peers ({error}); leave them out with --only") from error
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def _clock(pid: int) -> float:

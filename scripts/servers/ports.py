@@ -4,32 +4,37 @@ Ports of this machine: one that is free, and what the server at one says.
 
 from __future__ import annotations
 
+import os
 import random
 import socket
 from contextlib import closing
 
 LOOPBACK = "127.0.0.1"
 PATIENCE = 5.0  # seconds
+RANGE = range(20_000, 32_000)
+"""Outside of what the system takes ports for connections from: while a server is down, no client may get its port, or even
+connect to itself."""
+VARIABLE = "SERVERS_PORTS"
+"""A part of the range in the environment, ``23000-23999``: of processes that run at once each keeps to its own."""
 
 _given: set[int] = set()
 
 
 def free_port() -> int:
     """
-    Return a port that nobody has and that was not given before, outside of the range from which the system takes ports for
-    connections: while a server is away, no client may get its port, or even connect to itself.
+    Return a port that is free, that this process was not given before and that is in its range.
     """
-    for _ in range(100):
-        port = random.randrange(20_000, 32_000)
+    first, _, last = os.environ.get(VARIABLE, f"{RANGE.start}-{RANGE.stop - 1}").partition("-")
+    ports = [port for port in range(int(first), int(last) + 1) if port not in _given]
+    for port in random.sample(ports, len(ports)):
         with closing(socket.socket()) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind((LOOPBACK, port))
             except OSError:
                 continue
-        if port not in _given:
-            _given.add(port)
-            return port
+        _given.add(port)
+        return port
     raise RuntimeError("no port is free")
 
 

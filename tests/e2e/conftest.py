@@ -51,12 +51,21 @@ def make_server(folder: Path, handoff: str) -> Iterator[Callable[..., Holdfast]]
     assert [] == [log for log in logs if "Traceback" in log]
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """
+    Repeat the tests that depend on the path of content.
+    """
+    if metafunc.definition.get_closest_marker("content_path"):
+        given = metafunc.config.getoption("handoff")
+        metafunc.parametrize("handoff", [given] if given else ["on", "off"])
+
+
 @pytest.fixture
 def handoff(request: pytest.FixtureRequest) -> str:
     """
-    Return how content is received: as ``--handoff`` says; some tests are given both.
+    Return how content is received: as ``--handoff`` says; tests marked ``content_path`` are given both.
     """
-    return str(request.config.getoption("handoff"))
+    return request.config.getoption("handoff") or "on"
 
 
 @pytest.fixture

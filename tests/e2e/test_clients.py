@@ -23,6 +23,8 @@ from tests.e2e import javascript
 from tests.e2e.conftest import Serve
 from tests.e2e.dialects import photo, sha256
 
+pytestmark = pytest.mark.content_path
+
 KiB = 1024
 MiB = 1024 * KiB
 SIZE = 5 * MiB + 7

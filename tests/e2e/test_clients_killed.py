@@ -92,6 +92,7 @@ def _digest(url: str) -> str:
 
 
 @pytest.mark.slow
+@pytest.mark.content_path
 @pytest.mark.parametrize(
     ("client", "kills"),
     [(_tuspy, KILLS), (_tus_js_client, KILLS), (_tus_js_client_as_it_is, 4)],

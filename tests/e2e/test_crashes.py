@@ -1,5 +1,5 @@
 """
-The process is killed two hundred times under eight concurrent uploads.
+The process is killed a hundred times under eight concurrent uploads.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ MiB = 1024 * KiB
 SECONDS = 1.0
 
 SEED = 20261123
-KILLS = 200
+KILLS = 100
 CLIENTS = 8
 # An upload that is not complete so long after its beginning hangs; kills go on for longer than that.
 STUCK_AFTER = 60 * SECONDS
@@ -106,8 +106,9 @@ class Client:
 
 
 @pytest.mark.slow
+@pytest.mark.content_path
 @pytest.mark.timeout(600)
-def test_two_hundred_kills(serve: Serve) -> None:
+def test_a_hundred_kills(serve: Serve) -> None:
     """
     However often and whenever the process is killed, no acknowledged offset is lost, no byte is wrong and no upload gets stuck.
     """

@@ -24,9 +24,10 @@ KiB = 1024
 MiB = 1024 * KiB
 ROUNDS = 20
 
-pytestmark = pytest.mark.parametrize("handoff", ["on", "off"])
+pytestmark = pytest.mark.content_path
 
 
+@pytest.mark.alone("it measures how long clients wait")
 def test_silent_client_same_process(serve: Serve) -> None:
     """
     A client that vanished without a FIN is resumed by another connection in less than 100 ms, with every byte that it had sent.
@@ -38,6 +39,7 @@ def test_silent_client_same_process(serve: Serve) -> None:
     assert statistics.median(taken) < 100
 
 
+@pytest.mark.alone("it measures how long clients wait")
 def test_silent_client_other_process(serve: Serve) -> None:
     """
     A client that vanished without a FIN is resumed in another process in less than 300 ms, with every byte that it had sent.

@@ -124,6 +124,7 @@ def test_known_length(disk: Disk, server: Holdfast, dialect: str) -> None:
     assert _ends_well(server, upload, answer)
 
 
+@pytest.mark.content_path
 @pytest.mark.parametrize("dialect", DIALECTS)
 def test_full_in_the_middle(disk: Disk, server: Holdfast, dialect: str) -> None:
     """

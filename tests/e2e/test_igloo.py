@@ -219,6 +219,7 @@ NOISE = photo("noise", MiB)
 
 
 @pytest.mark.slow
+@pytest.mark.content_path
 def test_gibibyte_in_ranges(client: Client) -> None:
     """
     A gibibyte arrives in several ranges, of which one comes twice, and is the same when it is fetched.

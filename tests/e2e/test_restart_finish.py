@@ -69,6 +69,7 @@ def _kill_at_the_end(server: Holdfast, luck: random.Random, usual: float) -> tup
 
 
 @pytest.mark.slow
+@pytest.mark.content_path
 def test_killed_before_the_finish(serve: Serve) -> None:
     """
     An upload that was killed around its end is complete with all its content, or can be resumed; an offset never lies about that.

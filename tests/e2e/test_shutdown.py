@@ -108,7 +108,7 @@ def test_sigterm_during_a_download(serve: Serve) -> None:
     assert taken < 3 * SECONDS
 
 
-@pytest.mark.parametrize("handoff", ["on", "off"])
+@pytest.mark.content_path
 def test_second_sigterm(serve: Serve) -> None:
     """
     Whoever asks twice does not have to wait for the grace period, and loses nothing that was acknowledged either.
@@ -130,6 +130,7 @@ def test_second_sigterm(serve: Serve) -> None:
     assert _resumes(server.start(), upload, MiB)
 
 
+@pytest.mark.content_path
 def test_worker_killed(serve: Serve) -> None:
     """
     A worker that is killed in the middle of an append is replaced, and the client goes on with another.

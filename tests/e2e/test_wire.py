@@ -22,7 +22,7 @@ GiB = 1024 * MiB
 SECONDS = 1.0
 CUTS = 50
 
-pytestmark = pytest.mark.parametrize("handoff", ["on", "off"])
+pytestmark = pytest.mark.content_path
 
 
 @pytest.fixture

@@ -7,11 +7,13 @@ from __future__ import annotations
 import subprocess
 import sys
 import textwrap
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
 import pytest
 
+from servers import ports
 from servers.ports import free_port
 from servers.process import ROOT, Process, ServerError, living, wait_until
 from servers.server import Server
@@ -90,6 +92,21 @@ def test_guard(tmp_path: Path) -> None:
 
 def test_ports() -> None:
     """No port is given twice."""
-    ports = [free_port() for _ in range(100)]
+    given = [free_port() for _ in range(100)]
 
-    assert 100 == len(set(ports))
+    assert 100 == len(set(given))
+    assert set(given) <= set(ports.RANGE)
+
+
+def test_range_of_ports(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ports are of the range that the environment names, and when all are given there is none."""
+    monkeypatch.setenv(ports.VARIABLE, "19990-19999")
+    given = [free_port()]
+    with suppress(RuntimeError):
+        while True:
+            given.append(free_port())
+    with pytest.raises(RuntimeError, match="no port is free"):
+        free_port()
+
+    assert set(given) <= set(range(19990, 20000))
+    assert len(given) == len(set(given))
