@@ -34,6 +34,7 @@ from service.core.limits import Limits
 from service.core.objects import Objects
 from service.core.pictures import Pictures
 from service.core.policies import BUILT_IN, Policies
+from service.core.timekeeper import Timekeeper
 from service.core.uploads import Uploads
 from service.images.limits import ImageLimits
 from service.images.pool import Images
@@ -68,14 +69,15 @@ def create_app(settings: Settings, stores: Stores) -> Starlette:
     content, metadata, kept = stores.content, stores.metadata, limits.link_life
     attachments = Attachments(content, metadata, policies, look=Inspection(images), kept_at_least=kept)
     objects = Objects(metadata, policies, kept_at_least=kept)
-    uploads = Uploads(content, metadata, stores.desk, limits, attachments, forget=shelf.remove)
+    timekeeper = Timekeeper(metadata, limits.idle_expiry)
+    uploads = Uploads(content, metadata, stores.desk, limits, attachments, forget=shelf.remove, times=timekeeper)
     links = Links(settings.jwt_secret.encode() or None, longest=settings.link_life)
     accounts = open_accounts(settings, links)
     tenant = Tenant(settings.default_tenant)
     weather = Weather(_pings(Places.of(settings), stores))
     driver = Driver(
         uploads,
-        Filing(uploads, attachments, objects, metadata, links.sign),
+        Filing(uploads, attachments, objects, metadata, links.sign, times=timekeeper),
         Pictures(uploads, attachments, objects),
         policies,
         without_accounts if accounts is None else accounts,
@@ -92,7 +94,7 @@ def create_app(settings: Settings, stores: Stores) -> Starlette:
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
         if not settings.jwt_secret:
             links.use(await metadata.secret("links"))  # the same in all processes, and after a restart
-        sweeper = asyncio.create_task(sweep(uploads, shelf, weather))
+        sweeper = asyncio.create_task(sweep(uploads, timekeeper, shelf, weather))
         try:
             yield
         finally:

@@ -9,6 +9,7 @@ import logging
 
 from service.asgi.weather import Weather
 from service.core.errors import StoreFailed, UploadError
+from service.core.timekeeper import Timekeeper
 from service.core.uploads import Uploads
 from service.images.shelf import Shelf
 
@@ -18,11 +19,12 @@ SECONDS = 1.0
 SWEEP_EVERY = 60 * SECONDS
 
 
-async def sweep(uploads: Uploads, shelf: Shelf, weather: Weather) -> None:
+async def sweep(uploads: Uploads, timekeeper: Timekeeper, shelf: Shelf, weather: Weather) -> None:
     """
     Do what is due, again and again; every process sweeps, and none is in the way of another.
     """
     while True:
+        await timekeeper.observe()
         try:
             await uploads.sweep()
         except StoreFailed as error:

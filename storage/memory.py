@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 
 from storage.errors import AlreadyExists, Corrupted, LeaseLost, NotFound, PreconditionFailed
 from storage.inventory import Stored
+from storage.notes import SECRET_BYTES
 from storage.objects import Event, LoggedEvent, ObjectRecord, SlotRecord
-from storage.ports import PATIENCE, SECRET_BYTES, Change, Checkpoint, Lease, Receipt, Record, unrecorded
+from storage.ports import PATIENCE, Change, Checkpoint, Lease, Receipt, Record, unrecorded
 from storage.positions import parse_position
 from storage.records import Key, ObjectRef, Parts, Ref, SlotRef, State, Tenant, UploadRecord
 from storage.threads import unbroken
@@ -127,6 +128,7 @@ class MemoryMetadataStore:
         self._events: list[Event] = []
         self._event_ids: set[str] = set()
         self._secrets: dict[str, bytes] = {}
+        self._notes: dict[str, str] = {}
 
     async def create(self, record: UploadRecord, events: Sequence[Event] = ()) -> None:
         await self.commit([Change(old=None, new=record)], events)
@@ -206,6 +208,12 @@ class MemoryMetadataStore:
 
     async def secret(self, name: str) -> bytes:
         return self._secrets.setdefault(name, secrets.token_bytes(SECRET_BYTES))
+
+    async def note(self, name: str) -> str | None:
+        return self._notes.get(name)
+
+    async def write_note(self, name: str, text: str) -> None:
+        self._notes[name] = text
 
     async def ping(self) -> None:
         pass

@@ -12,13 +12,13 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
+from storage.notes import Notes
 from storage.objects import Event, LoggedEvent, ObjectRecord, SlotRecord
 from storage.records import Key, ObjectRef, Parts, Ref, SlotRef, Tenant, UploadRecord
 
 SECONDS = 1.0
 # A disk that takes longer than this for what was begun is as good as gone.
 PATIENCE = 20 * SECONDS
-SECRET_BYTES = 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,7 +176,7 @@ class ByteStore(Protocol):
         ...
 
 
-class MetadataStore(Protocol):
+class MetadataStore(Notes, Protocol):
     """
     Keeps the records of uploads, objects and slots, and the events that tell of their changes.
     """
@@ -281,14 +281,6 @@ class MetadataStore(Protocol):
         One that is there from the beginning to the end is yielded once at least; its record is one that it had meanwhile.
 
         :raises Unavailable: the store does not answer.
-        """
-        ...
-
-    async def secret(self, name: str) -> bytes:
-        """
-        Return the secret of that name: `SECRET_BYTES` random bytes, the same for all who share this store, for ever.
-
-        :raises NoSpace, Unavailable: see `storage.errors`.
         """
         ...
 

@@ -20,8 +20,9 @@ from typing import Any
 
 from storage.errors import AlreadyExists, NotFound, PreconditionFailed
 from storage.local import Durability
+from storage.notes import SECRET_BYTES
 from storage.objects import EVENT_FIELDS, OBJECT_FIELDS, SLOT_FIELDS, Event, LoggedEvent, ObjectRecord, SlotRecord
-from storage.ports import SECRET_BYTES, Change, Record
+from storage.ports import Change, Record
 from storage.positions import parse_position
 from storage.records import FIELDS, Key, ObjectRef, Ref, SlotRef, State, Tenant, UploadRecord
 from storage.sqlite_database import Commit, Database
@@ -98,6 +99,7 @@ CREATE INDEX events_by_attachment ON events (tenant, attachment, position) WHERE
 """,
     "ALTER TABLE uploads ADD COLUMN intent TEXT;",
     "CREATE TABLE secrets (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;",
+    "CREATE TABLE notes (name TEXT PRIMARY KEY, text TEXT NOT NULL) WITHOUT ROWID;",
 )
 
 
@@ -213,6 +215,13 @@ class SqliteMetadataStore:
     async def secret(self, name: str) -> bytes:
         return await self._database.call(lambda connection: _secret(connection, name))
 
+    async def note(self, name: str) -> str | None:
+        found = await self._one("SELECT text FROM notes WHERE name = :name", {"name": name})
+        return None if found is None else str(found["text"])
+
+    async def write_note(self, name: str, text: str) -> None:
+        await self._database.commit(Commit(make=partial(_write_note, name=name, text=text), synced=False))
+
     async def ping(self) -> None:
         await self._database.call(lambda connection: connection.execute("SELECT 1 FROM uploads LIMIT 1").fetchone())
 
@@ -232,6 +241,10 @@ def _secret(connection: sqlite3.Connection, name: str) -> bytes:
     connection.execute("INSERT OR IGNORE INTO secrets (name, value) VALUES (?, ?)", (name, secrets.token_bytes(SECRET_BYTES)))
     value: bytes = connection.execute("SELECT value FROM secrets WHERE name = ?", (name,)).fetchone()[0]
     return value
+
+
+def _write_note(connection: sqlite3.Connection, name: str, text: str) -> None:
+    connection.execute("INSERT OR REPLACE INTO notes (name, text) VALUES (?, ?)", (name, text))
 
 
 def _is_promised(record: Record) -> bool:

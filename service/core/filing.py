@@ -40,6 +40,7 @@ from service.core.errors import Forbidden
 from service.core.objects import Objects
 from service.core.principals import Capability
 from service.core.store_errors import translated
+from service.core.timekeeper import ByClock, Times
 from service.core.uploads import Uploads
 from storage.ports import MetadataStore
 from storage.records import Key, Ref, Subject, Tenant
@@ -67,13 +68,16 @@ class Filing:
         sign: Sign,
         *,
         clock: Callable[[], float] = time.time,
+        times: Times | None = None,
     ) -> None:
+        """*times* says what has expired; without it the *clock* does."""
         self._uploads = uploads
         self._attachments = attachments
         self._objects = objects
         self._metadata = metadata
         self._sign = sign
         self._clock = clock
+        self._times = times or ByClock(clock)
 
     async def perform(self, command: FiledCommand) -> FiledOutcome:
         """
@@ -104,13 +108,13 @@ class Filing:
             )
         record = await self._uploads.find(command.ref)
         rights.refuse_view(command.principal, record)
-        rules.refuse_gone(record, self._clock())
+        rules.refuse_gone(record, self._times.at_least())
         return AttachmentOutcome(record=record)
 
     async def _link(self, command: MakeLink) -> LinkOutcome:
         by, limits = command.principal, self._uploads.limits
         record = await self._uploads.find(command.ref)
-        rules.refuse_gone(record, self._clock())
+        rules.refuse_gone(record, self._times.at_least())
         match command.purpose:
             case Capability.UPLOAD:
                 rights.refuse_upload(by, record)

@@ -25,6 +25,7 @@ from service.core.limits import Limits
 from service.core.principals import Principal
 from service.core.sniffing import SNIFFED_BYTES, canonical, sniff
 from service.core.store_errors import loudness
+from service.core.timekeeper import Times
 from service.core.upload import Step
 from storage.errors import Corrupted, StorageError
 from storage.ports import ByteStore
@@ -51,6 +52,7 @@ class Finish:
         attachments: Attachments,
         limits: Limits,
         clock: Callable[[], float],
+        times: Times,
         forget: Forget | None = None,
     ) -> None:
         """*forget* is told of each upload whose content is deleted, so that nothing made of it stays."""
@@ -59,6 +61,7 @@ class Finish:
         self._attachments = attachments
         self._limits = limits
         self._clock = clock
+        self._times = times
         self._forget = forget
 
     async def finish(self, record: UploadRecord, by: Principal | None, held: Held | None = None) -> UploadRecord:
@@ -127,7 +130,7 @@ class Finish:
         """
         Do what is due with an upload.
         """
-        now = self._clock()
+        now = self._times.at_least()
         if record.state is State.RECEIVED:
             await self._sweep_received(record)
         elif rules.is_over(record):
@@ -145,7 +148,7 @@ class Finish:
         except ContentRejected:
             pass  # that is an end, too
         except (UploadError, Corrupted):
-            if rules.is_stuck(record, self._limits, self._clock()):
+            if rules.is_stuck(record, self._limits, self._times.at_least()):
                 await self.bury(record, Step.EXPIRE)
             else:
                 await self.postpone(record)

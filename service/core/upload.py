@@ -149,6 +149,16 @@ def is_released(record: UploadRecord, now: float) -> bool:
     return record.state is State.COMPLETE and bool(record.attached) and record.expires_at is not None and record.expires_at <= now
 
 
+def is_due(record: UploadRecord, now: float) -> bool:
+    """
+    Say whether there is anything to be done, at *now*, with an upload whose time seems to have come.
+
+    What may be done at any time is not a question of the time: a finish and a deletion that did not get through.
+    """
+    ended = expired(record, now) or is_unused(record, now) or is_released(record, now)
+    return ended or record.state is State.RECEIVED or is_over(record)
+
+
 def refuse_attached(record: UploadRecord) -> None:
     """
     Refuse to delete what is in a slot.

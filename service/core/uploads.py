@@ -33,6 +33,7 @@ from service.core.policies import Policies
 from service.core.principals import ANYBODY, Principal
 from service.core.progress import BLOCK, AppendProgress, blocks_of
 from service.core.store_errors import loudness, translated
+from service.core.timekeeper import ByClock, Times
 from service.core.upload import Step
 from storage import errors as storage_errors
 from storage.keys import new_key
@@ -60,16 +61,19 @@ class Uploads:
         *,
         forget: Forget | None = None,
         clock: Callable[[], float] = time.time,
+        times: Times | None = None,
         keys: Callable[[], Key] = new_key,
     ) -> None:
+        """*times* says what has expired; without it the *clock* does."""
         self._bytes = content
         self._metadata = metadata
         self._desk = desk
         self._attachments = attachments or Attachments(content, metadata, Policies(), clock=clock)
         self._clock = clock
+        self._times = times or ByClock(clock)
         self._keys = keys
         self._ledger = Ledger(metadata, desk, clock)
-        self._end = Finish(content, self._ledger, self._attachments, limits, clock, forget)
+        self._end = Finish(content, self._ledger, self._attachments, limits, clock, self._times, forget)
         self.limits = limits
 
     async def create(self, command: Create, content: Content) -> Outcome:
@@ -103,7 +107,7 @@ class Uploads:
             async with self._hold(command.ref, permit, evicted) as held:
                 record = await self._end.finish(held.record, command.principal)
                 try:
-                    admitted = admission.admit(record, command, self.limits, self._clock())
+                    admitted = admission.admit(record, command, self.limits, self._times.at_least())
                     record = await self._receive(admitted, command, content, held)
                 except LengthExceeded as error:
                     if error.record is not None and admission.invalidates(error.record, command):
@@ -122,7 +126,7 @@ class Uploads:
             sight = await self._desk.look(command.ref)
             record = sight.record
             rights.refuse_question(command.principal, record)
-            rules.refuse_gone(record, self._clock())
+            rules.refuse_gone(record, self._times.at_least())
             if sight.held or rules.is_pending(record, command):
                 try:
                     record = await self._settled(command)
@@ -130,7 +134,7 @@ class Uploads:
                     # On a full disk no lease can be had; nor can anybody append.
                     if rules.is_pending(record, command):
                         raise
-        rules.refuse_gone(record, self._clock())
+        rules.refuse_gone(record, self._times.at_least())
         admission.refuse_other_length(record, command)
         return Outcome(record=record)
 
@@ -140,7 +144,7 @@ class Uploads:
         """
         with translated():
             async with self._hold(command.ref, lambda record: rights.refuse_upload(command.principal, record)) as held:
-                rules.refuse_gone(held.record, self._clock())
+                rules.refuse_gone(held.record, self._times.at_least())
                 rules.refuse_attached(held.record)
                 return Outcome(record=await self._end.bury(held.record, Step.CANCEL, command.principal))
 
@@ -152,7 +156,7 @@ class Uploads:
         """
         record = await self.find(ref)
         rights.refuse_view(principal, record)
-        rules.refuse_gone(record, self._clock())
+        rules.refuse_gone(record, self._times.at_least())
         return record
 
     async def find(self, ref: Ref) -> UploadRecord:
@@ -190,7 +194,7 @@ class Uploads:
 
     async def _missing(self, record: UploadRecord) -> Exception:
         """Return the error that content which was complete is not there."""
-        rules.refuse_gone(await self.find(record.ref), self._clock())  # it may be, meanwhile
+        rules.refuse_gone(await self.find(record.ref), self._times.at_least())  # it may be, meanwhile
         return storage_errors.Corrupted(f"the content of {record.key} is missing")
 
     async def sweep(self, page: int = 100) -> int:
@@ -199,12 +203,14 @@ class Uploads:
 
         Safe to run in every process at once; uploads that somebody works at are left alone.
         """
-        now, count = self._clock(), 0
+        now, count = self._times.at_most(), 0
         after: UploadRecord | None = None
         while True:
             with translated():
                 due = await self._metadata.due(now, page, after)
             for record in due:
+                if not rules.is_due(record, self._times.at_least()):
+                    continue
                 try:
                     if not (await self._desk.look(record.ref)).held:
                         await self._sweep_one(record.ref)
@@ -224,7 +230,7 @@ class Uploads:
             except storage_errors.AlreadyExists as error:
                 if error.existing is None:
                     continue
-                if rules.expired(error.existing, self._clock()):
+                if rules.expired(error.existing, self._times.at_least()):
                     # That frees its idempotency key; if somebody else is just doing it, so much the better.
                     with suppress(storage_errors.LeaseLost, storage_errors.PreconditionFailed):
                         await self._sweep_one(error.existing.ref)

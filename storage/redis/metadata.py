@@ -27,8 +27,9 @@ from functools import partial
 from typing import Any, TypeVar
 
 from storage.errors import AlreadyExists, Corrupted, NotFound, PreconditionFailed, StorageError
+from storage.notes import SECRET_BYTES
 from storage.objects import Event, LoggedEvent, ObjectRecord, SlotRecord
-from storage.ports import SECRET_BYTES, Change
+from storage.ports import Change
 from storage.records import UNKNOWN, Key, ObjectRef, Ref, SlotRef, Tenant, UploadRecord
 from storage.redis.line import Call, Line, Script
 from storage.redis.names import (
@@ -147,6 +148,13 @@ class RedisMetadataStore:
     async def secret(self, name: str) -> bytes:
         value: bytes = await self._line.run(SECRET, [self._names.secret(name)], [secrets.token_bytes(SECRET_BYTES)])
         return value
+
+    async def note(self, name: str) -> str | None:
+        found: bytes | None = await self._line.call("GET", self._names.note(name))
+        return None if found is None else found.decode()
+
+    async def write_note(self, name: str, text: str) -> None:
+        await self._line.call("SET", self._names.note(name), text)
 
     async def ping(self) -> None:
         # A replica, or a server that is full, can be read only.

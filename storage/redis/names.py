@@ -14,7 +14,7 @@ What things are called in a Redis, and what a commit asks of it.  Nothing here a
     <prefix>{<tenant>}:epoch                            the newest epoch
     <prefix>tenants                                     set: every tenant that has an upload
     <prefix>key:<key>                                   the operation that created this upload, of whatever tenant
-    <prefix>secret:<name>
+    <prefix>secret:<name>, <prefix>note:<name>
     <prefix>process:<process>                           channel: what others have to say to a process
 
 What is between braces decides on which node of a Cluster a key lives, so that all of a tenant can change in one step.
@@ -78,6 +78,9 @@ class Names:
 
     def secret(self, name: str) -> bytes:
         return encoded(f"{self._prefix}secret:{name}")
+
+    def note(self, name: str) -> bytes:
+        return encoded(f"{self._prefix}note:{name}")
 
     def channel(self, process: str) -> str:
         return self.processes + process

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from service.core.commands import Append, Completes, Create, GetOffset, Outcome
 from service.core.limits import Limits
+from service.core.timekeeper import Times
 from service.core.uploads import Uploads
 from storage.desk import SeparateDesk
 from storage.errors import LeaseLost, NoSpace, StorageError, Unavailable
@@ -167,11 +168,13 @@ class World:
     metadata: MetadataStore
     leases: Leases
     clock: Clock = field(default_factory=Clock)
+    times: Times | None = None
+    """What says what has expired; None: the clock."""
 
     def uploads(self, limits: Limits = LIMITS, keys: Callable[[], Key] = new_key) -> Uploads:
         """Return the verbs over these stores."""
         desk = SeparateDesk(self.metadata, self.leases)
-        return Uploads(self.content, self.metadata, desk, limits, clock=self.clock, keys=keys)
+        return Uploads(self.content, self.metadata, desk, limits, clock=self.clock, times=self.times, keys=keys)
 
     def frozen(self) -> World:
         """Return the same world, as a process that was stopped in the middle of its next append sees it."""

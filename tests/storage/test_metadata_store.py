@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from storage.errors import AlreadyExists, NotFound, PreconditionFailed
 from storage.keys import new_key
-from storage.ports import SECRET_BYTES, MetadataStore
+from storage.notes import SECRET_BYTES
+from storage.ports import MetadataStore
 from storage.records import FIELDS, Intent, Parts, Ref, SlotRef, State, Subject, Tenant, UploadRecord
 from tests.storage.backends import NOW, OTHER_TENANT, TENANT, changed, new_upload
 
@@ -299,3 +300,12 @@ async def test_secrets(store: MetadataStore) -> None:
 async def test_ping(store: MetadataStore) -> None:
     """A store that can take facts says so by returning."""
     await store.ping()
+
+
+async def test_notes(store: MetadataStore) -> None:
+    """Of a note the last text counts; one that was never written is not there."""
+    await store.write_note("one", "first")
+    await store.write_note("one", "l\u00e4st")
+    await store.write_note("other", "")
+
+    assert ["l\u00e4st", "", None] == [await store.note(name) for name in ("one", "other", "none")]

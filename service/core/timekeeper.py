@@ -1,0 +1,207 @@
+"""
+What time it is, for whoever deletes: two bounds, between which a clock that somebody moved may say anything.
+"""
+
+# Theory of operation
+# -------------------
+#
+# Expiry is written down by the clock of the machine, and that clock can be wrong: set by hand, set back by a battery, moved by a
+# bad time server, or right again after it was wrong.  A client pays for it: what expired is deleted for good.  So two times are
+# kept beside the clock:
+#
+# * `at_least`: it is certainly that late.  By this time uploads expire and attachments are purged.
+# * `at_most`: it may be that late.  By this time the sweeper tries again what may be done at any time.
+#
+# *Certain* is a time that advances about as fast as the monotonic clock of this process does.  While the clock agrees with it,
+# up to `TOLERANCE`, it follows the clock, slowly.  When the clock differs by more, the clock is in doubt: `at_least` is the
+# earlier of both, `at_most` the later, and one line in the log says so.  When the clock has kept step with the monotonic one for
+# *patience* seconds, it is believed, and a second line says so.
+#
+# A process knows nothing of the time before it began.  So it writes a note into the metadata store at every sweep: what is
+# certain, what the clock says, and for how long it has kept step.  The next process goes on from there.  A service that was off
+# for nine days finds a clock that is nine days ahead of the note: it may be right, and nobody confirms it.  Uploads that expired
+# in the meantime can be continued and finished for *patience* seconds more; then they are deleted.  *Patience* is as long as an
+# idle upload lives, and at most a day.
+#
+# Several processes write the same note.  One whose clock differs from what another one wrote since it last looked, is in doubt
+# for as long as that is so.
+#
+# Where the store has no note yet, the clock is believed: there is nothing to compare it with.
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from storage.errors import StorageError
+from storage.notes import Notes
+
+logger = logging.getLogger("holdfast")
+
+NAME = "time"
+SECONDS = 1.0
+TOLERANCE = 300 * SECONDS
+"""A clock may differ by that much: time servers correct it, and a service is off for that long when it is restarted."""
+LONGEST_PATIENCE = 86400 * SECONDS
+FOLLOWING = 0.1
+"""Seconds by which a second more or less may be certain: so a clock that runs too fast is in doubt before it has done harm."""
+NEVER = float("-inf")
+
+
+class Times(Protocol):
+    """Says between which two times it is now, in seconds since the epoch."""
+
+    def at_least(self) -> float:
+        """
+        Return a time that has certainly passed.
+        """
+        ...
+
+    def at_most(self) -> float:
+        """
+        Return a time that may have come.
+        """
+        ...
+
+
+class ByClock:
+    """
+    `Times` for whoever believes a clock.
+    """
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+
+    def at_least(self) -> float:
+        return self._clock()
+
+    def at_most(self) -> float:
+        return self._clock()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Note:
+    """What a process saw when it last looked: what is certain, what its clock said, and how long that had kept step."""
+
+    certain: float
+    clock: float
+    steady: float
+
+    def to_text(self) -> str:
+        return json.dumps([self.certain, self.clock, self.steady])
+
+    @classmethod
+    def from_text(cls, text: str) -> _Note | None:
+        try:
+            certain, clock, steady, *_ = map(float, json.loads(text))
+        except (ValueError, TypeError):
+            return None
+        return cls(certain=certain, clock=clock, steady=steady)
+
+
+class Timekeeper:
+    """
+    `Times` that no jump of the clock moves: `observe` has to be called again and again, every minute or so.
+
+    Before it was called the first time, nothing is certain.
+    """
+
+    def __init__(
+        self,
+        notes: Notes,
+        patience: float,
+        *,
+        clock: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """*patience*: a clock that jumped is believed when it has kept step for so many seconds."""
+        self._notes = notes
+        self._patience = min(patience, LONGEST_PATIENCE)
+        self._clock = clock
+        self._monotonic = monotonic
+        self._certain: float | None = None
+        self._since = 0.0
+        """When that was certain, by the monotonic clock."""
+        self._offset = 0.0
+        """By how much the clock was ahead of the monotonic one when it began to keep step."""
+        self._steady_since = 0.0
+        self._written: str | None = None
+        self._doubted = False
+
+    def at_least(self) -> float:
+        if self._certain is None:
+            return NEVER
+        return min(self._certain_now(), self._clock())
+
+    def at_most(self) -> float:
+        return self._clock() if self._certain is None else max(self._certain_now(), self._clock())
+
+    async def observe(self) -> None:
+        """
+        Compare the clock with what is certain, and write down what was found.
+
+        A store that fails changes nothing: what this process knows by itself stays certain.
+        """
+        try:
+            text = await self._notes.note(NAME)
+        except StorageError:
+            if self._certain is not None:
+                self._compare(None)
+            return
+        note = None if text is None or text == self._written else _Note.from_text(text)
+        if self._certain is None:
+            self._begin(note)
+        self._compare(note)
+        now = _Note(certain=self._certain_now(), clock=self._clock(), steady=self._monotonic() - self._steady_since)
+        try:
+            await self._notes.write_note(NAME, now.to_text())
+            self._written = now.to_text()
+        except StorageError:
+            logger.debug("the time could not be written down")
+
+    def _certain_now(self) -> float:
+        assert self._certain is not None  # noqa: S101 - `observe` was called
+        return self._certain + self._monotonic() - self._since
+
+    def _begin(self, note: _Note | None) -> None:
+        now, ticks = self._clock(), self._monotonic()
+        self._certain, self._since, self._offset, self._steady_since = now, ticks, now - ticks, ticks
+        if note is not None:
+            self._certain = note.certain
+            if abs(now - note.clock) <= TOLERANCE:
+                self._certain += max(0.0, now - note.clock)
+                self._steady_since -= note.steady
+
+    def _compare(self, note: _Note | None) -> None:
+        now, ticks = self._clock(), self._monotonic()
+        if abs(now - ticks - self._offset) > TOLERANCE or (note is not None and self._contradicts(note, now)):
+            self._offset, self._steady_since = now - ticks, ticks
+        certain = self._certain_now()
+        ahead = now - certain
+        if abs(ahead) <= TOLERANCE:
+            certain = min(now, certain + FOLLOWING * (ticks - self._since))
+        elif ticks - self._steady_since >= self._patience:
+            certain = now
+        self._tell(ahead, doubted=abs(now - certain) > TOLERANCE)
+        self._certain, self._since = certain, ticks
+
+    def _tell(self, ahead: float, *, doubted: bool) -> None:
+        if doubted and not self._doubted:
+            way = "ahead of" if ahead > 0 else "behind"
+            logger.warning(
+                "the clock is %.0f seconds %s the time that this service knows of: it was set, or the service was off.  Nothing"
+                " is deleted because of that until the clock has run steadily for %.0f seconds; set the clock if it is wrong",
+                abs(ahead), way, self._patience,
+            )  # fmt: skip
+        elif self._doubted and not doubted:
+            logger.warning("the clock is believed again; uploads that have expired by it are deleted")
+        self._doubted = doubted
+
+    def _contradicts(self, note: _Note, now: float) -> bool:
+        """Say whether another process, since this one last looked, saw another time than it can have been by this clock."""
+        looked = now - (self._monotonic() - self._since)
+        return not looked - TOLERANCE <= note.clock <= now + TOLERANCE
