@@ -20,6 +20,7 @@ from service.core import principals
 from service.core.principals import Capability
 from service.places import Places
 from service.server.run import bind, check_certificate, run
+from service.server.signals import Signals
 from service.settings import Settings, load
 from service.settings_file import SettingsError
 from service.stores import open_stores
@@ -58,6 +59,8 @@ def serve(
     """
     Serve until SIGTERM or Ctrl-C.  Settings are environment variables or stand in holdfast.toml; see README.md.
     """
+    signals = Signals()
+    signals.listen()
     settings = _settings(host=host, port=port)
     for name in sorted(set(os.environ) - {f"HOLDFAST_{name.upper()}" for name in Settings.model_fields}):
         if name.startswith("HOLDFAST_"):
@@ -73,7 +76,7 @@ def serve(
     except (SettingsError, StorageError) as error:
         raise _refused(error) from error
     typer.echo(_welcome(settings, listening.getsockname()[1]))
-    run(settings, listening)
+    run(settings, listening, signals)
 
 
 @app.command()

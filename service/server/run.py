@@ -14,14 +14,13 @@ import signal
 import socket
 import ssl
 import threading
-from types import FrameType
 
 import uvicorn
 from starlette.applications import Starlette
-from uvicorn.supervisors import Multiprocess
 
 from service.app import application as create_app_from_environment
 from service.server.http import HEAD_TIMEOUT, ServerConfig
+from service.server.signals import Server, Signals, Workers, begin_worker
 from service.settings import Settings
 from service.settings_file import SettingsError
 
@@ -42,6 +41,7 @@ def application() -> Starlette:
     """
     parent = multiprocessing.parent_process()
     if parent is not None:
+        begin_worker()
         threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     return create_app_from_environment()
 
@@ -114,18 +114,15 @@ def bind(settings: Settings) -> socket.socket:
     return listening
 
 
-def run(settings: Settings, listening: socket.socket) -> None:
+def run(settings: Settings, listening: socket.socket, signals: Signals) -> None:
     """
-    Serve on *listening* until SIGTERM or SIGINT.
+    Serve on *listening* until one of *signals* ends it, SIGTERM or SIGINT.
     """
-    # Uvicorn shuts down by itself, then raises the signal again for whoever was there before.
-    signal.signal(signal.SIGTERM, _leave)
-    signal.signal(signal.SIGINT, _leave)
     configuration = config(settings)
     if settings.workers > 1:
-        Multiprocess(configuration, sockets=[listening]).run()
+        Workers(configuration, sockets=[listening]).run()
     else:
-        uvicorn.Server(configuration).run(sockets=[listening])
+        Server(configuration, signals).run(sockets=[listening])
 
 
 def _raise_limit() -> int:
@@ -139,8 +136,3 @@ def _end_with(parent: multiprocessing.process.BaseProcess) -> None:
     # Orphans would keep the port, and nobody would replace those that die.
     parent.join()
     os.kill(os.getpid(), signal.SIGTERM)
-
-
-def _leave(number: int, _frame: FrameType | None) -> None:
-    # A shell reports a program that Ctrl-C ended with 128 and the number of the signal.
-    raise SystemExit(0 if number == signal.SIGTERM else 128 + number)

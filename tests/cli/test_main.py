@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import importlib.metadata
 import os
+import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import jwt
@@ -19,9 +21,13 @@ ACCOUNTS = {"HOLDFAST_AUTH": "jwt", "HOLDFAST_JWT_SECRET": SECRET}
 
 
 @pytest.fixture(autouse=True)
-def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Stand in a folder of the test's own."""
+def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Stand in a folder of the test's own; signals mean afterwards what they meant before."""
     monkeypatch.chdir(tmp_path)
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
+    yield
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
 
 
 def run(*arguments: str, **environment: str) -> Result:

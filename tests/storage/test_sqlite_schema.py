@@ -17,8 +17,10 @@ from storage.sqlite import SCHEMA, SqliteMetadataStore
 from tests.storage.backends import TENANT, changed, new_upload
 
 # As of 2026-11-24 12:40: version 2 was given two columns of uploads some minutes later, and files that had been made kept none.
-BEFORE_ATTACHED = SCHEMA[1].replace("ALTER TABLE uploads ADD COLUMN creator TEXT;", "").replace(
-    "ALTER TABLE uploads ADD COLUMN attached TEXT NOT NULL DEFAULT '[]';", ""
+BEFORE_ATTACHED = (
+    SCHEMA[1]
+    .replace("ALTER TABLE uploads ADD COLUMN creator TEXT;", "")
+    .replace("ALTER TABLE uploads ADD COLUMN attached TEXT NOT NULL DEFAULT '[]';", "")
 )
 KELP = """
 INSERT INTO uploads (key, tenant, created_at, state, revision, generation, offset, length, verify_type, parts)
