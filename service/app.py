@@ -18,14 +18,14 @@ from service.accounts.links import Links
 from service.accounts.tokens import TokenVerifier
 from service.accounts.webhook import Webhook
 from service.asgi.application import Application
-from service.asgi.auth import Accounts, without_accounts
+from service.asgi.auth import Accounts, WithoutAccounts
 from service.asgi.cors import cors
 from service.asgi.driver import Driver, Elsewhere, Front
 from service.asgi.health import Health
 from service.asgi.inspection import Inspection
 from service.asgi.pictures import Gallery
+from service.asgi.proxies import Proxies, parse_base, parse_networks
 from service.asgi.reception import Reception
-from service.asgi.requests import parse_networks
 from service.asgi.routes import Files, not_found, routes
 from service.asgi.weather import Ping, Weather
 from service.core.attachments import Attachments
@@ -74,14 +74,15 @@ def create_app(settings: Settings, stores: Stores) -> Starlette:
     links = Links(settings.jwt_secret.encode() or None, longest=settings.link_life)
     accounts = open_accounts(settings, links)
     tenant = Tenant(settings.default_tenant)
+    proxies = Proxies(parse_networks(settings.trusted_proxies), parse_base(settings.public_url), settings.relative_location)
     weather = Weather(_pings(Places.of(settings), stores))
     driver = Driver(
         uploads,
         Filing(uploads, attachments, objects, metadata, links.sign, times=timekeeper),
         Pictures(uploads, attachments, objects),
         policies,
-        without_accounts if accounts is None else accounts,
-        trusted=parse_networks(settings.trusted_proxies),
+        accounts or WithoutAccounts(proxies, is_open=settings.open_behind_proxy),
+        proxies=proxies,
         reception=Reception(idle_timeout=settings.idle_timeout, min_rate=settings.min_rate),
         weather=weather,
         elsewhere=_elsewhere(settings, content),

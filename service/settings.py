@@ -15,6 +15,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
+from service.asgi.proxies import parse_base, parse_networks
 from service.settings_file import CONFIG, SettingsError, config_path, read_config
 from service.settings_slots import YEARS, Slot
 from storage.local import Durability
@@ -98,6 +99,11 @@ class Settings(BaseSettings):
     auth: Literal["none", "jwt"] = Field(
         default="none", description="`none`: no accounts, loopback only.  `jwt`: every request has a token."
     )
+    open_behind_proxy: bool = Field(
+        default=False,
+        description="Whether, without accounts, a proxy may pass on what other machines ask: "
+        "whoever reaches it may then do everything.",
+    )
     jwt_secret: str = Field(default="", description="Secret that tokens are signed with by HS256; at least 32 bytes.", repr=False)
     jwt_keys: str = Field(
         default="", description="Instead of a secret: URL of a JWKS, or path of a public key (PEM) or JWKS; RS256 and ES256."
@@ -166,6 +172,14 @@ class Settings(BaseSettings):
         default="127.0.0.1,::1",
         description="Addresses or networks whose `Forwarded` and `X-Forwarded-*` fields are believed, with commas.",
     )
+    public_url: str = Field(
+        default="",
+        description="URL under which clients find this service (`https://files.example/uploads`), whatever proxies tell.  "
+        "Empty: by `Host`, `Forwarded` and `X-Forwarded-*`.",
+    )
+    relative_location: bool = Field(
+        default=False, description="Whether `Location` of uploads is a path only, without scheme and host."
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="How much is logged to standard error."
     )
@@ -189,8 +203,13 @@ class Settings(BaseSettings):
     @field_validator("trusted_proxies")
     @classmethod
     def _are_networks(cls, value: str) -> str:
-        for part in filter(None, (part.strip() for part in value.split(","))):
-            ipaddress.ip_network(part, strict=False)
+        parse_networks(value)
+        return value
+
+    @field_validator("public_url")
+    @classmethod
+    def _is_base(cls, value: str) -> str:
+        parse_base(value)
         return value
 
     @model_validator(mode="after")

@@ -31,6 +31,8 @@ REFUSED = {
     "a name that may be anywhere": {"HOST": "files.example"},
     "a name that looks like localhost": {"HOST": "localhost.example"},
     "S3": {"S3_ENDPOINT_URL": "http://127.0.0.1:9000"},
+    "a public URL without a scheme": {"PUBLIC_URL": "files.example"},
+    "a public URL with a query": {"PUBLIC_URL": "https://files.example/?a"},
     "a port that is none": {"PORT": "65536"},
     "a negative port": {"PORT": "-1"},
     "a port in words": {"PORT": "http"},

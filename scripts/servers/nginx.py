@@ -44,6 +44,14 @@ http {{
 
     server {{
         listen {host}:{port};
+{site}
+{locations}
+    }}
+}}
+"""
+
+# What is passed on, and how; the server says where to.
+SITE = """\
         client_max_body_size 0;
 
         location / {{
@@ -60,9 +68,6 @@ http {{
             proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
             proxy_set_header X-Forwarded-Proto $scheme;
         }}
-{locations}
-    }}
-}}
 """
 
 
@@ -75,9 +80,16 @@ class Nginx(Server):
     """
 
     def __init__(
-        self, folder: Path, upstreams: Sequence[int], port: int = 0, *, patience: float = 60 * SECONDS, locations: str = ""
+        self,
+        folder: Path,
+        upstreams: Sequence[int],
+        port: int = 0,
+        *,
+        patience: float = 60 * SECONDS,
+        site: str = "",
+        locations: str = "",
     ) -> None:
-        """*locations* are added to the one that is passed on."""
+        """*locations* are added to the one that is passed on; *site* stands instead of it, and passes on to ``http://holdfast``."""
         self.port = port or free_port()
         self.requests = folder / "requests"
         """
@@ -85,8 +97,8 @@ class Nginx(Server):
         the client said and the one that it was told (``-`` for none), and who served it.
         """
         self._locations = locations
+        self._site = site or SITE.format(patience=int(patience * 1000))
         self._folder = folder
-        self._patience = patience
         folder.mkdir(parents=True, exist_ok=True)
         self._write(upstreams)
         command = [program(), "-p", str(folder), "-c", str(folder / "nginx.conf"), "-e", str(folder / "log")]
@@ -110,8 +122,8 @@ class Nginx(Server):
             # Without it the workers of root would be nobody, who may not enter a folder of root's.
             user="user root;" if os.geteuid() == 0 else "",
             host=LOOPBACK,
-            patience=int(self._patience * 1000),
             port=self.port,
+            site=self._site,
             locations=self._locations,
             upstreams="\n".join(lines),
         )

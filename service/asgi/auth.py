@@ -4,6 +4,7 @@ Who asks: by a token, by a link, or, without accounts, whoever reaches the servi
 
 from __future__ import annotations
 
+import logging
 import time
 from urllib.parse import parse_qs
 
@@ -12,17 +13,41 @@ from service.accounts.errors import Forbidden, TokenExpired, TokenMissing, Unaut
 from service.accounts.links import Links
 from service.accounts.tokens import TokenVerifier
 from service.accounts.webhook import Webhook
+from service.asgi.proxies import Proxies
 from service.core.principals import ANYBODY, Principal
 from service.protocols.wire import RETRY_AFTER, ProtocolError, Request
 
+logger = logging.getLogger("holdfast")
+
+WITHOUT_ACCOUNTS = (
+    "accounts are off (HOLDFAST_AUTH=none), so only requests of this machine are answered; the service needs HOLDFAST_AUTH=jwt, "
+    "or HOLDFAST_OPEN_BEHIND_PROXY=true where everybody whom the proxy lets through may do everything"
+)
 REALM = 'Bearer realm="holdfast"'
 
 
-async def without_accounts(_request: Request) -> Principal:
+class WithoutAccounts:
     """
-    Let everybody do everything.
+    Lets everybody of this machine do everything; with *is_open* everybody whom a proxy lets through.
     """
-    return ANYBODY
+
+    def __init__(self, proxies: Proxies, *, is_open: bool) -> None:
+        self._proxies = proxies
+        self._is_open = is_open
+        self._has_told = False
+
+    async def __call__(self, request: Request) -> Principal:
+        """
+        Return that it is anybody.
+
+        :raises ProtocolError: 403, the request comes from another machine, or may come from one.
+        """
+        if self._is_open or self._proxies.is_local(request.peer, request.fields):
+            return ANYBODY
+        if not self._has_told:
+            self._has_told = True
+            logger.warning("a request from another machine was refused: %s", WITHOUT_ACCOUNTS)
+        raise ProtocolError(403, "accounts_off", WITHOUT_ACCOUNTS)
 
 
 class Accounts:

@@ -15,8 +15,9 @@ from starlette.types import Receive, Scope, Send
 
 from service.asgi.content import RequestContent
 from service.asgi.decoding import DecodedContent
+from service.asgi.proxies import Proxies
 from service.asgi.reception import Reception
-from service.asgi.requests import Network, read_request, refuse_head
+from service.asgi.requests import read_request, refuse_head
 from service.asgi.weather import Weather
 from service.core.commands import (
     Append,
@@ -84,7 +85,7 @@ class Driver:
         policies: Policies,
         authenticate: Authenticate,
         *,
-        trusted: tuple[Network, ...],
+        proxies: Proxies,
         reception: Reception,
         weather: Weather,
         elsewhere: Elsewhere | None = None,
@@ -99,7 +100,7 @@ class Driver:
         self._pictures = pictures
         self._policies = policies
         self._authenticate = authenticate
-        self._trusted = trusted
+        self._proxies = proxies
         self.reception = reception
         self.weather = weather
         self.elsewhere = elsewhere
@@ -115,7 +116,7 @@ class Driver:
             tenant=tenant,
             tenant_named=tenant_named,
             key=None if key is None else parse_key(key),
-            trusted=self._trusted,
+            proxies=self._proxies,
             limits=(limits.max_size, limits.final_expiry),
         )
 
@@ -234,7 +235,7 @@ class Driver:
     async def _respond(
         self, request: Request, response: Response, content: RequestContent, send: Send, *, has_content: bool
     ) -> None:
-        """*has_content* is about the method that came, whatever is meant by it: by that the client knows where the answer ends."""
+        """*has_content* is about the method that came, whatever is meant by it: that tells the client where the answer ends."""
         headers = encode_fields(response.fields)
         body = response.content if has_content else b""
         if has_content and response.status not in NO_CONTENT:

@@ -102,7 +102,7 @@ class Gallery:
         image = None if found is None else await self._first_image(found)
         if image is not None:
             location = self._location(request.tenant, image.key, rendition)
-        return Response(status=302, fields=(*fields, ("Location", location)))
+        return Response(status=302, fields=(*fields, ("Location", request.prefix + location)))
 
     async def sanitised(self, request: Request, record: UploadRecord) -> Response | None:
         """

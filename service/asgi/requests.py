@@ -4,14 +4,13 @@ From an ASGI scope to the head of a request.
 
 from __future__ import annotations
 
-import functools
-import ipaddress
 import re
 import time
 from collections.abc import Mapping
 
 from starlette.types import Scope
 
+from service.asgi.proxies import Proxies
 from service.protocols.fields import parse_integer
 from service.protocols.wire import ProtocolError, Request
 from storage.records import Key, Tenant
@@ -22,19 +21,6 @@ MAX_FIELDS = 128
 
 # RFC 9110, section 7.2: Host = uri-host [ ":" port ], by RFC 3986, section 3.2.2: IP-literal / IPv4address / reg-name.
 _HOST = re.compile(rb"(?:\[[0-9A-Fa-f:.]+\]|(?:[0-9A-Za-z._~!$&'()*+,;=-]|%[0-9A-Fa-f]{2})*)(?::[0-9]*)?")
-# The same without what nobody puts there, for URLs.
-_AUTHORITY = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z._-]+)(?::[0-9]{1,5})?")
-# RFC 7239, section 4: forwarded-pair = token "=" value
-_FORWARDED_PAIR = re.compile(r'\s*([A-Za-z]+)=(?:"([^"]*)"|([^";,\s]*))\s*')
-
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
-
-
-def parse_networks(value: str) -> tuple[Network, ...]:
-    """
-    Return the networks of a setting with commas between.
-    """
-    return tuple(ipaddress.ip_network(part.strip(), strict=False) for part in value.split(",") if part.strip())
 
 
 def read_request(
@@ -42,7 +28,7 @@ def read_request(
     *,
     tenant: Tenant,
     key: Key | None,
-    trusted: tuple[Network, ...],
+    proxies: Proxies,
     limits: tuple[int, float],
     tenant_named: bool = True,
 ) -> Request:
@@ -55,13 +41,17 @@ def read_request(
         name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1").strip(" \t")
         # RFC 9110, section 5.3: fields of one name are one list.
         fields[name] = f"{fields[name]}, {value}" if name in fields else value
+    base = proxies.base(scope, fields)
     return Request(
         method=scope["method"],
         path=scope["path"],
         query=scope["query_string"].decode("latin-1"),
         fields=fields,
         content_length=_content_length(fields),
-        origin=_origin(scope, fields, trusted),
+        origin=base.origin,
+        prefix=base.prefix,
+        relative=proxies.relative,
+        peer=scope["client"][0] if scope.get("client") else "",
         tenant=tenant,
         tenant_named=tenant_named,
         key=key,
@@ -99,43 +89,3 @@ def _content_length(fields: Mapping[str, str]) -> int | None:
         return None
     value = fields.get("content-length")
     return 0 if value is None else parse_integer(value)
-
-
-def _origin(scope: Scope, fields: Mapping[str, str], trusted: tuple[Network, ...]) -> str:
-    """Return scheme and authority as the client wrote them; empty, for a path-absolute Location, when they make no sense."""
-    scheme: str = scope["scheme"]
-    authority = fields.get("host", "")
-    if _is_trusted(scope, trusted):
-        forwarded = _forwarded(fields)
-        scheme = forwarded.get("proto", scheme).lower()
-        authority = forwarded.get("host", authority)
-    if scheme not in ("http", "https") or not _AUTHORITY.fullmatch(authority):
-        return ""
-    return f"{scheme}://{authority}"
-
-
-def _is_trusted(scope: Scope, trusted: tuple[Network, ...]) -> bool:
-    client = scope.get("client")
-    return _is_within(client[0], trusted) if client and trusted else False
-
-
-@functools.lru_cache(maxsize=1024)
-def _is_within(host: str, networks: tuple[Network, ...]) -> bool:
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return any(address in network for network in networks)
-
-
-def _forwarded(fields: Mapping[str, str]) -> dict[str, str]:
-    """Return proto and host as the proxy nearest to the client saw them."""
-    standard = fields.get("forwarded")
-    if standard is not None:
-        pairs = (_FORWARDED_PAIR.fullmatch(pair) for pair in standard.split(",")[0].split(";"))
-        return {str(match[1]).lower(): match[2] or match[3] or "" for match in pairs if match}
-    told = {name: fields.get(f"x-forwarded-{name}", "").split(",")[0].strip() for name in ("proto", "host")}
-    port = fields.get("x-forwarded-port", "").split(",")[0].strip()
-    if told["host"] and port.isdecimal() and ":" not in told["host"] and port not in ("80", "443"):
-        told["host"] += f":{port}"
-    return {name: value for name, value in told.items() if value}

@@ -42,12 +42,12 @@ class Association:
             return Detach(key=request.key, slot=slot, condition=condition, principal=by)
         return Attach(ref=ref, slot=slot, condition=condition, principal=by)
 
-    def send(self, _request: Request, _command: FiledCommand, outcome: FiledOutcome) -> Response:
+    def send(self, request: Request, _command: FiledCommand, outcome: FiledOutcome) -> Response:
         assert isinstance(outcome, SlotOutcome)  # noqa: S101 - what the commands above come to
         etag = ("ETag", f'"{outcome.slot.etag}"')
         if outcome.record is None:
             return Response(status=204, fields=(etag,))
-        return to_response(200, self.content_range.document(outcome.record), (etag,))
+        return to_response(200, self.content_range.document(request, outcome.record), (etag,))
 
     def reject(self, request: Request, error: ProtocolError | UploadError) -> Response:
         return self.content_range.reject(request, error)
@@ -74,9 +74,9 @@ class AttachmentsOfObject(Association):
             raise ProtocolError(405, "method_not_allowed", f"{request.method} means nothing here", (allow,))
         return GetSlot(slot=self.slot(request), principal=request.principal)
 
-    def send(self, _request: Request, _command: FiledCommand, outcome: FiledOutcome) -> Response:
+    def send(self, request: Request, _command: FiledCommand, outcome: FiledOutcome) -> Response:
         assert isinstance(outcome, SlotOutcome)  # noqa: S101 - what the command above comes to
-        items = [self.content_range.document(record) for record in outcome.attachments]
+        items = [self.content_range.document(request, record) for record in outcome.attachments]
         etag = (("ETag", f'"{outcome.slot.etag}"'),) if outcome.slot.etag else ()
         return to_response(200, {"items": items}, etag)
 

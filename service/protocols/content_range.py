@@ -121,16 +121,16 @@ class ContentRange:
         match command:
             case Create():
                 # Path-absolute, the key its last segment, no slash behind it and no query: the known client takes it apart so.
-                location = f"/.api2/api/v1/communities/{record.tenant}/attachments/uploads/{record.key}"
-                return to_response(201, self.document(record), (("Location", location),))
+                location = f"{request.prefix}/.api2/api/v1/communities/{record.tenant}/attachments/uploads/{record.key}"
+                return to_response(201, self.document(request, record), (("Location", location),))
             case Cancel():
                 return Response(status=204)
             case Append() if outcome.stopped is Stop.IDLE:
                 return self.reject(request, ProtocolError(408, "content_timeout", "no content came for too long"))
             case Append() | GetOffset() if record.state is State.COMPLETE:
-                return to_response(200, self.document(record), (("Upload-Offset", str(record.offset)),))
+                return to_response(200, self.document(request, record), (("Upload-Offset", str(record.offset)),))
             case _:
-                return to_response(202, self.document(record), _progress(record))
+                return to_response(202, self.document(request, record), _progress(record))
 
     def reject(self, request: Request, error: ProtocolError | UploadError) -> Response:
         if isinstance(error, ProtocolError):
@@ -223,7 +223,7 @@ class ContentRange:
             raise ProtocolError(400, "object_id_invalid", "objectId is letters, digits and . _ ~ = + -, 255 at most")
         return kind, guid or identifier
 
-    def document(self, record: UploadRecord) -> Mapping[str, Any]:
+    def document(self, request: Request, record: UploadRecord) -> Mapping[str, Any]:
         """
         Return the attachment as its clients know it, and how far it is.
         """
@@ -232,8 +232,8 @@ class ContentRange:
             "name": record.name,
             "contentType": record.content_type,
             "contentLength": record.length,
-            "binaryLocation": self._location(record, "download"),
-            "thumbnailLocation": self._location(record, "thumbnails"),
+            "binaryLocation": self._location(request, record, "download"),
+            "thumbnailLocation": self._location(request, record, "thumbnails"),
             "isProfilePhoto": any(slot.slot == PROFILE_PHOTO for slot in record.attached),
             "offset": record.offset,
         }
@@ -242,11 +242,11 @@ class ContentRange:
             document["expiresAt"] = None if record.expires_at is None else imf_fixdate(record.expires_at)
         return document
 
-    def _location(self, record: UploadRecord, what: str) -> str | None:
+    def _location(self, request: Request, record: UploadRecord, what: str) -> str | None:
         """Return the URL, path-absolute, of the content of an attachment, or *what* else there is of it."""
         if record.state is not State.COMPLETE:
             return None
-        path = f"/.api2/binaries/{record.key}/{what}/{quote(record.name or record.key, safe='')}"
+        path = f"{request.prefix}/.api2/binaries/{record.key}/{what}/{quote(record.name or record.key, safe='')}"
         # Their URLs name no community; ours have to, where it is not the one that is meant anyway.
         return path if record.tenant == self._default_tenant else f"{path}?communityKey={quote(record.tenant, safe='')}"
 

@@ -92,10 +92,10 @@ class GroupAvatar:
         slot = SlotRef(tenant=request.tenant, kind=self._policy.kind, id=self._group, slot=self._policy.slot)
         return SetPicture(slot=slot, condition=condition_of(request.fields), admits=_admit, principal=by)
 
-    def send(self, _request: Request, command: PictureCommand, outcome: ObjectOutcome) -> Response:
+    def send(self, request: Request, command: PictureCommand, outcome: ObjectOutcome) -> Response:
         if isinstance(command, GetObject):
             _refuse_deleted(outcome.record)
-        document = _group(outcome.record, outcome.slots, self._policy)
+        document = _group(outcome.record, outcome.slots, self._policy, request.prefix)
         fields = (("ETag", f'"{outcome.record.etag}"'), ("Content-Type", "application/json"), ("Cache-Control", "no-store"))
         return Response(status=200, fields=fields, content=to_json(document))
 
@@ -127,14 +127,14 @@ def _refuse_deleted(group: ObjectRecord) -> None:
         raise errors.ObjectNotFound("there is no such group")
 
 
-def _group(record: ObjectRecord, slots: tuple[SlotRecord, ...], policy: Policy) -> dict[str, Any]:
+def _group(record: ObjectRecord, slots: tuple[SlotRecord, ...], policy: Policy, prefix: str) -> dict[str, Any]:
     """Return the group as its own system told it, with what is known better here."""
     attributes = json.loads(record.attributes)
     told = attributes.get("profile")
     profile = told if isinstance(told, dict) else {}
     key = next((slot.active[0].attachment for slot in slots if slot.slot == policy.slot and slot.active), None)
     avatars = [] if key is None else [
-        {"size": size, "url": avatar_url(record.tenant, key, size)} for size in (ORIGINAL, *map(str, policy.renditions))
+        {"size": size, "url": prefix + avatar_url(record.tenant, key, size)} for size in (ORIGINAL, *map(str, policy.renditions))
     ]  # fmt: skip
     return {
         "type": "SDL",

@@ -73,14 +73,14 @@ class GroupPicture:
         slot = SlotRef(tenant=request.tenant, kind=self._policy.kind, id=group, slot=self._policy.slot)
         return SetPicture(slot=slot, condition=condition_of(request.fields), principal=request.principal)
 
-    def send(self, _request: Request, _command: PictureCommand, outcome: ObjectOutcome) -> Response:
+    def send(self, request: Request, _command: PictureCommand, outcome: ObjectOutcome) -> Response:
         record = outcome.record
         held = (slot.active for slot in outcome.slots if slot.slot == self._policy.slot and slot.active)
         key = next((active[0].attachment for active in held), None)
         picture = None  # somebody took it away again before this was told
         if key is not None:
-            sizes = {str(size): avatar_url(record.tenant, key, str(size)) for size in self._policy.renditions}
-            picture = {"url": avatar_url(record.tenant, key, ORIGINAL), "sizes": sizes}
+            sizes = {str(size): request.prefix + avatar_url(record.tenant, key, str(size)) for size in self._policy.renditions}
+            picture = {"url": request.prefix + avatar_url(record.tenant, key, ORIGINAL), "sizes": sizes}
         document = {"id": record.id, "name": json.loads(record.attributes).get("name"), "picture": picture}
         fields = (("ETag", f'"{record.etag}"'), ("Content-Type", "application/json"), ("Cache-Control", "no-store"))
         return Response(status=200, fields=fields, content=to_json(document))

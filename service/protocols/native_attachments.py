@@ -79,7 +79,7 @@ class Links(Attachment):
         path = f"/files/{record.key}"
         if command.purpose is Capability.VIEW:
             path = f"/.api2/binaries/{record.key}/download/{quote(record.name or record.key, safe='')}"
-        url = None if command.purpose is Capability.ATTACH else f"{request.origin}{path}?link={outcome.link}"
+        url = None if command.purpose is Capability.ATTACH else request.url(f"{path}?link={outcome.link}")
         document = {"purpose": command.purpose, "link": outcome.link, "url": url, "expiresAt": moment(outcome.expires_at)}
         return document_response(201, document)
 

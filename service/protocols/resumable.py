@@ -88,7 +88,7 @@ class Resumable:
     def send(self, request: Request, command: Command, outcome: Outcome) -> Response:
         record = outcome.record
         length: Fields
-        location = ("Location", f"{request.origin}/files/{record.key}")
+        location = ("Location", request.location(f"/files/{record.key}"))
         match command:
             case Create() if outcome.stopped is not None:
                 return self._cut(record, outcome.stopped, (location, _limit(request, record)))

@@ -215,7 +215,7 @@ def _metadata(request: Request) -> tuple[str | None, str | None, str | None, str
 
 def _created(request: Request, record: UploadRecord) -> Fields:
     # "The Server MUST set the Location header to the URL of the created resource. This URL MAY be absolute or relative."
-    location = ("Location", f"{request.origin}/files/{record.key}")
+    location = ("Location", request.location(f"/files/{record.key}"))
     # Creation with upload: "the Server MUST include the Upload-Offset header … in the response".  Without content it is 0.
     return (location, _offset(record), *_expires(record))
 

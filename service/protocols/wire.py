@@ -45,6 +45,12 @@ class Request:
     """Scheme and authority as the client sees them; empty when they are not known."""
     tenant: Tenant
     now: float
+    prefix: str = ""
+    """Path under which the client finds the service."""
+    relative: bool = False
+    """Whether Location is path-absolute."""
+    peer: str = ""
+    """Address at the other end of the connection; empty when it is not known."""
     principal: Principal = ANYBODY
     """Who asks; known when a dialect sees the request."""
     tenant_named: bool = True
@@ -56,6 +62,18 @@ class Request:
     """Content that belongs to the meaning of the request itself, where the dialect asked for it."""
     limits: tuple[int, float] = (0, 0.0)
     """Largest upload in bytes, longest idle time in seconds."""
+
+    def url(self, path: str) -> str:
+        """
+        Return the URL of one of our paths as the client sees it; path-absolute when the origin is not known.
+        """
+        return f"{self.origin}{self.prefix}{path}"
+
+    def location(self, path: str) -> str:
+        """
+        Return the same for a Location, which may be wanted without an origin.
+        """
+        return f"{self.prefix}{path}" if self.relative else self.url(path)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,8 @@ from contextlib import suppress
 
 import pytest
 
-from service.asgi.requests import MAX_FIELDS, MAX_HEAD, parse_networks, read_request, refuse_head
+from service.asgi.proxies import Proxies, parse_networks
+from service.asgi.requests import MAX_FIELDS, MAX_HEAD, read_request, refuse_head
 from service.protocols.wire import ProtocolError, Request
 from storage.records import Tenant
 from tests.asgi.wire import scope
@@ -19,8 +20,8 @@ HTTPS = {"X-Forwarded-Proto": "https", "X-Forwarded-Host": "up.example"}
 
 
 def _read(fields: dict[str, str] | None = None, trusted: str = LOOPBACK, **changed: object) -> Request:
-    networks = parse_networks(trusted)
-    return read_request(scope("POST", "/files", fields, **changed), tenant=Tenant("1"), key=None, trusted=networks, limits=(0, 0))
+    proxies = Proxies(parse_networks(trusted))
+    return read_request(scope("POST", "/files", fields, **changed), tenant=Tenant("1"), key=None, proxies=proxies, limits=(0, 0))
 
 
 ORIGINS: dict[str, tuple[dict[str, str], str]] = {

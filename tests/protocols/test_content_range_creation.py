@@ -184,8 +184,9 @@ async def test_known_client(service: Service, kind: str) -> None:
     assert await service.content(key) == content
 
 
-async def test_location_does_not_depend_on_proxies(service: Service) -> None:
+async def test_location_does_not_depend_on_proxies(serve: Serve) -> None:
     """Location is path-absolute, whatever a proxy says of the origin."""
+    service = await serve(open_behind_proxy=True)
     proxied = {"X-Forwarded-Proto": "https", "X-Forwarded-Host": "up.example"}
     response = await service.send("POST", COMMUNITY_URL, JSON | proxied, entry())
 

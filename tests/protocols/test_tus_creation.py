@@ -234,7 +234,7 @@ async def test_overrun_of_a_creation(service: Service) -> None:
 )
 async def test_location(serve: Serve, client: str, fields: dict[str, str], location: str) -> None:
     """Location is absolute, with the origin that the client sees if a trusted proxy tells it."""
-    service = await serve(client=client)
+    service = await serve(client=client, open_behind_proxy=True)
     response = await service.send("POST", "/files", creation(20) | fields)
 
     assert location == response.headers["Location"].rpartition("/files/")[0]

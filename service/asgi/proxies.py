@@ -1,0 +1,163 @@
+"""
+What proxies in front of the service tell: under which URL the client asked, and from where.
+"""
+
+from __future__ import annotations
+
+import functools
+import ipaddress
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from starlette.types import Scope
+
+# RFC 3986, section 3.2, without what nobody puts there.
+_AUTHORITY = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z._-]+)(?::[0-9]{1,5})?")
+# RFC 7239, section 4: forwarded-pair = token "=" value
+_FORWARDED_PAIR = re.compile(r'\s*([A-Za-z]+)=(?:"([^"]*)"|([^";,\s]*))\s*')
+# Segments of letters, digits and the like: nothing that ends a field, begins an authority or leads upwards.
+_PREFIX = re.compile(r"(?:/(?!\.{1,2}(?:/|$))[0-9A-Za-z._~-]+)*")
+# RFC 7239, section 6: node = nodename [ ":" node-port ]
+_NODE = re.compile(r"\[([0-9A-Fa-f:.]+)\](?::[0-9]+)?|([0-9.]+)(?::[0-9]+)?|([0-9A-Fa-f:.]+)")
+
+MAX_PREFIX = 256  # bytes
+FORWARDED = ("forwarded", "via", "x-real-ip")
+X_FORWARDED = "x-forwarded-"
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """
+    Where the service is for the client: URLs are *origin*, *prefix* and path; the origin is empty when it is not known.
+    """
+
+    origin: str
+    prefix: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Proxies:
+    """
+    Which proxies are believed, or the one URL that clients use whatever proxies say.
+    """
+
+    trusted: tuple[Network, ...]
+    public: Base | None = None
+    relative: bool = False
+    """Whether Location is path-absolute, without an origin."""
+
+    def base(self, scope: Scope, fields: Mapping[str, str]) -> Base:
+        """
+        Return where the client found the service; the origin is empty where what was said makes no sense.
+        """
+        if self.public is not None:
+            return self.public
+        scheme: str = scope["scheme"]
+        authority, prefix = fields.get("host", ""), ""
+        if self.believes(scope["client"][0] if scope.get("client") else ""):
+            forwarded = _forwarded(fields)
+            scheme = forwarded.get("proto", scheme).lower()
+            authority = forwarded.get("host", authority)
+            prefix = _prefix(fields.get("x-forwarded-prefix", ""))
+        if scheme not in ("http", "https") or not _AUTHORITY.fullmatch(authority):
+            return Base("", prefix)
+        return Base(f"{scheme}://{authority}", prefix)
+
+    def believes(self, peer: str) -> bool:
+        """
+        Say whether *peer*, an address, is a proxy of ours.
+        """
+        return bool(self.trusted) and _is_within(peer, self.trusted)
+
+    def is_local(self, peer: str, fields: Mapping[str, str]) -> bool:
+        """
+        Say whether a request comes from this machine, for all that is known: from *peer*, the address at the other end of the
+        connection (empty or a name: not known), by way of whatever proxies the *fields* tell of.
+
+        Proxies append to what they were sent, so a client can add addresses but takes none away: all have to be of this machine.
+        """
+        if _is_loopback(peer) is False:
+            return False
+        if not any(name in FORWARDED or name.startswith(X_FORWARDED) for name in fields):
+            return True
+        nodes = [*_nodes(fields)]
+        return self.believes(peer) and bool(nodes) and all(_is_loopback(node) for node in nodes)
+
+
+def parse_networks(value: str) -> tuple[Network, ...]:
+    """
+    Return the networks of a setting with commas between.
+    """
+    return tuple(ipaddress.ip_network(part.strip(), strict=False) for part in value.split(",") if part.strip())
+
+
+def parse_base(url: str) -> Base | None:
+    """
+    Return what a public base URL says; None for an empty one.
+
+    :raises ValueError: it is no such URL.
+    """
+    if not url:
+        return None
+    scheme, _, rest = url.partition("://")
+    authority, slash, path = rest.partition("/")
+    prefix = f"{slash}{path}".rstrip("/")
+    if scheme not in ("http", "https") or not _AUTHORITY.fullmatch(authority) or prefix != _prefix(prefix):
+        raise ValueError("has to be http:// or https://, a host, and perhaps a path of letters, digits and . _ ~ -")
+    return Base(f"{scheme}://{authority}", prefix)
+
+
+@functools.lru_cache(maxsize=1024)
+def _is_within(host: str, networks: tuple[Network, ...]) -> bool:
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return any(address in network for network in networks)
+
+
+@functools.lru_cache(maxsize=1024)
+def _is_loopback(host: str) -> bool | None:
+    """Say whether an address is of this machine; None where *host* is no address."""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return None
+    mapped = getattr(address, "ipv4_mapped", None)
+    return (mapped or address).is_loopback
+
+
+def _forwarded(fields: Mapping[str, str]) -> dict[str, str]:
+    """Return proto and host as the proxy nearest to the client saw them."""
+    standard = fields.get("forwarded")
+    if standard is not None:
+        return _pairs(standard.split(",")[0])
+    told = {name: fields.get(f"x-forwarded-{name}", "").split(",")[0].strip() for name in ("proto", "host")}
+    port = fields.get("x-forwarded-port", "").split(",")[0].strip()
+    if told["host"] and port.isdecimal() and ":" not in told["host"] and port not in ("80", "443"):
+        told["host"] += f":{port}"
+    return {name: value for name, value in told.items() if value}
+
+
+def _pairs(element: str) -> dict[str, str]:
+    pairs = (_FORWARDED_PAIR.fullmatch(pair) for pair in element.split(";"))
+    return {str(match[1]).lower(): match[2] or match[3] or "" for match in pairs if match}
+
+
+def _prefix(value: str) -> str:
+    """Return the path before ours; proxies that each cut off a part of it add their parts from the client's side on."""
+    prefix = "".join(part.strip(" \t").rstrip("/") for part in value.split(","))
+    return prefix if len(prefix) <= MAX_PREFIX and _PREFIX.fullmatch(prefix) else ""
+
+
+def _nodes(fields: Mapping[str, str]) -> Iterator[str]:
+    """Yield every address that is told of who asked; what is no address comes as it is."""
+    told = [_pairs(element).get("for", "") for element in fields.get("forwarded", "").split(",") if element.strip()]
+    for name in ("x-forwarded-for", "x-real-ip"):
+        told += fields[name].split(",") if name in fields else []
+    for node in told:
+        match = _NODE.fullmatch(node.strip(" \t"))
+        yield node if match is None else match[1] or match[2] or match[3]
