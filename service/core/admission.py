@@ -109,14 +109,17 @@ def admit(record: UploadRecord, command: Append, limits: Limits, now: float) -> 
     return Admitted(stored=record, record=known, overlap=overlap, room=room)
 
 
-def invalidates(record: UploadRecord, command: Append) -> bool:
+def invalidates(record: UploadRecord, command: Append, begun_at: int) -> bool:
     """
-    Say whether an overrun ends the upload.
+    Say whether an overrun ends the upload, to which *command* began to append at *begun_at*.
 
     draft-ietf-httpbis-resumable-upload, "Upload Length": "If the length is exceeded, the server MUST … reject all further
-    interaction."  tus and Content-Range only refuse the request.
+    interaction."  tus and Content-Range only refuse the request; but if it was recorded up to the length already, because its
+    end was late, the upload would count as received whole.
     """
-    return record.state is State.OPEN and command.completes is not Completes.AT_LENGTH
+    if record.state is not State.OPEN:
+        return False
+    return command.completes is not Completes.AT_LENGTH or begun_at < record.offset == record.length
 
 
 def refuse_overrun(stored: UploadRecord, received: UploadRecord, limits: Limits) -> NoReturn:

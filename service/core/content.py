@@ -7,6 +7,8 @@ from __future__ import annotations
 import enum
 from typing import Protocol
 
+NOTHING = memoryview(b"")
+
 
 class Stop(enum.Enum):
     """Why content ended before its end."""
@@ -52,3 +54,19 @@ class Content(Protocol):
         End it after the bytes that are here already.
         """
         ...
+
+
+class NoContent:
+    """
+    The content of a request that has none, or none that counts.
+    """
+
+    length = 0
+    ended = True
+    stopped: Stop | None = None
+
+    async def read(self, _limit: int) -> memoryview:
+        return NOTHING
+
+    def stop(self, why: Stop) -> None:
+        pass

@@ -15,6 +15,7 @@ UploadError
 ├── TypeMismatch          another media type than at creation
 ├── ContentConflict       repeated bytes differ from the stored ones
 ├── AlreadyComplete       nothing can be appended any more
+├── AppendsEmpty          one append without content after another
 ├── ContentRejected       every byte came, and the finish refused them
 ├── IdempotencyConflict   the same idempotency key with another request
 ├── Evicted               a newer request has the upload now
@@ -115,6 +116,10 @@ class ContentConflict(UploadError):
 
 class AlreadyComplete(UploadError):
     """The upload is complete; nothing can be appended."""
+
+
+class AppendsEmpty(UploadError):
+    """The client sends one append without content after another."""
 
 
 class ContentRejected(UploadError):

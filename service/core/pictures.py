@@ -8,15 +8,13 @@ import logging
 
 from service.core.attachments import Attachments
 from service.core.commands import Append, Cancel, Completes, Create, ObjectOutcome, SetPicture
-from service.core.content import Content, Stop
+from service.core.content import Content, NoContent
 from service.core.errors import ContentCut, ContentRejected, SlotChanged, UploadError, UploadGone
 from service.core.objects import Objects
 from service.core.uploads import Uploads
 from storage.records import Intent, Ref, UploadRecord
 
 logger = logging.getLogger("holdfast")
-
-NO_BYTES = memoryview(b"")
 
 
 class Pictures:
@@ -62,7 +60,7 @@ class Pictures:
             changed = not await self._is_there_already(command, record)
             if changed:
                 last = Append(ref=record.ref, offset=record.offset, completes=Completes.AT_END, content_length=0, principal=by)
-                record = (await self._uploads.append(last, Nothing())).record
+                record = (await self._uploads.append(last, NoContent())).record
         except BaseException:
             await self._forget(command, record)
             raise
@@ -95,17 +93,3 @@ class Pictures:
             pass  # the finish has buried it already
         except UploadError as error:
             logger.info("%s could not be given up: %s", record.key, error)
-
-
-class Nothing:
-    """Content of no bytes."""
-
-    length = 0
-    ended = True
-    stopped: Stop | None = None
-
-    async def read(self, _limit: int) -> memoryview:
-        return NO_BYTES
-
-    def stop(self, why: Stop) -> None:
-        pass

@@ -9,14 +9,13 @@ import time
 from collections.abc import AsyncIterator, Callable
 
 from service.core import upload as rules
-from service.core.content import Content
+from service.core.content import NOTHING, Content
 from service.core.ledger import Ledger
 from service.core.limits import Limits
 from storage.ports import Receipt
 from storage.records import UploadRecord
 
 BLOCK = 1024 * 1024
-NOTHING = memoryview(b"")
 
 
 class AppendProgress:

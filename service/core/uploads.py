@@ -15,7 +15,8 @@ from service.core import upload as rules
 from service.core.admission import Admitted
 from service.core.attachments import Attachments
 from service.core.commands import Append, Cancel, Completes, Create, GetOffset, Outcome
-from service.core.content import Content, Stop
+from service.core.content import Content, NoContent, Stop
+from service.core.empty_appends import EmptyAppends
 from service.core.errors import (
     AlreadyComplete,
     ContentConflict,
@@ -74,6 +75,7 @@ class Uploads:
         self._keys = keys
         self._ledger = Ledger(metadata, desk, clock)
         self._end = Finish(content, self._ledger, self._attachments, limits, clock, self._times, forget)
+        self._empty_appends = EmptyAppends()
         self.limits = limits
 
     async def create(self, command: Create, content: Content) -> Outcome:
@@ -89,7 +91,9 @@ class Uploads:
             return await self.offset(GetOffset(ref=record.ref, completes=Completes.LATER, principal=command.principal))
         if command.content_length == 0 and not rules.is_filled(record, command.completes, ended=True):
             return Outcome(record=record)
-        return await self.append(admission.first_append(command, record), content)
+        # Content that the dialect does not take for the upload's, the command does not count: nobody looks at it.
+        first = content if command.content_length != 0 else NoContent()
+        return await self.append(admission.first_append(command, record), first)
 
     async def append(self, command: Append, content: Content) -> Outcome:
         """
@@ -109,9 +113,10 @@ class Uploads:
                 try:
                     admitted = admission.admit(record, command, self.limits, self._times.at_least())
                     record = await self._receive(admitted, command, content, held)
+                    self._empty_appends.count(admitted.stored, record, content)
                 except LengthExceeded as error:
-                    if error.record is not None and admission.invalidates(error.record, command):
-                        await self._end.bury(error.record, Step.OVERRUN, command.principal)
+                    if error.record is not None and admission.invalidates(error.record, command, record.offset):
+                        error.record = await self._end.bury(error.record, Step.OVERRUN, command.principal)
                     raise
                 record = await self._end.finish(record, command.principal, held)
         if content.stopped is Stop.EVICTED and record.state is State.OPEN:
@@ -287,13 +292,24 @@ class Uploads:
                 raise OutOfSpace("there is no room for more", progress.stored) from error
             stored, record = progress.stored, progress.advance(receipt)
             room -= receipt.received
-        while not room and not content.ended and content.stopped is None:
+        if not room:
+            stored, record = await self._receive_end(stored, record, content)
+        return await self._record_end(stored, record, command, content, held)
+
+    async def _receive_end(
+        self, stored: UploadRecord, record: UploadRecord, content: Content
+    ) -> tuple[UploadRecord, UploadRecord]:
+        """Wait until content that has used up its room ends; return what is stored of the upload, and what is durable of it."""
+        while not content.ended:
+            # Also of content that was stopped: what came beyond the length came, whatever became of the connection.
             if await content.read(1):
                 admission.refuse_overrun(stored, record, self.limits)
+            if content.stopped is not None:
+                break
             if record != stored and not content.ended:
                 # Only the end of the coding is missing, and it is late.
                 stored = record = await self._ledger.replace(stored, record)
-        return await self._record_end(stored, record, command, content, held)
+        return stored, record
 
     async def _record_end(
         self, stored: UploadRecord, record: UploadRecord, command: Append, content: Content, held: Held

@@ -53,6 +53,7 @@ REFUSALS: dict[type[UploadError], Refusal] = {
     errors.ContentRejected: Refusal(422, "content_rejected"),
     # "Concurrency": the newer request won.  The draft's clients go on at the offset that a 409 tells.
     errors.Evicted: Refusal(409, "upload_taken_over"),
+    errors.AppendsEmpty: Refusal(429, "empty_appends", (("Retry-After", RETRY_AFTER),)),
     errors.OutOfSpace: Refusal(507, "out_of_space"),
     errors.FinishFailed: Refusal(503, "finish_failed", (("Retry-After", RETRY_AFTER),)),
     errors.StoreFailed: Refusal(503, "store_failed", (("Retry-After", RETRY_AFTER),)),

@@ -54,6 +54,7 @@ REFUSALS: dict[type[UploadError], Refusal] = {
     errors.ContentRejected: Refusal(422, "content_rejected"),
     # A status that clients try again after: the upload is held by a newer request of their own.
     errors.Evicted: Refusal(423, "upload_taken_over", (("Retry-After", "1"),)),
+    errors.AppendsEmpty: Refusal(429, "empty_appends", (("Retry-After", RETRY_AFTER),)),
     errors.OutOfSpace: Refusal(507, "out_of_space"),
     errors.FinishFailed: Refusal(503, "finish_failed", (("Retry-After", RETRY_AFTER),)),
     errors.StoreFailed: Refusal(503, "store_failed", (("Retry-After", RETRY_AFTER),)),
@@ -100,7 +101,8 @@ class Tus:
             case Append():
                 if outcome.stopped is Stop.IDLE:
                     # "To handle timeouts, the Server SHOULD close the connection": the driver does, after this.
-                    return self.reject(request, ProtocolError(408, "content_timeout", "no content came for too long"))
+                    progress = (_offset(record), *_expires(record))
+                    return self.reject(request, ProtocolError(408, "content_timeout", "no content came for too long", progress))
                 # "The Server MUST acknowledge successful PATCH requests with the 204 No Content status. It MUST include the
                 # Upload-Offset header containing the new offset."
                 return _response(204, (_offset(record), *_expires(record)))
@@ -118,7 +120,7 @@ class Tus:
             status = LOCKED
         if error.record is not None and error.record.state is State.OPEN and not isinstance(error, errors.UploadGone):
             # "the Response MUST NOT contain the Upload-Offset header" is about uploads that are gone; everybody else is helped.
-            fields = (*fields, _offset(error.record))
+            fields = (*fields, _offset(error.record), *_expires(error.record))
         return _text(status, refusal.code, str(error), fields)
 
     def options(self, request: Request) -> Fields:
@@ -147,15 +149,13 @@ class Tus:
         if (length is None) == (deferred is None):
             raise ProtocolError(400, "invalid_length", "give one of Upload-Length and Upload-Defer-Length: 1")
         metadata, name, content_type, attach_to = _metadata(request)
-        # Creation with upload: "The Client MUST include the Content-Type: application/offset+octet-stream header."  Without
-        # content a type means nothing.
-        if request.content_length != 0:
-            _refuse_other_type(request)
         return Create(
             tenant=request.tenant,
             completes=Completes.AT_LENGTH,
             length=length,
-            content_length=request.content_length,
+            # Creation with upload: "The Client MUST include the Content-Type: application/offset+octet-stream header."  What
+            # comes under another type is not the upload's: clients send a form or an empty document with a POST.
+            content_length=request.content_length if media_type_is(request.fields, CONTENT_TYPE) else 0,
             name=name,
             content_type=content_type,
             metadata=metadata,

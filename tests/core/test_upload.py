@@ -253,7 +253,7 @@ def test_invalidates(state: State, completes: Completes) -> None:
     expected = state is State.OPEN and completes is not AT_LENGTH
     append = Append(ref=record.ref, offset=record.offset, completes=completes, content_length=0)
 
-    assert expected == admission.invalidates(record, append)
+    assert expected == admission.invalidates(record, append, record.offset)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import pytest
 
 from service.core.commands import Completes
 from service.core.content import Stop
-from service.core.errors import Evicted, LengthExceeded
+from service.core.errors import Evicted, LengthExceeded, UploadInvalid
 from storage.records import State
 from tests.core.contents import FakeContent, PausingContent
 from tests.core.situations import KELP
@@ -102,7 +102,7 @@ async def test_a_pause_after_the_last_byte_is_recorded(world: World, completes: 
 
 
 async def test_bytes_after_a_pause_at_the_length_are_refused(world: World) -> None:
-    """A client that goes on after the length, however late, is refused; what was recorded at the pause stays."""
+    """A client that goes on after the length, when all before it was recorded, is refused, and completes nothing."""
     record = await world.empty(AT_LENGTH, len(KELP))
     content = PausingContent(KELP + b"!", pause_at=len(KELP), chunked=True)
     append = asyncio.create_task(world.append(record, content))
@@ -111,9 +111,45 @@ async def test_bytes_after_a_pause_at_the_length_are_refused(world: World) -> No
     content.go_on()
     with pytest.raises(LengthExceeded):
         await append
+    with pytest.raises(UploadInvalid):
+        await world.offset(record)
 
+    assert (State.INVALID, len(KELP)) == await world.facts(record)
+
+
+async def test_content_beyond_the_length_completes_nothing(world: World) -> None:
+    """Of content that goes beyond the length stays what a checkpoint recorded before; the client can go on from there."""
+    record = await world.empty(AT_LENGTH, len(KELP))
+    content = PausingContent(KELP + b"!", pause_at=9, chunked=True)
+    append = asyncio.create_task(world.append(record, content))
+    async with asyncio.timeout(5):
+        await content.held.wait()
+    content.go_on()
+    with pytest.raises(LengthExceeded) as refused:
+        await append
+    now = await world.offset(record)
+
+    assert refused.value.record is not None
+    assert (State.OPEN, 9, 9) == (now.state, now.offset, refused.value.record.offset)
+    assert State.COMPLETE == (await world.append(now, FakeContent(KELP[9:]))).record.state
     assert KELP == await world.bytes_of(record)
-    assert State.COMPLETE == (await world.offset(record)).state
+
+
+class Overrun(FakeContent):
+    """Content that is cut behind its last byte, of which the last read has not got all."""
+
+    @property
+    def stopped(self) -> Stop | None:
+        return Stop.DISCONNECTED
+
+
+async def test_content_beyond_the_length_completes_nothing_when_it_is_cut(world: World) -> None:
+    """It makes no difference that the connection breaks behind the byte that is too many."""
+    record = await world.empty(AT_LENGTH, len(KELP))
+    with pytest.raises(LengthExceeded):
+        await world.append(record, Overrun(KELP + b"!", chunked=True, cut=Stop.DISCONNECTED))
+
+    assert (State.OPEN, 0) == await world.facts(record)
 
 
 async def test_a_paused_append_is_evicted(world: World) -> None:

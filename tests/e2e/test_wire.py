@@ -14,7 +14,7 @@ import pytest
 from servers.holdfast import Holdfast
 from tests.e2e.conftest import Serve
 from tests.e2e.dialects import DIALECTS, Upload, photo, sha256
-from tests.e2e.wire import Cut, Wire
+from tests.e2e.wire import Call, Cut, Wire
 
 KiB = 1024
 MiB = 1024 * KiB
@@ -205,6 +205,20 @@ def test_refused_while_sending(server: Holdfast, dialect: str) -> None:
         answer = upload.append(wire, 100 * KiB)
 
     assert (answer.status, answer.fields["upload-offset"]) == (409, "0")
+
+
+def test_content_of_another_type_with_a_creation(server: Holdfast) -> None:
+    """
+    A client that sends what tus does not take with a creation, all of it before it reads, sees that the upload began.
+    """
+    call = Call(
+        method="POST", target="/files", fields={"tus-resumable": "1.0.0", "upload-length": "20", "content-type": "text/plain"}
+    )
+    with Wire(server.port) as wire:
+        wire.send(call.encode(content_length=str(200 * KiB)) + bytes(200 * KiB))
+        answer = wire.answer()
+
+    assert (201, "0", "close") == (answer.status, answer.fields["upload-offset"], answer.fields["connection"])
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)

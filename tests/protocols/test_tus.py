@@ -31,6 +31,7 @@ from tests.protocols.service import (
 from tests.protocols.tus_requests import APPEND, CONTENT_TYPE, VERSION, at, creation
 
 GONE = {"Upload-Offset": ABSENT, "Upload-Length": ABSENT}
+STANDS = {"Upload-Offset": str(HALF), "Upload-Expires": IMF_FIXDATE}
 REST = IMAGE[HALF:]
 
 VERSIONS = {
@@ -163,6 +164,9 @@ APPENDS = {
     "PATCH without content is 204 and changes nothing": Exchange(
         method="PATCH", given=HALF_SENT, fields=at(HALF), status=204, says={"Upload-Offset": str(HALF)}, offset=HALF
     ),
+    "PATCH without content tells when the upload expires": Exchange(
+        method="PATCH", given=HALF_SENT, fields=at(HALF), status=204, says={"Upload-Expires": IMF_FIXDATE}
+    ),
     "PATCH of a Content-Type with parameters is taken": Exchange(
         method="PATCH",
         fields=at(0) | {"Content-Type": "Application/Offset+Octet-Stream; charset=binary"},
@@ -197,10 +201,10 @@ APPENDS = {
         for wrong in ("-1", "abc", "1.5", "", "+0", "0x0", "0, 0", "\u0660", "1e1", "0;a=b", "?0")
     },
     "PATCH behind the offset is 409 and tells the offset": Exchange(
-        method="PATCH", given=HALF_SENT, fields=at(0), content=IMAGE, status=409, says={"Upload-Offset": str(HALF)}, offset=HALF
+        method="PATCH", given=HALF_SENT, fields=at(0), content=IMAGE, status=409, says=STANDS, offset=HALF
     ),
     "PATCH ahead of the offset is 409 and tells the offset": Exchange(
-        method="PATCH", given=HALF_SENT, fields=at(10), content=IMAGE, status=409, says={"Upload-Offset": str(HALF)}, offset=HALF
+        method="PATCH", given=HALF_SENT, fields=at(10), content=IMAGE, status=409, says=STANDS, offset=HALF
     ),
     "PATCH far ahead of the offset is 409": Exchange(
         method="PATCH", given=HALF_SENT, fields=at("9" * 5000), content=REST, status=409, offset=HALF
@@ -221,13 +225,13 @@ APPENDS = {
         method="PATCH", given=OVERDUE, fields=at(HALF), content=REST, status=410, says=GONE
     ),
     "content longer than what remains is 413, by Content-Length": Exchange(
-        method="PATCH", given=HALF_SENT, fields=at(HALF), content=REST + b"!", status=413, offset=HALF
+        method="PATCH", given=HALF_SENT, fields=at(HALF), content=REST + b"!", status=413, says=STANDS, offset=HALF
     ),
     "content longer than what remains is 413, in the chunked transfer coding": Exchange(
-        method="PATCH", given=HALF_SENT, fields=at(HALF), content=(REST, b"!"), status=413, offset=HALF
+        method="PATCH", given=HALF_SENT, fields=at(HALF), content=(REST, b"!"), status=413, says=STANDS, offset=HALF
     ),
     "content longer than what remains is 413, in one chunk": Exchange(
-        method="PATCH", given=HALF_SENT, fields=at(HALF), content=(REST + b"!",), status=413, offset=HALF
+        method="PATCH", given=HALF_SENT, fields=at(HALF), content=(REST + b"!",), status=413, says=STANDS, offset=HALF
     ),
     "PATCH of a complete upload at its end without content is 204": Exchange(
         method="PATCH", given=COMPLETE, fields=at(20), status=204, says={"Upload-Offset": "20", "Upload-Expires": ABSENT}
@@ -254,7 +258,12 @@ LENGTHS = {
         method="PATCH", fields=at(0, Upload_Length="20"), content=IMAGE, status=204, says={"Upload-Offset": "20"}
     ),
     "PATCH with another Upload-Length is 400": Exchange(
-        method="PATCH", fields=at(0, Upload_Length="21"), content=IMAGE, status=400, offset=0
+        method="PATCH",
+        fields=at(0, Upload_Length="21"),
+        content=IMAGE,
+        status=400,
+        says={"Upload-Expires": IMF_FIXDATE},
+        offset=0,
     ),
     "PATCH may tell a deferred Upload-Length": Exchange(
         method="PATCH", given=DEFERRED, fields=at(0, Upload_Length="20"), content=IMAGE, status=204, says={"Upload-Offset": "20"}

@@ -77,11 +77,16 @@ CONTENTS = {
         creation(Upload_Defer_Length="1") | CONTENT_TYPE, 201, IMAGE, Upload_Offset="20", Upload_Expires=IMF_FIXDATE
     ),
     **{
-        f"content of the type {other!r} is 415": _post(creation(20, Content_Type=other), 415, IMAGE, Location=ABSENT)
+        f"content of the type {other!r} is not taken": _post(
+            creation(20, Content_Type=other), 201, IMAGE, Location=LOCATION, Upload_Offset="0"
+        )
         for other in ("text/plain", "application/octet-stream", "application/partial-upload", "nonsense")
     },
-    "content without a type is 415": _post(creation(20), 415, IMAGE, Location=ABSENT),
-    "content without a type in the chunked transfer coding is 415": _post(creation(20), 415, (IMAGE,), Location=ABSENT),
+    "content without a type is not taken": _post(creation(20), 201, IMAGE, Location=LOCATION, Upload_Offset="0"),
+    "content without a type in the chunked transfer coding is not taken": _post(creation(20), 201, (IMAGE,), Upload_Offset="0"),
+    "content of another type is not too much for an empty upload": _post(
+        creation(0, Content_Type="text/plain"), 201, IMAGE, Upload_Offset="0"
+    ),
     "a type without content means nothing": _post(creation(20, Content_Type="text/plain"), 201, Upload_Offset="0"),
     "content longer than Upload-Length is 413, by Content-Length": _post(
         creation(19) | CONTENT_TYPE, 413, IMAGE, Location=ABSENT, Upload_Offset=ABSENT
