@@ -24,7 +24,8 @@ class Cluster(Server):
     Its nodes are called ``1``, ``2``, …; the other processes as in `RedisSentinel`, `SwiftServer` and `Nginx`.
 
     nginx listens on *port* and the nodes on those that follow; without *port* all ports are free ones.  What is kept survives in
-    *folder*.  *patience* is nginx's, and *settings* are further ones of every node, see `Holdfast`.
+    *folder*.  *patience* is nginx's, and *settings* are further ones of every node, see `Holdfast`,
+    and so is *forked*.
     """
 
     def __init__(
@@ -35,22 +36,24 @@ class Cluster(Server):
         port: int = 0,
         patience: float = 60.0,
         settings: Mapping[str, object] | None = None,
+        forked: bool = False,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.redis = RedisSentinel(folder / "redis")
         self.s3 = SwiftServer(folder / "s3")
         self.settings = {"metadata_url": self.redis.url, "bytes_url": f"s3://{BUCKET}/{PREFIX}", **(settings or {})}
-        self.nodes = [self._node(folder, number, port) for number in range(1, nodes + 1)]
+        self.nodes = [self._node(folder, number, port, forked=forked) for number in range(1, nodes + 1)]
         self.nginx = Nginx(folder / "nginx", [node.port for node in self.nodes], port, patience=patience)
         super().__init__(*(process for part in self._parts() for process in part.processes.values()))
 
-    def _node(self, folder: Path, number: int, port: int) -> Holdfast:
+    def _node(self, folder: Path, number: int, port: int, *, forked: bool) -> Holdfast:
         return Holdfast(
             folder / f"node-{number}",
             self.settings,
             name=str(number),
             port=port and port + number,
             environment=self.s3.account.environment,
+            forked=forked,
         )
 
     @property

@@ -18,6 +18,8 @@ from typing import IO
 
 import psutil
 
+from servers.forked import Forked
+
 ROOT = Path(__file__).parents[2]
 """The folder of this repository."""
 
@@ -62,11 +64,16 @@ def living(processes: Iterable[psutil.Process], within: float = 0) -> list[psuti
         time.sleep(POLL)
 
 
+Running = subprocess.Popen[bytes] | Forked
+Begin = Callable[[Path, Mapping[str, str], Path], Running]
+"""Runs a process in a folder, with an environment, and has what it prints added to a file."""
+
+
 class Process:
     """
     One process of a server, in a group of its own with all that it starts, for as many lives as somebody wants.
 
-    *ready* says whether it serves; it is asked again and again while it starts.
+    *ready* says whether it serves; it is asked again and again while it starts.  *begin* is another way to run it than *command*.
     """
 
     def __init__(
@@ -77,6 +84,7 @@ class Process:
         ready: Callable[[], bool],
         log: Path,
         environment: Mapping[str, str] | None = None,
+        begin: Begin | None = None,
     ) -> None:
         self.name = name
         self.started_in = 0.0
@@ -85,7 +93,8 @@ class Process:
         self._ready = ready
         self._log = log
         self._environment = dict(os.environ if environment is None else environment)
-        self._process: subprocess.Popen[bytes] | None = None
+        self._begin = begin or self._run
+        self._process: Running | None = None
         self._began = 0.0
 
     def __repr__(self) -> str:
@@ -93,7 +102,7 @@ class Process:
         return f"<Process {self.name} {state}>"
 
     @property
-    def process(self) -> subprocess.Popen[bytes]:
+    def process(self) -> Running:
         """
         The process of its last life.
         """
@@ -122,16 +131,7 @@ class Process:
             _tell_guard(f"-{self.pid}")
         self._log.parent.mkdir(parents=True, exist_ok=True)
         self._began = time.monotonic()
-        with self._log.open("ab") as log:
-            self._process = subprocess.Popen(
-                self._command,
-                cwd=ROOT,
-                env=self._environment,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
+        self._process = self._begin(ROOT, self._environment, self._log)
         _tell_guard(f"+{self.pid}")
 
     def wait_ready(self) -> None:
@@ -184,6 +184,18 @@ class Process:
         Return what all its lives have written.
         """
         return self._log.read_text(errors="replace") if self._log.exists() else ""
+
+    def _run(self, folder: Path, environment: Mapping[str, str], log: Path) -> Running:
+        with log.open("ab") as output:
+            return subprocess.Popen(
+                self._command,
+                cwd=folder,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
 
     def _family(self) -> list[psutil.Process]:
         with suppress(psutil.NoSuchProcess):

@@ -32,14 +32,15 @@ def folder(tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.fixture
-def make_server(folder: Path, handoff: str) -> Iterator[Callable[..., Holdfast]]:
+def make_server(request: pytest.FixtureRequest, folder: Path, handoff: str) -> Iterator[Callable[..., Holdfast]]:
     """
     Return a function that makes servers without starting them; none of them may have stumbled when the test ends.
     """
     made: list[Holdfast] = []
+    forked = request.node.get_closest_marker("real_command") is None
 
     def make(data_dir: Path | None = None, **settings: object) -> Holdfast:
-        server = Holdfast(data_dir or folder / "data", {"handoff": handoff, **settings})
+        server = Holdfast(data_dir or folder / "data", {"handoff": handoff, **settings}, forked=forked)
         made.append(server)
         return server
 

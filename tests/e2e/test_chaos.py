@@ -44,7 +44,7 @@ Break = Callable[[Cluster, random.Random], str]
 @pytest.fixture
 def cluster(disk: Path, handoff: str) -> Iterator[Cluster]:
     """Return three processes behind nginx, with stores of their own."""
-    with Cluster(disk, settings={"handoff": handoff}) as cluster:
+    with Cluster(disk, settings={"handoff": handoff}, forked=True) as cluster:
         yield cluster
 
 
@@ -132,7 +132,7 @@ def test_frozen(disk: Path, folder: Path, handoff: str) -> None:
     """
     Processes of Holdfast stand still for longer than nginx waits, and go on: every file arrives, and no offset goes back.
     """
-    with Cluster(disk, patience=PATIENCE, settings={"handoff": handoff}) as cluster:
+    with Cluster(disk, patience=PATIENCE, settings={"handoff": handoff}, forked=True) as cluster:
         journal = _upload_meanwhile(cluster, folder, freeze_a_node, 1000)
 
     assert [] == journal.regressions()

@@ -146,6 +146,7 @@ def test_setting_that_means_nothing(folder: Path, name: str, value: str) -> None
     assert f"HOLDFAST_{name}" in said
 
 
+@pytest.mark.real_command
 def test_health(make_server: Callable[..., Holdfast]) -> None:
     """
     A process that serves says that it lives and that each of its stores answers.

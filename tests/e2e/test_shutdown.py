@@ -22,6 +22,8 @@ MiB = 1024 * KiB
 SECONDS = 1.0
 GRACE = 5
 
+pytestmark = pytest.mark.real_command
+
 
 def _resumes(server: Holdfast, upload: Upload, acknowledged: int) -> bool:
     """Say whether, in the server's next life, everything acknowledged is there and the rest can follow."""
