@@ -7,7 +7,9 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Iterator
+from typing import Any
 
+import jwt
 import pytest
 
 from service.accounts.errors import TokenRefused, Unavailable
@@ -114,9 +116,29 @@ def test_odd_keys_are_passed_over(odd: object) -> None:
     assert ["good"] == [key.name for key in found]
 
 
-def test_private_keys_are_none() -> None:
+@pytest.mark.parametrize(("key", "algorithm"), [(RSA, "RS256"), (EC, "ES256")], ids=["RSA", "EC"])
+def test_private_keys_are_none(key: Any, algorithm: str) -> None:  # noqa: ANN401 - as jwt
     """Whoever publishes a private key has published nothing that can be trusted."""
-    assert [] == list(parse_keys(json.dumps({"keys": [{**jwk(RSA, "a"), "d": "AQ"}, jwk(EC, "b", use="enc")]}).encode()))
+    private = json.loads(jwt.get_algorithm_by_name(algorithm).to_jwk(key))
+
+    assert "d" in private
+    assert [] == list(parse_keys(json.dumps({"keys": [private, jwk(key, "b", use="enc")]}).encode()))
+
+
+async def test_unknown_keys_have_to_be_patient(server: Answering) -> None:
+    """One unknown name after the other has the set fetched no more often than every few seconds."""
+    clock = Clock()
+    keys = PublicKeys(server.url, clock=clock)
+    counts = []
+    for _ in range(3):
+        for step in (0.0, PATIENCE / 2, PATIENCE / 2 - 0.1):
+            clock.now += step
+            assert not await is_known(keys, NEW)
+        counts.append(len(server.asked))
+        clock.now += 0.1
+    await keys.close()
+
+    assert [1, 2, 3] == counts
 
 
 async def test_unknown_keys_do_not_flood_the_server(server: Answering) -> None:

@@ -192,6 +192,24 @@ async def test_it_remembers_and_forgets() -> None:
     assert clock.now > next(iter(keys._known.values()))[0]
 
 
+async def test_the_oldest_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is remembered has a bound; what was verified last is kept."""
+    monkeypatch.setattr("service.accounts.tokens.REMEMBERED", 2)
+    asked: list[str] = []
+
+    class Telling(Secret):
+        async def find(self, header: Mapping[str, Any]) -> VerifyingKey:
+            asked.append(header["kid"])
+            return await super().find(header)
+
+    keys = verifier(Telling(SECRET))
+    tokens = {name: signed(kid=name) for name in "abc"}
+    for name in "abcbca":
+        await keys.verify(tokens[name])
+
+    assert [*"abca"] == asked
+
+
 @pytest.mark.parametrize("secret", ["", "short", SECRET[1:]])
 def test_short_secrets(secret: str) -> None:
     """A secret that could be guessed is not taken."""

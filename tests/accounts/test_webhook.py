@@ -93,3 +93,28 @@ async def test_remembered(server: Answering, cache: str, count: int) -> None:
     await webhook.close()
 
     assert count == len(server.asked)
+
+
+async def test_remembered_for_the_same_question(server: Answering) -> None:
+    """What was answered to one question says nothing of another token, method, path or query."""
+    server.fields = {"Cache-Control": "max-age=30"}
+    webhook = Webhook(server.url, SECRET, default_tenant=Tenant("1"), clock=Clock())
+    question = {"token": "t", "method": "HEAD", "path": "/files", "query": "a=b"}
+    others = [question | {name: other} for name, other in (("token", "u"), ("method", "DELETE"), ("path", "/"), ("query", ""))]
+    for asked in (question, *others, question, *others):
+        await webhook.authorize(**asked, tenant=Tenant("7"))
+    await webhook.close()
+
+    assert [question, *others] == [{name: json.loads(content)[name] for name in question} for _, content in server.asked]
+
+
+async def test_the_oldest_answer_is_forgotten(server: Answering, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is remembered has a bound; what was asked last is kept."""
+    monkeypatch.setattr("service.accounts.webhook.REMEMBERED", 2)
+    server.fields = {"Cache-Control": "max-age=30"}
+    webhook = Webhook(server.url, SECRET, default_tenant=Tenant("1"), clock=Clock())
+    for token in ("a", "b", "c", "b", "c", "a"):
+        await webhook.authorize(token=token, method="GET", path="/", query="", tenant=None)
+    await webhook.close()
+
+    assert ["a", "b", "c", "a"] == [json.loads(content)["token"] for _, content in server.asked]

@@ -9,7 +9,7 @@ import asyncio
 import pytest
 
 from service.asgi.buffers import LARGE
-from service.asgi.content import RequestContent
+from service.asgi.content import LINGER, RequestContent
 from service.asgi.reception import Reception
 from service.core.content import Stop
 from tests.asgi.wire import Wire, scope
@@ -114,3 +114,31 @@ async def test_fast_enough(monkeypatch: pytest.MonkeyPatch) -> None:
 
     assert 3000 == len(b"".join(await reading))
     assert None is content.stopped
+
+
+async def test_linger_while_more_comes() -> None:
+    """Bytes of a client that sends little, but without a pause, are passed on after a few looks, long before a block is full."""
+    wire = Wire()
+    content = _content(wire)
+    reading = asyncio.ensure_future(content.read(LARGE))
+    were_early = []
+    for _ in range(LINGER):
+        were_early.append(reading.done())
+        wire.content(b"x")
+        await wire.idle()
+        content.look()
+
+    assert b"x" * LINGER == bytes(await asyncio.wait_for(reading, 5))
+    assert [False] * LINGER == were_early
+
+
+async def test_an_idle_client_is_waited_for_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Content that ended as idle is not drained: nothing was on its way."""
+    monkeypatch.setattr("service.asgi.content.DRAIN_WAIT", LONG)
+    wire = Wire()
+    content = _content(wire)
+    reading = asyncio.ensure_future(content.read(LARGE))
+    await wire.idle()
+    content.stop(Stop.IDLE)
+
+    assert b"" == bytes(await asyncio.wait_for(reading, 5))

@@ -7,15 +7,17 @@ from __future__ import annotations
 import dataclasses
 import json
 import time
+from pathlib import Path
 
 import httpx
 import pytest
 
 from service.stores import Stores
+from storage.local import Durability, LocalByteStore
 from storage.memory import MemoryLeases, MemoryMetadataStore
 from storage.records import Key, State, Subject
 from tests.protocols.accounts import ACCOUNTS, KELP, bearing
-from tests.protocols.service import COMMUNITY, Serve, Service
+from tests.protocols.service import COMMUNITY, COMPLETE, IMAGE, Serve, Service
 from tests.servers.fixtures import Bucket
 from tests.storage.backends import appended, new_upload
 from tests.storage.s3.stores import s3_store
@@ -81,3 +83,21 @@ async def test_a_question_is_answered_here(serve: Serve, moto_place: Bucket) -> 
     await service.stores.close()
 
     assert (200, str(len(CONTENT)), 304) == (head.status_code, head.headers["content-length"], known.status_code)
+
+
+@pytest.mark.parametrize(
+    ("fields", "in_front"),
+    [({}, True), ({"Range": "bytes=0-7"}, True), ({"Range": "bytes=0-7", "If-Range": '"another"'}, False)],
+    ids=["whole", "range", "range of something else"],
+)
+async def test_the_server_in_front(serve: Serve, tmp_path: Path, fields: dict[str, str], in_front: bool) -> None:
+    """A server in front sends files and ranges; it knows nothing of our ETags, so a range with If-Range comes from here."""
+    store = LocalByteStore(str(tmp_path / "held"), Durability.NONE)
+    stores = Stores(content=store, metadata=MemoryMetadataStore(), leases=MemoryLeases())
+    service = await serve(stores=stores, bytes_url=f"file:{tmp_path}/held", accel_redirect="/held/")
+    key = await service.keep(COMPLETE)
+    answer = await service.send("GET", f"/files/{key}", fields)
+    await store.close()
+
+    assert in_front == ("x-accel-redirect" in answer.headers)
+    assert (200, b"" if in_front else IMAGE) == (answer.status_code, answer.content)

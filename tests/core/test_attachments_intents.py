@@ -104,6 +104,19 @@ async def test_complete_and_attached_in_one_commit(desk: Desk) -> None:
     assert ["upload.created", "upload.received", "upload.completed", "attachment.attached"] == await desk.told()
 
 
+async def test_what_is_in_a_slot_does_not_expire(desk: Desk) -> None:
+    """Where complete uploads that nobody attached are purged, one that said what it is for is not: it never is without a slot."""
+    limits = dataclasses.replace(LIMITS, unattached_expiry=1)
+    leases = SeparateDesk(desk.metadata, MemoryLeases())
+    uploads = Uploads(desk.content, desk.metadata, leases, limits, desk.attachments, clock=desk.clock)
+    record = await dataclasses.replace(desk, uploads=uploads).finish(await desk.begin())
+    desk.clock.now += 10 * LIMITS.final_expiry
+    swept = await uploads.sweep()
+
+    assert (None, 0) == (record.expires_at, swept)
+    assert record.key in await desk.in_slot()
+
+
 async def test_nothing_is_half_done(desk: Desk) -> None:
     """Where publishing fails neither is true; whoever comes next does both, and nobody is told twice."""
     begun = await desk.begin()

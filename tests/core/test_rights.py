@@ -76,3 +76,15 @@ def test_links_own_what_their_maker_owned(owns_key: bool) -> None:
     else:
         with pytest.raises(Forbidden):
             rights.refuse_view(link, record)
+
+
+def test_history_is_for_accounts() -> None:
+    """Who owns an upload hears what happened to it; a link to it does not, for others' names are told there."""
+    record = new_upload(state=State.COMPLETE, creator=Subject("kelp"))
+    owner = Principal(tenant=TENANT, subject=Subject("kelp"))
+    link = Principal(tenant=TENANT, subject=Subject("kelp"), capabilities=owner.capabilities, key=record.key, owns_key=True)
+    rights.refuse_history(owner, record)
+    with pytest.raises(Forbidden):
+        rights.refuse_history(link, record)
+    with pytest.raises(Forbidden):
+        rights.refuse_history(Principal(tenant=TENANT, subject=Subject("wrack")), record)

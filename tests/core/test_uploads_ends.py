@@ -4,8 +4,11 @@ How uploads end: given up, expired, rejected; and creations that are repeated un
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
+from service.core import upload as rules
 from service.core.commands import Append, Cancel, Completes, Create, GetOffset
 from service.core.content import Stop
 from service.core.errors import (
@@ -16,13 +19,16 @@ from service.core.errors import (
     UploadExpired,
     UploadNotFound,
 )
+from service.core.upload import Step
+from service.core.uploads import Uploads
+from storage.desk import SeparateDesk
 from storage.errors import NotFound
 from storage.keys import new_key
-from storage.records import Ref, State, UploadRecord
+from storage.records import Key, Ref, State, UploadRecord
 from tests.core.contents import FakeContent
 from tests.core.situations import KELP, PNG, complete_kelp, kelp_until
 from tests.core.worlds import LIMITS, World, ref_of
-from tests.storage.backends import OTHER_TENANT, TENANT
+from tests.storage.backends import OTHER_TENANT, TENANT, changed
 
 # Who waits for somebody that never comes fails soon.
 pytestmark = pytest.mark.timeout(60)
@@ -68,6 +74,37 @@ async def test_others_find_nothing(world: World, tenant: str) -> None:
         await uploads.get(ref)
 
     assert record == await world.stored(record)
+
+
+async def test_a_question_about_what_goes_meanwhile(world: World) -> None:
+    """Who asks how far an upload is, and waits for its holder, is told when it is gone by then."""
+    record = await kelp_until(world, 5, AT_LENGTH)
+    asked = asyncio.Event()
+    lease = await world.leases.acquire(record.ref, asked.set, 5)
+    question = asyncio.create_task(world.offset(record))
+    async with asyncio.timeout(5):
+        await asked.wait()
+    await world.metadata.replace(record, changed(rules.end(record, Step.CANCEL, world.clock())))
+    await world.leases.release(lease)
+
+    with pytest.raises(UploadCancelled):
+        await question
+
+
+async def test_what_was_made_of_an_upload_goes_with_it(world: World) -> None:
+    """Whoever keeps something that was made of content is told when that is deleted."""
+    forgotten: list[Key] = []
+
+    async def forget(key: Key) -> None:
+        forgotten.append(key)
+
+    desk = SeparateDesk(world.metadata, world.leases)
+    uploads = Uploads(world.content, world.metadata, desk, LIMITS, clock=world.clock, forget=forget)
+    complete, other = await complete_kelp(world), await complete_kelp(world)
+    await uploads.cancel(Cancel(ref=complete.ref))
+
+    assert [complete.key] == forgotten
+    assert KELP == await world.bytes_of(other)
 
 
 # Expiry

@@ -347,3 +347,11 @@ def test_refused() -> None:
         rendered(b"<svg/>")
     with pytest.raises(BrokenImage):
         rendered(png()[:-13] + b"?" + png()[-12:])
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "LA", "P"])
+def test_a_useless_profile_is_gone(mode: str) -> None:
+    """A profile that was passed over is not written again, for others may see by it what we did not."""
+    picture = decoded(rendered(png(mode, icc_profile=swapped_profile()[:200])).content)
+
+    assert "icc_profile" not in picture.info

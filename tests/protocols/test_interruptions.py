@@ -5,10 +5,12 @@ Content that is cut, comes too slowly, or is taken over, and stores that fail: w
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 
 import pytest
 
+from service.asgi.buffers import Buffers
+from service.asgi.door import EXTENSION
 from service.stores import Stores
 from storage.errors import NoSpace, Unavailable
 from storage.memory import MemoryByteStore, MemoryLeases, MemoryMetadataStore
@@ -71,6 +73,24 @@ class Silent(MemoryMetadataStore):
         if self.silent:
             raise Unavailable("/data does not answer")
         return await super().get(ref)
+
+
+class Door:
+    """
+    What a server offers that keeps its connections to itself, and says when it shuts down.
+    """
+
+    has_all = sends_files = False
+
+    def __init__(self) -> None:
+        self.on_shutdown: Callable[[], None] | None = None
+
+    def remains(self) -> tuple[bytes, bool]:
+        """Return nothing."""
+        return b"", False
+
+    def hand_over(self, _length: int, _buffers: Buffers) -> None:
+        """Keep the connection."""
 
 
 async def _once(content: bytes) -> AsyncIterator[memoryview]:
@@ -305,3 +325,26 @@ async def test_many_questions(service: Service) -> None:
 
     assert {response.status_code for response in responses} <= {200, 204, 409, 423}
     assert IMAGE.startswith(await service.content(key))
+
+
+@pytest.mark.parametrize(
+    ("protocol", "told"),
+    [("tus", (204, None)), ("the attachments API", (202, None)), ("the IETF draft", (503, "1"))],
+    ids=PROTOCOLS,
+)
+async def test_shutdown(service: Service, protocol: str, told: tuple[int, str | None]) -> None:
+    """When the process ends, an append is answered with the offset; where that is a refusal, with when to come again."""
+    key = await service.keep(EMPTY)
+    path, fields, _ = APPENDS[protocol]
+    door, wire = Door(), Wire()
+    described = {**fields, "Content-Length": str(LENGTH)}
+    request = scope("PATCH", path.replace("{key}", key), described, extensions={EXTENSION: door})
+    task = wire.start(service.app, request)
+    wire.content(IMAGE[:HALF])
+    await wire.idle()
+    assert door.on_shutdown is not None
+    door.on_shutdown()
+    await task
+
+    assert told == (wire.status, wire.fields.get("retry-after"))
+    assert str(HALF) == wire.fields["upload-offset"]

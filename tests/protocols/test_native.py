@@ -8,6 +8,8 @@ import json
 
 import pytest
 
+from storage.records import Subject
+from tests.protocols.accounts import ACCOUNTS, KELP, bearing
 from tests.protocols.attachments_requests import COMMUNITY_URL, JSON
 from tests.protocols.service import Serve, Service
 
@@ -123,3 +125,14 @@ async def test_methods(service: Service) -> None:
 
     assert (405, "GET, PUT, DELETE, HEAD, OPTIONS") == (refused.status_code, refused.headers["Allow"])
     assert (204, "GET, PUT, DELETE, HEAD, OPTIONS") == (options.status_code, options.headers["Allow"])
+
+
+async def test_who_changed_it(serve: Serve) -> None:
+    """An object tells who changed it last."""
+    service = await serve(**ACCOUNTS)
+    created = await service.send("PUT", URL, JSON | bearing("admin"), b"{}")
+    key = await service.photo(creator=Subject(KELP))
+    await service.send("PUT", f"{URL}/slots/ProfilePhoto/attachments/{key}", bearing("owner"))
+    changed = await service.send("GET", URL, bearing("admin"))
+
+    assert ["root", KELP] == [answer.json()["updatedBy"] for answer in (created, changed)]

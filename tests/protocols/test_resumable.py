@@ -26,6 +26,7 @@ from tests.protocols.service import (
     LENGTH,
     NOTHING,
     OVERDUE,
+    REJECTED,
     Fields,
     Given,
     Service,
@@ -351,3 +352,13 @@ async def test_fields_twice(service: Service) -> None:
     response = await service.send("PATCH", f"/files/{key}", pairs, IMAGE)
 
     assert (400, "upload_offset_required") == (response.status_code, response.json()["title"])
+
+
+async def test_what_was_refused_is_final(service: Service) -> None:
+    """An upload whose content the service refused is not to be resumed: Upload-Complete is ?1, else it is ?0."""
+    rejected = await service.keep(REJECTED)
+    invalid = await service.keep(INVALID)
+    answers = [await service.send("PATCH", f"/files/{key}", append(0), b"x") for key in (rejected, invalid)]
+
+    assert ["?1", "?0"] == [answer.headers["Upload-Complete"] for answer in answers]
+    assert all(answer.is_client_error for answer in answers)

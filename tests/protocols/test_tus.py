@@ -380,3 +380,13 @@ async def test_the_bytes_are_the_bytes(service: Service) -> None:
     response = await service.send("GET", f"/files/{key}", VERSION)
 
     assert response.content == IMAGE
+
+
+async def test_expiry_is_told(service: Service) -> None:
+    """A question about an unfinished upload is answered with Upload-Expires, one about a complete upload is not."""
+    key = await service.keep({"expires_at": 4_000_000_000.0})
+    open_one = await service.send("HEAD", f"/files/{key}", VERSION)
+    complete = await service.send("HEAD", f"/files/{await service.keep(COMPLETE)}", VERSION)
+
+    assert "Tue, 02 Oct 2096 07:06:40 GMT" == open_one.headers["Upload-Expires"]
+    assert "Upload-Expires" not in complete.headers

@@ -7,6 +7,7 @@ from __future__ import annotations
 import httpx
 import pytest
 
+from service.protocols.tus import MAX_METADATA
 from storage.records import State
 from tests.protocols.exchange import ABSENT, ANYTHING, IMF_FIXDATE, Exchange, Like, check, perform
 from tests.protocols.service import IMAGE, LENGTH, ORIGIN, Serve, Service, key_of
@@ -260,3 +261,13 @@ async def test_no_protocol_at_all(service: Service) -> None:
 
     assert [(412, "1.0.0")] * 2 == [(one.status_code, one.headers["Tus-Version"]) for one in (response, plain)]
     assert all(name in plain.text for name in ("Tus-Resumable: 1.0.0", "Upload-Complete"))
+
+
+async def test_metadata_has_a_bound(service: Service) -> None:
+    """As much metadata as may be is taken and comes back; one byte more is 431."""
+    most = "key " + "YWFh" * ((MAX_METADATA - len("key ")) // len("YWFh"))
+    taken = await service.send("POST", "/files", creation(20, Upload_Metadata=most))
+    refused = await service.send("POST", "/files", creation(20, Upload_Metadata="k" + most))
+
+    assert MAX_METADATA == len(most)
+    assert (201, 431) == (taken.status_code, refused.status_code)

@@ -4,16 +4,19 @@ When one append to a local file is recorded.
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from storage import files
+from storage.errors import NoSpace
 from storage.local import Durability, LocalByteStore
-from storage.local_append import FLUSH, UNRECORDED, UNRECORDED_FOR
+from storage.local_append import FLUSH, RESERVE, UNRECORDED, UNRECORDED_FOR
 from storage.ports import Receipt
-from tests.storage.backends import appended, blocks, new_upload
+from tests.storage.backends import appended, blocks, changed, content_of, new_upload
 
 
 async def test_little_is_not_recorded_at_once(tmp_path: Path) -> None:
@@ -60,3 +63,38 @@ async def test_content_begins_its_way_to_the_disk(
     await store.close()
 
     assert ([] if durability is Durability.NONE else [(4, FLUSH), (4 + FLUSH, 3 + 2 * FLUSH)]) == begun
+
+
+@pytest.mark.parametrize("told", [False, True], ids=["nothing told", "told"])
+async def test_what_is_given_back_of_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told: bool) -> None:
+    """
+    When the disk is full, a reserve of what was just written is given back, so that the rest can be recorded; but nothing of what
+    was told before.
+    """
+    all_told: list[int] = []
+    write, room = os.pwrite, 4 * RESERVE + 10
+
+    def pwrite(descriptor: int, block: memoryview, offset: int) -> int:
+        if offset >= room:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return write(descriptor, block[: room - offset], offset)
+
+    async def tell(receipt: Receipt) -> None:
+        all_told.append(receipt.received)
+
+    monkeypatch.setattr(os, "pwrite", pwrite)
+    store = LocalByteStore(str(tmp_path), Durability.NONE)
+    record = new_upload()
+    content = b"holdfast" * RESERVE
+    # The last block that fits begins a little behind what was told.
+    first = content[: room - 5]
+    with pytest.raises(NoSpace) as caught:
+        await store.append(record, blocks(first, *([b""] if told else []), content[len(first) :]), tell)
+    kept = caught.value.receipt
+    assert kept is not None
+    found = await content_of(store, changed(record, offset=kept.received))
+    await store.close()
+
+    assert (room - 5 if told else room - RESERVE) == kept.received
+    assert content[: kept.received] == found
+    assert kept.received == (tmp_path / store.open_names(record)[0]).stat().st_size

@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from storage.local import Durability, LocalByteStore
+from storage.ports import Receipt
 from storage.records import Key
-from tests.storage.backends import appended, claimed, new_upload
+from tests.storage.backends import appended, blocks, claimed, new_upload
 
 
 @pytest.mark.parametrize("before", [Durability.NONE, Durability.COMPLETE])
@@ -89,6 +90,86 @@ async def test_the_root_is_synced(tmp_path: Path, durability: Durability, monkey
         found = {path.stat().st_ino for path in folders} & set(synced)
 
     assert len(found) == (0 if durability is Durability.NONE else 3)
+
+
+@pytest.mark.parametrize("durability", Durability)
+async def test_content_is_synced_before_it_is_acknowledged(
+    tmp_path: Path, durability: Durability, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a checkpoint tells, and what an append returns, was on the disk before that, where that was promised."""
+    lengths = watched_content(monkeypatch)
+    acknowledged: list[tuple[int, int]] = []
+
+    async def checkpoint(receipt: Receipt) -> None:
+        acknowledged.append((receipt.received, max(lengths, default=0)))
+
+    async with closing_store(LocalByteStore(str(tmp_path), durability, unrecorded=1)) as store:
+        receipt = await store.append(new_upload(), blocks(b"hold", b"", b"fast"), checkpoint)
+        acknowledged.append((receipt.received, max(lengths, default=0)))
+
+    promised = durability is Durability.ACKNOWLEDGED
+    assert [(4, 4 if promised else 0), (8, 8 if promised else 0)] == acknowledged
+
+
+async def test_a_name_is_synced_without_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An append to which nothing came has made a file, and its name is on the disk."""
+    synced = watched(monkeypatch)
+    async with closing_store(LocalByteStore(str(tmp_path), Durability.ACKNOWLEDGED)) as store:
+        record = await appended(store, new_upload(length=8))
+        folder = (tmp_path / store.open_names(record)[0]).parent
+
+    assert 0 == record.offset
+    assert {path.stat().st_ino for path in (folder, tmp_path / "uploads")} <= set(synced)
+
+
+async def test_a_copy_is_synced_before_what_it_was_made_of_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The bytes of an upload that passed its holder over are on the disk before the file of the earlier generation is removed."""
+    removed_early: list[str] = []
+    unlink = os.unlink
+
+    async with closing_store(LocalByteStore(str(tmp_path), Durability.ACKNOWLEDGED)) as store:
+        record = await appended(store, new_upload(length=8), b"hold")
+        claim = claimed(record)
+        newer, older = (tmp_path / name for name in store.open_names(claim))
+        synced = watched(monkeypatch)
+
+        def remove(path: str) -> None:
+            if Path(path) == older and newer.stat().st_ino not in synced:
+                removed_early.append(path)
+            unlink(path)
+
+        monkeypatch.setattr(os, "unlink", remove)
+        await appended(store, claim)
+
+    assert not older.exists()
+    assert [] == removed_early
+
+
+@pytest.mark.parametrize("durability", Durability)
+async def test_published_names_are_synced(tmp_path: Path, durability: Durability, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a complete upload the content, its name and that of a new folder are on the disk, where that was promised."""
+    synced = watched(monkeypatch)
+    async with closing_store(LocalByteStore(str(tmp_path), durability)) as store:
+        record = await appended(store, new_upload(length=4), b"kelp")
+        synced.clear()
+        await store.complete(record)
+        published = tmp_path / store.published_name(record)
+
+    inodes = {path.stat().st_ino for path in (published, published.parent, tmp_path / "attachments")}
+    assert (set() if durability is Durability.NONE else inodes) == inodes & set(synced)
+
+
+def watched_content(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Return what will have the length of every file whose content is synced."""
+    lengths: list[int] = []
+    sync = os.fdatasync
+
+    def watch(descriptor: int) -> None:
+        sync(descriptor)
+        lengths.append(os.fstat(descriptor).st_size)
+
+    monkeypatch.setattr(os, "fdatasync", watch)
+    return lengths
 
 
 def watched(monkeypatch: pytest.MonkeyPatch) -> list[int]:

@@ -7,15 +7,19 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import stat
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from storage import sqlite
 from storage.errors import Corrupted, NoSpace, StorageError, Unavailable
 from storage.local import Durability
-from storage.records import Key, Ref, UploadRecord
+from storage.objects import ObjectRecord, SlotRecord
+from storage.ports import Change, Record
+from storage.records import Key, Ref, State, UploadRecord
 from storage.sqlite import SCHEMA, SqliteMetadataStore
 from storage.sqlite_connection import translated
 from tests.storage.backends import NOW, TENANT, changed, new_upload
@@ -55,6 +59,38 @@ async def test_no_increment_is_lost(path: Path, store: SqliteMetadataStore) -> N
     found = await store.get(record.ref)
 
     assert (800, 800) == (found.offset, found.revision)
+
+
+FULL, NORMAL = 2, 1  # sqlite.org/pragma.html#pragma_synchronous
+OPEN, COMPLETE = new_upload(), new_upload(state=State.COMPLETE)
+OBJECT = ObjectRecord(tenant=TENANT, kind="user", id="kelp", created_at=NOW, updated_at=NOW, updated_by=None, etag="a")
+SLOT = SlotRecord(tenant=TENANT, kind="user", id="kelp", slot="ProfilePhoto", etag="a")
+
+
+@pytest.mark.parametrize(
+    ("records", "is_promised"),
+    [([OPEN], False), ([COMPLETE], True), ([OBJECT], True), ([SLOT], True), ([OPEN, SLOT], True)],
+    ids=["an offset", "a complete upload", "an object", "a slot", "an offset and a slot"],
+)
+@pytest.mark.parametrize("durability", Durability)
+async def test_what_reaches_the_disk(
+    path: Path, durability: Durability, records: Sequence[Record], is_promised: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where every commit is promised, each is synced; where what is complete is promised, objects and slots are besides."""
+    synced: list[int] = []
+    insert = sqlite._insert
+
+    def observed(connection: sqlite3.Connection, *what: Any) -> None:  # noqa: ANN401 - as _insert
+        synced.append(connection.execute("PRAGMA synchronous").fetchone()[0])
+        insert(connection, *what)
+
+    monkeypatch.setattr(sqlite, "_insert", observed)
+    store = SqliteMetadataStore(str(path), durability)
+    await store.commit([Change(old=None, new=record) for record in records])
+    await store.close()
+
+    full = durability is Durability.ACKNOWLEDGED or (durability is Durability.COMPLETE and is_promised)
+    assert [FULL if full else NORMAL] * len(records) == synced
 
 
 @pytest.mark.parametrize("count", [1, 30, 90])

@@ -5,8 +5,10 @@ What leases in a folder promise between processes: eviction, the dead, the froze
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 import time
 from collections.abc import AsyncIterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -52,6 +54,13 @@ async def timed(leases: SqliteLeases, wait: float) -> tuple[bool, float, int]:
     begun = time.monotonic()
     lease = await leases.acquire(REF, lambda: None, wait)
     return lease.forced, time.monotonic() - begun, lease.epoch
+
+
+def behind(folder: Path) -> str | None:
+    """Return whom the claimant that stands in the row is behind."""
+    with closing(sqlite3.connect(folder / "leases.sqlite")) as connection:
+        found: str | None = connection.execute("SELECT behind FROM leases WHERE key = ?", (KEY,)).fetchone()[0]
+    return found
 
 
 async def test_a_holder_in_another_process_is_evicted(folder: Path, leases: SqliteLeases) -> None:
@@ -199,6 +208,35 @@ async def test_sockets_of_dead_processes_are_removed(folder: Path) -> None:
         assert ["asked", "released"] == [await alive.line(), await alive.line()]
         await leases.close()
     assert (2, 2, 1) == (len(before), len(after), len(before & after))
+
+
+async def test_what_a_dead_claimant_left_behind_a_frozen_holder(folder: Path, leases: SqliteLeases) -> None:
+    """Who starts keeps the row of a dead claimant that stood behind somebody who may only be asleep: the next lease is forced."""
+    async with worker("hold", folder, KEY, "polite") as holder, worker("hold", folder, KEY, "polite") as claimant:
+        await holding(holder)
+        holder.freeze()
+        async with asyncio.timeout(LONG):
+            while behind(folder) is None:
+                await asyncio.sleep(0.01)
+        await claimant.kill()
+        other = SqliteLeases(str(folder))
+        forced, _, _ = await timed(other, 0.3)
+        await other.close()
+        holder.thaw()
+
+    assert forced
+
+
+async def test_a_holder_whose_queue_is_full_is_alive(folder: Path, leases: SqliteLeases) -> None:
+    """Who has more messages than it can take is not dead: it holds its lease, and is waited for before it is passed over."""
+    async with worker("hold", folder, KEY, "polite") as holder:
+        await holding(holder)
+        holder.freeze()
+        for _ in range(1000):
+            was_held = await leases.held(REF)
+        forced, took, _ = await timed(leases, 0.3)
+    assert (True, True) == (was_held, forced)
+    assert took >= 0.3
 
 
 async def test_nothing_is_left_behind(folder: Path) -> None:

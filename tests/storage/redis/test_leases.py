@@ -210,6 +210,25 @@ async def test_rows_are_tidied_away_in_the_end(place: Place, names: Names) -> No
     assert 0 == after
 
 
+async def test_rows_are_kept_as_long_as_somebody_stands_there(redis_server: RedisServer, names: Names) -> None:
+    """A row is kept for its full time from the last moment that its claimant was heard of, or was put back into its place."""
+    row, soon = names.lease(REF).decode(), 60
+    leases = RedisLeases(Line(redis_server.url), names, 0.3)
+    await leases.acquire(REF, lambda: None, LONG)
+    redis_server.ask("EXPIRE", row, soon)
+    async with asyncio.timeout(LONG):
+        while redis_server.ask("TTL", row) <= soon:
+            await asyncio.sleep(0.02)
+    found = await leases.rows.swap(REF, "somebody/1")
+    redis_server.ask("EXPIRE", row, soon)
+    given_back = await leases.rows.give_back(REF, "somebody/1", found)
+    kept = redis_server.ask("TTL", row)
+    await leases.close()
+
+    assert given_back
+    assert 29 * 86400 < kept
+
+
 async def test_epochs_outlive_the_data(redis_server: RedisServer, place: Place, names: Names) -> None:
     """A Redis that has lost what it knew goes on with higher epochs."""
     leases = redis_leases(SERVER, place)
