@@ -58,14 +58,15 @@ def _asked(tree: ast.Module) -> Iterator[str]:
         match found:
             case ast.Call(func=ast.Attribute(value=holder, attr="get" | "pop"), args=[name, *_]) if _holds_fields(holder):
                 asked = [name]
-            case ast.Call(args=arguments) if any(map(_holds_fields, arguments)):
-                asked = arguments
             case ast.Compare(left=name, ops=[ast.In() | ast.NotIn()], comparators=[holder]) if _holds_fields(holder):
                 asked = [name]
             case ast.Subscript(value=holder, slice=name) if _holds_fields(holder):
                 asked = [name]
+            # Of what stands in lists, or is given to whoever is given a request as well, only what has a hyphen is a field.
+            case ast.Call(args=arguments) if any(map(_holds_fields, arguments)):
+                yield from (text for argument in arguments for text in _texts(argument, constants) if "-" in text)
             case ast.comprehension(iter=names) | ast.For(iter=names):
-                asked = [names]
+                yield from (text for text in _texts(names, constants) if "-" in text)
         for expression in asked:
             yield from _texts(expression, constants)
 

@@ -17,22 +17,8 @@ METHODS = ["POST", "HEAD", "PATCH", "OPTIONS", "GET", "DELETE", "PUT"]
 OF_CLIENTS = {"origin", "x-request-id", "x-requested-with"}
 # No page may set them (Fetch, section 2.2.2, forbidden request-headers), or only a proxy does.
 OF_BROWSERS = {"content-length", "cookie", "expect", "host", "sec-fetch-site", "transfer-encoding"}
-OF_PROXIES = {"forwarded", "x-forwarded-host", "x-forwarded-port", "x-forwarded-proto"}
-# Words beside them: parameters of URLs, members of documents, parts of fields.
-NO_FIELDS = {
-    "after",
-    "crop",
-    "height",
-    "host",
-    "limit",
-    "order",
-    "place",
-    "proto",
-    "purpose",
-    "seconds",
-    "width",
-}
-SENT = sorted((read_fields() | OF_CLIENTS) - OF_BROWSERS - OF_PROXIES - NO_FIELDS)
+OF_PROXIES = {name for name in read_fields() if name.startswith("x-forwarded-")} | {"forwarded", "x-real-ip"}
+SENT = sorted((read_fields() | OF_CLIENTS) - OF_BROWSERS - OF_PROXIES)
 # A page sees these anyway (Fetch, section 2.2.2, CORS-safelisted response-header names).
 SAFE = {"Cache-Control", "Content-Language", "Content-Length", "Content-Type", "Expires", "Last-Modified", "Pragma"}
 # For the browser, or a server in front, and for no script.
