@@ -5,7 +5,7 @@ What every test starts from: no settings in the environment, and a service in th
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Generator
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -25,6 +25,16 @@ hypothesis.settings.load_profile("holdfast")
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Let the end-to-end tests be run with one way of receiving content; else it is on, and off as well where that matters."""
     parser.addoption("--handoff", choices=["on", "off"], help="HOLDFAST_HANDOFF of the end-to-end tests")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Let a test that is skipped, wherever it decides that, fail: what it holds would go untested without a word."""
+    report = yield
+    if report.skipped:
+        report.outcome = "failed"
+        report.longrepr = f"a test was skipped, or is expected to fail: {report.longrepr}"
+    return report
 
 
 @pytest.fixture(autouse=True)
