@@ -45,7 +45,7 @@ from storage.records import Key, ObjectRef, Ref, SlotRef, State, Subject, Upload
 from tests.core.contents import FakeContent
 from tests.core.situations import PNG
 from tests.core.worlds import LIMITS, Clock
-from tests.storage.backends import METADATA_STORES, OTHER_TENANT, TENANT, new_upload
+from tests.storage.backends import METADATA_STORES, OTHER_TENANT, TENANT, new_upload, usual
 from tests.storage.places import Place
 
 # Who waits for somebody that never comes fails soon.
@@ -92,9 +92,9 @@ class Desk:
         return [event for event in events if not event.type.startswith("upload.")]
 
 
-@pytest.fixture(params=METADATA_STORES)
+@pytest.fixture(params=usual(METADATA_STORES))
 async def desk(request: pytest.FixtureRequest, place: Place) -> AsyncIterator[Desk]:
-    """Return a desk over every kind of metadata store, with one user."""
+    """Return a desk over the usual kinds of metadata stores, with one user."""
     clock, content, metadata = Clock(), MemoryByteStore(), METADATA_STORES[request.param](place)
     # A store in files is opened twice, as by two processes.
     far = metadata if request.param == "memory" else METADATA_STORES[request.param](place)

@@ -37,7 +37,7 @@ from storage.records import Intent, Key, ObjectRef, Ref, SlotRef, State, Subject
 from tests.core.contents import FakeContent
 from tests.core.situations import PNG
 from tests.core.worlds import LIMITS, Clock, FaultyByteStore
-from tests.storage.backends import METADATA_STORES, TENANT
+from tests.storage.backends import METADATA_STORES, TENANT, usual
 from tests.storage.places import Place
 
 USER = ObjectRef(tenant=TENANT, kind="user", id="kelp")
@@ -82,9 +82,9 @@ class Desk:
         return slots.keys(await self.attachments.get_slot(slot))
 
 
-@pytest.fixture(params=METADATA_STORES)
+@pytest.fixture(params=usual(METADATA_STORES))
 async def desk(request: pytest.FixtureRequest, place: Place) -> AsyncIterator[Desk]:
-    """Return a desk over every kind of metadata store, with one user."""
+    """Return a desk over the usual kinds of metadata stores, with one user."""
     clock, content, metadata = Clock(), FaultyByteStore(MemoryByteStore()), METADATA_STORES[request.param](place)
     attachments = Attachments(content, metadata, POLICIES, clock=clock)
     uploads = Uploads(content, metadata, SeparateDesk(metadata, MemoryLeases()), LIMITS, attachments, clock=clock)

@@ -19,7 +19,7 @@ from storage.objects import Association, SlotRecord
 from storage.ports import ByteStore, Change
 from storage.records import Intent, SlotRef, State, UploadRecord
 from tests.core.worlds import Clock
-from tests.storage.backends import INVENTORIES, NOW, TENANT, appended, changed, content_of, new_upload
+from tests.storage.backends import INVENTORIES, NOW, TENANT, appended, changed, content_of, new_upload, usual
 from tests.storage.places import Place
 
 PHOTO = SlotRef(tenant=TENANT, kind="user", id="1", slot="ProfilePhoto")
@@ -67,7 +67,7 @@ class Desk:
         return record
 
 
-@pytest.fixture(params=INVENTORIES)
+@pytest.fixture(params=usual(INVENTORIES))
 async def desk(request: pytest.FixtureRequest, place: Place) -> AsyncIterator[Desk]:
     """Return a desk over every byte store that has an inventory."""
     desk = Desk(*INVENTORIES[request.param](place))

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from storage.ports import ByteStore, MetadataStore
-from tests.storage.backends import BYTE_STORES, LEASES, METADATA_STORES
+from tests.storage.backends import BYTE_STORES, LEASES, METADATA_STORES, usual
 from tests.storage.claimants import Claimant, Doors
 from tests.storage.places import Place
 from tests.storage.processes import Room, may_mount, small_disk
@@ -27,9 +27,9 @@ def room(request: pytest.FixtureRequest, tmp_path: Path) -> Room:
     return Room(under=small_disk(folder), limit=0) if request.param == "disk" else Room(under=(), limit=700_001)
 
 
-@pytest.fixture(params=LEASES)
+@pytest.fixture(params=usual(LEASES))
 async def doors(request: pytest.FixtureRequest, place: Place) -> AsyncIterator[Doors]:
-    """Return two doors of every kind of leases."""
+    """Return two doors of the usual kinds of leases."""
     doors = LEASES[request.param](place)
     yield doors
     for door in {id(door): door for door in doors}.values():
@@ -42,17 +42,17 @@ def claimants(doors: Doors) -> Sequence[Claimant]:
     return [Claimant(doors[number % 2]) for number in range(4)]
 
 
-@pytest.fixture(params=METADATA_STORES)
+@pytest.fixture(params=usual(METADATA_STORES))
 async def metadata(request: pytest.FixtureRequest, place: Place) -> AsyncIterator[MetadataStore]:
-    """Return a metadata store of every kind."""
+    """Return a metadata store of the usual kinds."""
     store = METADATA_STORES[request.param](place)
     yield store
     await store.close()
 
 
-@pytest.fixture(params=BYTE_STORES)
+@pytest.fixture(params=usual(BYTE_STORES))
 async def store(request: pytest.FixtureRequest, place: Place) -> AsyncIterator[ByteStore]:
-    """Return a store of every kind."""
+    """Return a store of the usual kinds."""
     store = BYTE_STORES[request.param](place)
     yield store
     await store.close()

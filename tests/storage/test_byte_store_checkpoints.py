@@ -10,7 +10,7 @@ import pytest
 
 from storage.errors import PreconditionFailed
 from storage.ports import ByteStore, Receipt
-from tests.storage.backends import appended, blocks, changed, content_of, new_upload
+from tests.storage.backends import appended, blocks, changed, content_of, new_upload, on_swift_too
 
 # Who waits for somebody that never comes fails soon.
 pytestmark = pytest.mark.timeout(60)
@@ -24,6 +24,7 @@ class Trouble(Exception):
     """What a checkpoint of a test fails with."""
 
 
+@on_swift_too
 async def test_checkpoints(store: ByteStore) -> None:
     """What a checkpoint tells is durable, grows, and is all that the record needs to go on from there."""
     record = new_upload(length=len(LONG))

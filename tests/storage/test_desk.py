@@ -14,7 +14,7 @@ from storage.errors import LeaseLost, NotFound, PreconditionFailed
 from storage.objects import Event
 from storage.ports import Desk, Hold, Leases, MetadataStore
 from storage.records import UNKNOWN, Ref, UploadRecord
-from tests.storage.backends import DESKS, NOW, OTHER_TENANT, TENANT, changed, new_upload
+from tests.storage.backends import DESKS, NOW, OTHER_TENANT, TENANT, changed, everything, new_upload
 from tests.storage.places import Place
 
 # Who waits for somebody that never comes fails soon.
@@ -47,7 +47,7 @@ class Office:
         return await self.desk.hold(record.ref, lambda _record: None, (evicted or asyncio.Event()).set, wait)
 
 
-@pytest.fixture(params=DESKS)
+@pytest.fixture(params=everything(DESKS))
 async def office(request: pytest.FixtureRequest, place: Place) -> AsyncIterator[Office]:
     """Return a desk of every kind."""
     office = Office(*DESKS[request.param](place))

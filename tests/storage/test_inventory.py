@@ -13,7 +13,7 @@ from storage.errors import Corrupted, NotFound
 from storage.inventory import Inventory, Stored
 from storage.ports import ByteStore
 from storage.records import State, UploadRecord
-from tests.storage.backends import INVENTORIES, appended, changed, claimed, content_of, new_upload
+from tests.storage.backends import INVENTORIES, appended, changed, claimed, content_of, new_upload, usual
 from tests.storage.places import Place
 
 # Who waits for somebody that never comes fails soon.
@@ -46,9 +46,9 @@ class Shop:
         return [stored for stored in await self.stored() if stored.name not in needed]
 
 
-@pytest.fixture(params=INVENTORIES)
+@pytest.fixture(params=usual(INVENTORIES))
 async def shop(request: pytest.FixtureRequest, place: Place) -> AsyncIterator[Shop]:
-    """Return a byte store of every kind that has an inventory."""
+    """Return a byte store of the usual kinds that has an inventory."""
     shop = Shop(*INVENTORIES[request.param](place))
     yield shop
     await shop.inventory.close()
@@ -62,6 +62,7 @@ async def test_nothing(shop: Shop) -> None:
     assert [] == await shop.stored()
 
 
+@pytest.mark.parametrize("shop", INVENTORIES, indirect=True)
 async def test_everything_is_found(shop: Shop) -> None:
     """Each upload is found under its key, open and complete, and its record needs what is found."""
     open_ = await appended(shop.store, new_upload(), b"hold")
@@ -96,6 +97,7 @@ async def test_what_is_over_needs_nothing(shop: Shop, state: State) -> None:
         await shop.inventory.examine(record)
 
 
+@pytest.mark.parametrize("shop", INVENTORIES, indirect=True)
 async def test_remove(shop: Shop) -> None:
     """What is removed is gone, and nothing else; it may be removed again."""
     open_ = await appended(shop.store, new_upload(), b"hold")
@@ -112,6 +114,7 @@ async def test_remove(shop: Shop) -> None:
             await shop.inventory.examine(record)
 
 
+@pytest.mark.parametrize("shop", INVENTORIES, indirect=True)
 async def test_what_is_missing(shop: Shop) -> None:
     """A promise of more than there is is noticed, of open and of complete uploads."""
     open_ = await appended(shop.store, new_upload(), b"hold")

@@ -14,6 +14,7 @@ import pytest
 from storage.errors import LeaseLost
 from storage.keys import new_key
 from storage.ports import Lease
+from tests.storage.backends import leased_on_every_topology
 from tests.storage.claimants import LONG, REF, SHORT, Claimant, Doors, held
 
 # Who waits for somebody that never comes fails soon.
@@ -65,6 +66,7 @@ async def test_a_holder_is_told_once(claimants: Sequence[Claimant]) -> None:
     assert 2 == sum(isinstance(result, LeaseLost) for result in results)
 
 
+@leased_on_every_topology
 async def test_eviction_is_pushed(claimants: Sequence[Claimant]) -> None:
     """From asking to having takes a small part of what polling would take; the quickest counts, for machines are noisy."""
     holder, newcomer, *_ = claimants
@@ -83,6 +85,7 @@ async def test_eviction_is_pushed(claimants: Sequence[Claimant]) -> None:
     assert min(taken) < 0.3
 
 
+@leased_on_every_topology
 async def test_a_holder_that_does_not_let_go_is_passed_over(claimants: Sequence[Claimant]) -> None:
     """After its wait the newcomer has the lease, marked as forced; the late release of the old one changes nothing."""
     holder, newcomer, *_ = claimants
@@ -213,6 +216,7 @@ async def test_a_cancelled_claim_does_not_hide_a_sleeper(claimants: Sequence[Cla
     assert (await newcomer.acquire(SHORT)).forced
 
 
+@leased_on_every_topology
 async def test_epochs_grow(doors: Doors) -> None:
     """Every lease of a key has a higher epoch than those before it, by whichever door it was taken."""
     epochs = []
@@ -276,6 +280,7 @@ async def test_a_lease_given_back_in_time_is_not_forced(doors: Doors, claimants:
     assert [False] * 100 == forced
 
 
+@leased_on_every_topology
 async def test_ping(doors: Doors) -> None:
     """Leases that can be taken say so by returning."""
     for door in doors:

@@ -11,6 +11,7 @@ import pytest
 
 from storage import claims, memory
 from storage.errors import LeaseLost
+from tests.storage.backends import leased_on_every_topology
 from tests.storage.claimants import SHORT, Claimant, Doors, held
 
 # Who waits for somebody that never comes fails soon.
@@ -102,6 +103,7 @@ async def test_patience_has_an_end(doors: Doors, claimants: Sequence[Claimant], 
 
 
 @pytest.mark.usefixtures("_little_patience")
+@leased_on_every_topology
 async def test_nobody_holds_what_was_given_back_and_released(doors: Doors, claimants: Sequence[Claimant], busy: Claimant) -> None:
     """When the holder lets go that a newcomer had given up on, the lease is free, so that a sweeper sees to the upload."""
     first = await busy.acquire()

@@ -16,7 +16,7 @@ from storage.keys import new_key
 from storage.notes import SECRET_BYTES
 from storage.ports import MetadataStore
 from storage.records import FIELDS, Intent, Parts, Ref, SlotRef, State, Subject, Tenant, UploadRecord
-from tests.storage.backends import NOW, OTHER_TENANT, TENANT, changed, new_upload
+from tests.storage.backends import NOW, OTHER_TENANT, TENANT, changed, new_upload, on_every_topology
 
 counts = st.integers(min_value=0, max_value=2**63 - 1)
 times = st.floats(min_value=0, max_value=1e12)
@@ -42,7 +42,7 @@ intents = st.none() | st.tuples(texts, texts, texts, st.none() | texts)
 
 @pytest.fixture
 def store(metadata: MetadataStore) -> MetadataStore:
-    """Return a store of every kind."""
+    """Return a store of the usual kinds, or those of the test."""
     return metadata
 
 
@@ -133,6 +133,7 @@ async def test_an_idempotency_key_finds_its_record(store: MetadataStore) -> None
         await store.get(second.ref)
 
 
+@on_every_topology
 async def test_an_idempotency_key_is_known_by_the_same_key_too(store: MetadataStore) -> None:
     """A creation that is repeated word for word is given the record that it made."""
     record = new_upload(idempotency_key="again")
@@ -163,6 +164,7 @@ async def test_an_idempotency_key_that_was_given_up_is_free(store: MetadataStore
     assert second == await store.get(second.ref)
 
 
+@on_every_topology
 async def test_of_many_creations_with_one_idempotency_key_one_wins(store: MetadataStore) -> None:
     """However many requests with one idempotency key come at once, they end with one record."""
     records = [new_upload(idempotency_key="again") for _ in range(8)]
@@ -206,6 +208,7 @@ async def test_the_revision_grows_by_one(store: MetadataStore, steps: int) -> No
     assert record == await store.get(record.ref)
 
 
+@on_every_topology
 async def test_of_concurrent_replaces_exactly_one_wins(store: MetadataStore) -> None:
     """When eight change the same revision at once, one change is stored whole, and the others are told."""
     record = new_upload()
@@ -218,6 +221,7 @@ async def test_of_concurrent_replaces_exactly_one_wins(store: MetadataStore) -> 
     assert wanted[results.index(None)] == await store.get(record.ref)
 
 
+@on_every_topology
 async def test_due(store: MetadataStore) -> None:
     """What expires at or before now is due, the longest due first; what never expires never is."""
     offsets = {"later": 0.001, "now": 0.0, "long ago": -1000.0, "before": -1.0, "never": None}
@@ -266,6 +270,7 @@ async def test_due_follows_the_newest_revision(store: MetadataStore) -> None:
     assert [changed(begins, expires_at=NOW)] == list(await store.due(NOW, 10))
 
 
+@on_every_topology
 async def test_due_of_every_tenant(store: MetadataStore) -> None:
     """The sweeper works for all tenants."""
     for tenant in (TENANT, OTHER_TENANT):
@@ -274,6 +279,7 @@ async def test_due_of_every_tenant(store: MetadataStore) -> None:
     assert {TENANT, OTHER_TENANT} == {record.tenant for record in await store.due(NOW, 10)}
 
 
+@on_every_topology
 async def test_every_upload(store: MetadataStore) -> None:
     """Every record of every tenant is found, whatever became of it."""
     records = [
@@ -287,6 +293,7 @@ async def test_every_upload(store: MetadataStore) -> None:
     assert records == sorted(found, key=lambda record: [each.key for each in records].index(record.key))
 
 
+@on_every_topology
 async def test_secrets(store: MetadataStore) -> None:
     """A secret is made once, however many ask for it at once, and is nobody else's."""
     values = await asyncio.gather(*(store.secret("one") for _ in range(8)))
@@ -297,11 +304,13 @@ async def test_secrets(store: MetadataStore) -> None:
     assert values[0] != await store.secret("other")
 
 
+@on_every_topology
 async def test_ping(store: MetadataStore) -> None:
     """A store that can take facts says so by returning."""
     await store.ping()
 
 
+@on_every_topology
 async def test_notes(store: MetadataStore) -> None:
     """Of a note the last text counts; one that was never written is not there."""
     await store.write_note("one", "first")

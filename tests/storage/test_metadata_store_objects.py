@@ -18,7 +18,7 @@ from storage.keys import new_key
 from storage.objects import EVENT_FIELDS, OBJECT_FIELDS, SLOT_FIELDS, Association, Ending, Event, ObjectRecord, SlotRecord
 from storage.ports import Change, MetadataStore, Record
 from storage.records import Key, State, Subject, Tenant
-from tests.storage.backends import NOW, OTHER_TENANT, TENANT, changed, new_upload
+from tests.storage.backends import NOW, OTHER_TENANT, TENANT, changed, new_upload, on_every_topology
 
 texts = st.text(max_size=20)
 maybe_texts = st.none() | texts
@@ -120,6 +120,7 @@ async def test_every_fact_of_a_slot(metadata: MetadataStore, before: dict[str, A
     assert [replaced] == await metadata.get_slots(created.ref.object)
 
 
+@on_every_topology
 @given(facts=st.fixed_dictionaries(event_facts))
 @many
 async def test_every_fact_of_an_event(metadata: MetadataStore, facts: dict[str, Any]) -> None:
@@ -132,6 +133,7 @@ async def test_every_fact_of_an_event(metadata: MetadataStore, facts: dict[str, 
 
 @pytest.mark.parametrize("at", range(4))
 @pytest.mark.parametrize("trouble", ["changed meanwhile", "gone", "there already", "told already"])
+@on_every_topology
 async def test_all_or_nothing(metadata: MetadataStore, at: int, trouble: str) -> None:
     """Whichever change cannot be made, none is, and no event is told."""
     upload, user, told = new_upload(), new_object(), new_event()
@@ -165,6 +167,7 @@ async def test_all_or_nothing(metadata: MetadataStore, at: int, trouble: str) ->
     assert [told] == await stored_events(metadata)
 
 
+@on_every_topology
 async def test_uploads_are_told_of_too(metadata: MetadataStore) -> None:
     """Creating and replacing an upload stores its events, or neither."""
     upload, created, completed, late = new_upload(), new_event(), new_event(), new_event()
@@ -180,6 +183,7 @@ async def test_uploads_are_told_of_too(metadata: MetadataStore) -> None:
     assert complete == await metadata.get(upload.ref)
 
 
+@on_every_topology
 async def test_an_idempotency_key_that_is_taken(metadata: MetadataStore) -> None:
     """A commit says whose the idempotency key is, as a creation does."""
     first = new_upload(idempotency_key="again")
@@ -201,6 +205,7 @@ def test_a_change_is_the_next_revision() -> None:
         Change(old=user, new=new_slot(user, revision=1))
 
 
+@on_every_topology
 async def test_tenants_do_not_see_each_other(metadata: MetadataStore) -> None:
     """An object, a slot and an event are found by their own tenant only."""
     user = new_object()
@@ -243,6 +248,7 @@ async def test_objects_are_listed_by_pages(metadata: MetadataStore) -> None:
     assert sorted(users, key=lambda user: user.id) == listed
 
 
+@on_every_topology
 async def test_events_are_read_by_pages(metadata: MetadataStore) -> None:
     """Every event is on exactly one page, in the order of the commits; given an attachment, every one of it."""
     attachment = new_key()
@@ -260,6 +266,7 @@ async def test_events_are_read_by_pages(metadata: MetadataStore) -> None:
         assert [event for event in events if wanted in (None, event.attachment)] == read
 
 
+@on_every_topology
 async def test_many_replace_at_once(metadata: MetadataStore) -> None:
     """Of many who replace the same revision exactly one gets through, and its event is the only one."""
     user = new_object()

@@ -212,13 +212,13 @@ async def test_sockets_of_dead_processes_are_removed(folder: Path) -> None:
 
 async def test_what_a_dead_claimant_left_behind_a_frozen_holder(folder: Path, leases: SqliteLeases) -> None:
     """Who starts keeps the row of a dead claimant that stood behind somebody who may only be asleep: the next lease is forced."""
-    async with worker("hold", folder, KEY, "polite") as holder, worker("hold", folder, KEY, "polite") as claimant:
+    async with worker("hold", folder, KEY, "polite") as holder:
         await holding(holder)
         holder.freeze()
-        async with asyncio.timeout(LONG):
+        async with worker("hold", folder, KEY, "polite") as claimant, asyncio.timeout(LONG):
             while behind(folder) is None:
                 await asyncio.sleep(0.01)
-        await claimant.kill()
+            await claimant.kill()
         other = SqliteLeases(str(folder))
         forced, _, _ = await timed(other, 0.3)
         await other.close()

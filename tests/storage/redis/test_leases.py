@@ -33,11 +33,10 @@ SHORT = 0.1
 SERVER = "redis_server"
 
 
-@pytest.fixture(params=SERVERS.values())
-def server(request: pytest.FixtureRequest) -> str:
-    """Return the fixture of every kind of servers."""
-    name: str = request.param
-    return name
+@pytest.fixture
+def server() -> str:
+    """Return the fixture of a server; one test is given every kind."""
+    return SERVER
 
 
 def where(server: str, place: Place) -> str:
@@ -53,7 +52,7 @@ def names(tmp_path: Path) -> Names:
 
 @pytest.fixture
 async def leases(server: str, place: Place) -> AsyncIterator[RedisLeases]:
-    """Return the leases of this process, on every kind of servers."""
+    """Return the leases of this process."""
     leases = redis_leases(server, place)
     yield leases
     await leases.close()
@@ -81,6 +80,7 @@ async def timed(leases: RedisLeases, wait: float) -> tuple[bool, float, int]:
     return lease.forced, time.monotonic() - begun, lease.epoch
 
 
+@pytest.mark.parametrize("server", SERVERS.values())
 async def test_a_holder_in_another_process_is_evicted(server: str, place: Place, leases: RedisLeases) -> None:
     """A newcomer has the lease of another process at once, when that one lets go at once."""
     await leases.open()
