@@ -21,12 +21,13 @@ from service.asgi.application import Application
 from service.asgi.auth import Accounts, WithoutAccounts
 from service.asgi.cors import cors
 from service.asgi.driver import Driver, Elsewhere, Front
+from service.asgi.files import Files
 from service.asgi.health import Health
 from service.asgi.inspection import Inspection
 from service.asgi.pictures import Gallery
 from service.asgi.proxies import Proxies, parse_base, parse_networks
 from service.asgi.reception import Reception
-from service.asgi.routes import Files, not_found, routes
+from service.asgi.routes import not_found, routes
 from service.asgi.weather import Ping, Weather
 from service.core.attachments import Attachments
 from service.core.filing import Filing

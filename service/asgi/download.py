@@ -50,6 +50,7 @@ async def download(
             other = await sanitised(request, record)
             if other is not None:
                 return other
+            record = await driver.texts.described(record)
             # The method that came decides, whatever is meant by it: behind the head of an answer to HEAD the next answer begins.
             selection = select(record, scope["method"], request.fields)
             start, stop = (selection.start, selection.stop) if scope["method"] == "GET" else (0, 0)

@@ -18,6 +18,7 @@ from service.asgi.decoding import DecodedContent
 from service.asgi.proxies import Proxies
 from service.asgi.reception import Reception
 from service.asgi.requests import read_request, refuse_head
+from service.asgi.texts import Texts
 from service.asgi.weather import Weather
 from service.core.commands import (
     Append,
@@ -96,6 +97,7 @@ class Driver:
         where a server in front of us does.
         """
         self.uploads = uploads
+        self.texts = Texts(uploads)
         self.filing = filing
         self._pictures = pictures
         self._policies = policies

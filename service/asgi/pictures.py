@@ -27,6 +27,7 @@ from service.images.rendition import Rendition, dimension
 from service.images.renditions import Renditions
 from service.protocols.avatars import DEFAULT_SIZE, ORIGINAL, avatar_url, default_url, is_avatar_name
 from service.protocols.native import parse_query
+from service.protocols.representation import IMAGE_POLICY
 from service.protocols.wire import Fields, ProtocolError, Request, Response
 from storage.records import Key, SlotRef, Tenant, UploadRecord
 
@@ -35,7 +36,7 @@ IMMUTABLE = ("Cache-Control", "private, max-age=31536000, immutable")
 THUMBNAIL = ("Cache-Control", "private, max-age=86400")
 DEFAULT = ("Cache-Control", "public, max-age=86400")
 STABLE = ("Cache-Control", "private, no-cache")
-SAFE: Fields = (("X-Content-Type-Options", "nosniff"), ("Content-Security-Policy", "sandbox; default-src 'none'"))
+SAFE: Fields = (("X-Content-Type-Options", "nosniff"), ("Content-Security-Policy", IMAGE_POLICY))
 MAX_ORIGINAL = 64 * 1024 * 1024  # bytes
 MAX_SNIFFED = 32  # attachments
 

@@ -4,7 +4,6 @@ Which URL speaks which dialect: one table.
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 from collections.abc import Callable
 
@@ -16,12 +15,14 @@ from starlette.responses import Response as StarletteResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from service.asgi.answered import Answered, unasked
 from service.asgi.download import download
 from service.asgi.driver import Driver
+from service.asgi.files import Files, key_of
 from service.asgi.health import Health
 from service.asgi.pictures import Gallery, Shown
 from service.core.policies import GROUP_AVATAR, ORG_GROUP_PICTURE, PROFILE_PHOTO, Policies
-from service.protocols import files, native, openapi
+from service.protocols import native, openapi
 from service.protocols.association import Association, AttachmentsOfObject
 from service.protocols.content_range import ContentRange
 from service.protocols.group_avatar import GroupAvatar
@@ -35,38 +36,6 @@ from storage.records import SlotRef, Tenant
 MAX_COMMUNITY_DIGITS = 18
 
 
-class Files:
-    """
-    ``/files`` and ``/files/{key}``: tus, the IETF draft and downloads, told apart by their fields.
-    """
-
-    def __init__(self, driver: Driver, gallery: Gallery, tenant: Tenant) -> None:
-        self._driver = driver
-        self._sanitised = gallery.sanitised
-        self._tenant = tenant
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        key = _key(scope)
-        request = self._driver.request(scope, tenant=self._tenant, key=key, tenant_named=False)
-        dialect: UploadDialect = files.speaker(request)
-        try:
-            request = files.overridden(request)
-        except ProtocolError as error:
-            dialect = Answered(dialect.reject(request, error), dialect)
-            await self._driver.exchange(dialect, self._driver.perform, request, scope, receive, send, keyed=False)
-            return
-        if request.method == "OPTIONS":
-            dialect = Answered(files.options(request), dialect)
-        elif files.is_download(request):
-            fields = files.download_fields(request)
-            refusal = await download(self._driver, dialect, self._sanitised, request, scope, receive, send, fields=fields)
-            if refusal is None:
-                return
-            dialect, request = Answered(refusal, dialect), _unasked(request)
-        keyed = key is not None and request.method != "OPTIONS"
-        await self._driver.exchange(dialect, self._driver.perform, request, scope, receive, send, keyed=keyed)
-
-
 class Attachments:
     """
     The entries of the attachments API, and their associations; each community is a tenant.
@@ -77,7 +46,7 @@ class Attachments:
         self._dialect = dialect
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        driver, community, key = self._driver, scope["path_params"]["community"], _key(scope)
+        driver, community, key = self._driver, scope["path_params"]["community"], key_of(scope)
         is_key = _is_community_key(community)
         request = driver.request(scope, tenant=Tenant(community if is_key else "0"), key=key, tenant_named=is_key)
         if not is_key:
@@ -186,7 +155,7 @@ class Pictures:
 
     async def _send(self, response: Response, request: Request, scope: Scope, receive: Receive, send: Send) -> None:
         answered = Answered(response, self._dialect)
-        await self._driver.exchange(answered, self._driver.perform, _unasked(request), scope, receive, send, keyed=False)
+        await self._driver.exchange(answered, self._driver.perform, unasked(request), scope, receive, send, keyed=False)
 
 
 class Binaries:
@@ -207,25 +176,10 @@ class Binaries:
             refusal: Response | None = self._dialect.reject(request, error)
         else:
             refusal = await download(self._driver, self._dialect, self._sanitised, request, scope, receive, send)
-            request = _unasked(request)
+            request = unasked(request)
         if refusal is not None:
             answered = Answered(refusal, self._dialect)
             await self._driver.exchange(answered, self._driver.perform, request, scope, receive, send, keyed=False)
-
-
-class Answered:
-    """A dialect whose answer is known already."""
-
-    def __init__(self, response: Response, dialect: UploadDialect) -> None:
-        self._response = response
-        self.send = dialect.send
-        self.reject = dialect.reject
-
-    def document_limit(self, _request: Request) -> int:
-        return 0
-
-    def receive(self, _request: Request) -> Response:
-        return self._response
 
 
 NATIVE: dict[str, type[Resource]] = {
@@ -328,21 +282,11 @@ async def not_found(_request: StarletteRequest, error: Exception) -> StarletteRe
     return JSONResponse(document, status, headers, media_type="application/problem+json")
 
 
-def _key(scope: Scope) -> str | None:
-    key: str | None = scope["path_params"].get("key")
-    return None if key is None else key.removesuffix("/")
-
-
 def _request(driver: Driver, scope: Scope, default: Tenant, key: str | None = None) -> Request:
     """Return the head of a request whose URL names the tenant in its query, if it does."""
     community = QueryParams(scope["query_string"]).get("communityKey")
     tenant = default if community is None else Tenant(community)
     return driver.request(scope, tenant=tenant, key=key, tenant_named=community is not None)
-
-
-def _unasked(request: Request) -> Request:
-    """Return a request that was answered already, so that nobody is asked again who it is from."""
-    return dataclasses.replace(request, answered=True)
 
 
 def _community_key_invalid() -> ProtocolError:

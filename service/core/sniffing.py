@@ -4,6 +4,8 @@ What content says of itself, by its first bytes.
 
 from __future__ import annotations
 
+import codecs
+
 # WHATWG MIME Sniffing Standard, section 6.1: image type pattern matching.
 SIGNATURES: dict[bytes, str] = {
     b"\xff\xd8\xff": "image/jpeg",
@@ -12,6 +14,9 @@ SIGNATURES: dict[bytes, str] = {
     b"GIF89a": "image/gif",
 }
 SNIFFED_BYTES = max(len(signature) for signature in SIGNATURES)
+
+# How much of a text is looked at.
+TEXT_BYTES = 64 * 1024
 
 # Names that real clients use for registered types.
 ALIASES: dict[str, str] = {"image/jpg": "image/jpeg", "image/pjpeg": "image/jpeg"}
@@ -23,6 +28,17 @@ def canonical(content_type: str) -> str:
     """
     essence = content_type.partition(";")[0].strip(" \t").lower()
     return ALIASES.get(essence, essence)
+
+
+def is_utf8(start: bytes, *, whole: bool) -> bool:
+    """
+    Say whether content with these first bytes, or *whole* content, is UTF-8; a part may end within a character.
+    """
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(start, final=whole)
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def sniff(start: bytes) -> str | None:

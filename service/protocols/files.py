@@ -67,6 +67,13 @@ def is_download(request: Request) -> bool:
     return request.method == "GET" and request.key is not None and "upload-draft-interop-version" not in request.fields
 
 
+def asks_about_content(request: Request) -> bool:
+    """
+    Say whether *request* is the HEAD of what a plain GET would fetch.
+    """
+    return request.method == "HEAD" and speaker(request) is RESUMABLE and "upload-draft-interop-version" not in request.fields
+
+
 def options(request: Request) -> Response:
     """
     Return the one answer that discovers both protocols.

@@ -9,6 +9,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from service.core.sniffing import TEXT_BYTES
+from service.protocols.representation import IMAGE_POLICY
 from service.stores import Stores
 from storage.errors import Unavailable
 from storage.memory import MemoryByteStore, MemoryLeases, MemoryMetadataStore
@@ -78,7 +80,7 @@ async def test_whole(service: Service, path: str) -> None:
         "Content-Length": str(LENGTH),
     } == fields
     assert response.headers["X-Content-Type-Options"] == "nosniff"
-    assert response.headers["Content-Security-Policy"] == "sandbox; default-src 'none'"
+    assert response.headers["Content-Security-Policy"] == IMAGE_POLICY
 
 
 @pytest.mark.parametrize("path", PATHS)
@@ -224,3 +226,33 @@ async def test_large(service: Service) -> None:
     response = await service.send("GET", f"/files/{key}")
 
     assert content == response.content
+
+
+TEXTS: dict[str, tuple[str, bytes, str]] = {
+    "ASCII": ("text/plain", b"kelp", "text/plain; charset=utf-8"),
+    "UTF-8": ("text/html", "Größe".encode(), "text/html; charset=utf-8"),
+    "Latin-1": ("text/plain", b"Gr\xf6\xdfe", "text/plain"),
+    "a type with parameters": ("Text/CSV; header=present", b"a,b", "Text/CSV; header=present; charset=utf-8"),
+    "a charset of its own": ("text/plain; charset=iso-8859-1", b"kelp", "text/plain; charset=iso-8859-1"),
+    "no text": ("application/json", b"{}", "application/json"),
+    "a character cut where nobody looks any more": (
+        "text/plain",
+        b"a" * (TEXT_BYTES - 1) + "ö".encode(),
+        "text/plain; charset=utf-8",
+    ),
+    "a character cut at the end": ("text/plain", "Größ".encode()[:-1], "text/plain"),
+    "nothing at all": ("text/plain", b"", "text/plain"),
+}
+
+
+@pytest.mark.parametrize(("declared", "content", "told"), TEXTS.values(), ids=TEXTS.keys())
+@pytest.mark.parametrize("path", ["/files/{key}", "/.api2/binaries/{key}/download/any"])
+async def test_charset(service: Service, path: str, declared: str, content: bytes, told: str) -> None:
+    """A text that begins as UTF-8 is told to be that, unless its client named a charset: in answers to GET and HEAD alike."""
+    facts = {**COMPLETE, "offset": len(content), "length": len(content), "content_type": declared}
+    key = await service.keep(facts, content)
+    answers = [await service.send(method, path.replace("{key}", key)) for method in ("HEAD", "GET", "GET")]
+    document = (await service.send("GET", f"/api/v1/attachments/{key}")).json()
+
+    assert [told] * 3 == [answer.headers["Content-Type"] for answer in answers]
+    assert (content, declared) == (answers[1].content, document["contentType"])

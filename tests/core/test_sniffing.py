@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.core.sniffing import SIGNATURES, SNIFFED_BYTES, canonical, sniff
+from service.core.sniffing import SIGNATURES, SNIFFED_BYTES, canonical, is_utf8, sniff
 
 
 @pytest.mark.parametrize("signature", SIGNATURES, ids=repr)
@@ -44,3 +44,17 @@ def test_nothing_else_is_known(start: bytes) -> None:
 def test_canonical(content_type: str, expected: str) -> None:
     """One type has one name."""
     assert expected == canonical(content_type) == canonical(canonical(content_type))
+
+
+@given(st.text(max_size=20), st.integers(0, 80))
+def test_utf8(text: str, cut: int) -> None:
+    """What begins as UTF-8 is UTF-8, wherever it is cut; whole content has whole characters only."""
+    content = text.encode("utf-8", "surrogatepass")
+    start = content[:cut]
+    try:
+        is_text = start.decode() is not None
+    except UnicodeDecodeError as error:
+        is_text, is_cut = False, error.reason == "unexpected end of data"
+        assert is_utf8(start, whole=False) is is_cut
+
+    assert is_utf8(start, whole=True) is is_text

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.protocols.representation import content_disposition, entity_tag, select
+from service.protocols.representation import IMAGE_POLICY, MEDIA_POLICY, SANDBOX, content_disposition, entity_tag, select
 from storage.records import Key, State, Tenant, UploadRecord
 
 CREATED = 784_111_777.5  # Sun, 06 Nov 1994 08:49:37 GMT, and a half
@@ -200,24 +200,34 @@ def test_no_name(name: str | None, inline: bool, value: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "inline"),
+    ("kind", "inline", "policy"),
     [
-        ("image/png", True),
-        ("image/jpg", True),
-        ("IMAGE/GIF; q=1", True),
-        ("text/plain; charset=utf-8", True),
-        ("video/mp4", True),
-        ("text/html", False),
-        ("image/svg+xml", False),
-        ("application/pdf", False),
-        ("application/xml", False),
-        ("text/javascript", False),
-        ("application/octet-stream", False),
-        (None, False),
+        ("image/png", True, IMAGE_POLICY),
+        ("image/jpg", True, IMAGE_POLICY),
+        ("IMAGE/GIF; q=1", True, IMAGE_POLICY),
+        ("image/heic", False, IMAGE_POLICY),
+        ("text/plain; charset=utf-8", True, SANDBOX),
+        ("audio/wav", True, MEDIA_POLICY),
+        ("audio/mp4", True, MEDIA_POLICY),
+        ("video/mp4", True, MEDIA_POLICY),
+        ("Video/QuickTime", True, MEDIA_POLICY),
+        ("application/ogg", True, MEDIA_POLICY),
+        ("video/x-unknown", False, MEDIA_POLICY),
+        ("text/html", False, SANDBOX),
+        ("image/svg+xml", False, SANDBOX),
+        ("image/svg", False, SANDBOX),
+        ("video/html+xml; a=b", False, SANDBOX),
+        ("audio/XML", False, SANDBOX),
+        ("application/xhtml+xml", False, SANDBOX),
+        ("application/pdf", False, SANDBOX),
+        ("application/xml", False, SANDBOX),
+        ("text/javascript", False, SANDBOX),
+        ("application/octet-stream", False, SANDBOX),
+        (None, False, SANDBOX),
     ],
 )
-def test_user_content(kind: str | None, inline: bool) -> None:
-    """User content is shown in place only if it cannot carry a script, and never sniffed nor run."""
+def test_user_content(kind: str | None, inline: bool, policy: str) -> None:
+    """User content is shown in place only if it cannot carry a script; it is never sniffed, and loads nothing but itself."""
     record = UploadRecord(
         tenant=Tenant("1"), key=Key("0123456789"), created_at=1, state=State.COMPLETE, offset=1, content_type=kind, name="a"
     )
@@ -226,7 +236,14 @@ def test_user_content(kind: str | None, inline: bool) -> None:
     assert inline is fields["Content-Disposition"].startswith("inline")
     assert (kind or "application/octet-stream") == fields["Content-Type"]
     assert fields["X-Content-Type-Options"] == "nosniff"
-    assert fields["Content-Security-Policy"] == "sandbox; default-src 'none'"
+    assert policy == fields["Content-Security-Policy"]
+
+
+def test_policies() -> None:
+    """A policy allows the content that it is of and no script, whatever its type is called."""
+    assert "default-src 'none'; media-src 'self'; style-src 'unsafe-inline'" == MEDIA_POLICY
+    assert SANDBOX.startswith("sandbox; ")
+    assert not any("script" in policy or "default-src 'none'" not in policy for policy in (MEDIA_POLICY, IMAGE_POLICY, SANDBOX))
 
 
 def test_entity_tags_are_strong() -> None:

@@ -1,0 +1,49 @@
+"""
+The charset of texts whose client named none.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import OrderedDict
+
+from service.core.sniffing import TEXT_BYTES, is_utf8
+from service.core.uploads import Uploads
+from storage.records import Key, State, UploadRecord
+
+REMEMBERED = 1024  # texts
+
+
+class Texts:
+    """
+    Looks at the beginning of texts, once: content that is complete does not change, and its key is used for no other.
+    """
+
+    def __init__(self, uploads: Uploads) -> None:
+        self._uploads = uploads
+        self._known: OrderedDict[Key, bool] = OrderedDict()
+
+    async def described(self, record: UploadRecord) -> UploadRecord:
+        """
+        Return *record* with ``charset=utf-8`` in its type, if it is a complete ``text/*`` without a charset, and its first 64 KiB
+        are UTF-8.  Without a charset browsers show UTF-8 as the encoding of old pages.
+
+        :raises StoreFailed, Corrupted: it cannot be read.
+        """
+        kind = (record.content_type or "").lower()
+        if record.state is not State.COMPLETE or not record.offset or not kind.startswith("text/") or "charset" in kind:
+            return record
+        if not await self._is_utf8(record):
+            return record
+        return dataclasses.replace(record, content_type=f"{record.content_type}; charset=utf-8")
+
+    async def _is_utf8(self, record: UploadRecord) -> bool:
+        known = self._known.get(record.key)
+        if known is None:
+            stop, start = min(TEXT_BYTES, record.offset), b""
+            async for block in self._uploads.read(record, 0, stop):
+                start += block
+            known = self._known[record.key] = is_utf8(start, whole=stop == record.offset)
+            if len(self._known) > REMEMBERED:
+                self._known.popitem(last=False)
+        return known
