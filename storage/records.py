@@ -121,6 +121,8 @@ class UploadRecord:
     """File name for display, without a path."""
     content_type: str | None = None
     """Media type as the client declared it."""
+    content_encoding: str | None = None
+    """Codings of the bytes (RFC 9110, section 8.4), as ``gzip``; offset and length count what is encoded.  None: none."""
     verify_type: bool = False
     """Whether the finish must find *content_type* in the content itself."""
     metadata: str | None = None
@@ -141,6 +143,9 @@ class UploadRecord:
     Not stored: what was written in another one may have been followed by revisions that a failover took back.
     """
 
+    unknown: Mapping[str, Any] = field(default_factory=dict, compare=False)
+    """Members that a newer version of Holdfast has stored: kept, so that its records survive a change by this one."""
+
     @property
     def ref(self) -> Ref:
         return Ref(tenant=self.tenant, key=self.key)
@@ -154,7 +159,7 @@ class UploadRecord:
         """
         Return the record as plain values, for stores that keep columns or fields.
         """
-        values = dict(zip(FIELDS, _values(self), strict=True))
+        values = {**self.unknown, **dict(zip(FIELDS, _values(self), strict=True))}
         values["attached"] = json.dumps([_names(slot) for slot in self.attached]) if self.attached else NO_SLOTS
         if self.intent is not None:
             values["intent"] = json.dumps([*_names(self.intent.slot), self.intent.if_match])
@@ -164,12 +169,18 @@ class UploadRecord:
     def from_mapping(cls, values: Mapping[str, Any], timeline: str = UNKNOWN) -> Self:
         """
         Return the record that `to_mapping` turned into *values*, as read in *timeline*.
+
+        What an earlier version did not know yet may be missing, and is as it is by default.
         """
         tenant = values["tenant"]
-        kinds: dict[str, Any] = {**values, "state": State(values["state"]), "verify_type": bool(values["verify_type"])}
-        slots = json.loads(values["attached"]) if values["attached"] != NO_SLOTS else ()
+        kinds: dict[str, Any] = {name: values[name] for name in FIELDS if name in values}
+        kinds |= {"state": State(values["state"]), "verify_type": bool(values["verify_type"])}
+        if len(kinds) < len(values):
+            kinds["unknown"] = {name: value for name, value in values.items() if name not in kinds}
+        attached = values.get("attached", NO_SLOTS)
+        slots = json.loads(attached) if attached != NO_SLOTS else ()
         kinds["attached"] = tuple(SlotRef(tenant=tenant, kind=kind, id=id_, slot=slot) for kind, id_, slot in slots)
-        if values["intent"] is not None:
+        if values.get("intent") is not None:
             kind, id_, slot, if_match = json.loads(values["intent"])
             kinds["intent"] = Intent(slot=SlotRef(tenant=tenant, kind=kind, id=id_, slot=slot), if_match=if_match)
         return cls(**kinds, timeline=timeline)
@@ -179,5 +190,5 @@ def _names(slot: SlotRef) -> list[str]:
     return [slot.kind, slot.id, slot.slot]
 
 
-FIELDS = tuple(field.name for field in dataclasses.fields(UploadRecord) if field.name != "timeline")
+FIELDS = tuple(field.name for field in dataclasses.fields(UploadRecord) if field.name not in ("timeline", "unknown"))
 _values = operator.attrgetter(*FIELDS)

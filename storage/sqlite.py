@@ -100,6 +100,7 @@ CREATE INDEX events_by_attachment ON events (tenant, attachment, position) WHERE
     "ALTER TABLE uploads ADD COLUMN intent TEXT;",
     "CREATE TABLE secrets (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;",
     "CREATE TABLE notes (name TEXT PRIMARY KEY, text TEXT NOT NULL) WITHOUT ROWID;",
+    "ALTER TABLE uploads ADD COLUMN content_encoding TEXT;",
 )
 
 

@@ -14,6 +14,7 @@ METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 REQUEST_FIELDS = (
     "Authorization",
     "Content-Disposition",
+    "Content-Encoding",
     "Content-Range",
     "Content-Type",
     "Holdfast-Attach-To",
@@ -44,6 +45,7 @@ RESPONSE_FIELDS = (
     "Accept-Ranges",
     "Allow",
     "Content-Disposition",
+    "Content-Encoding",
     "Content-Range",
     "ETag",
     "Location",
@@ -55,6 +57,7 @@ RESPONSE_FIELDS = (
     "Tus-Version",
     "Upload-Complete",
     "Upload-Defer-Length",
+    "Upload-Draft-Interop-Version",
     "Upload-Expires",
     "Upload-Length",
     "Upload-Limit",

@@ -119,7 +119,7 @@ class Driver:
             tenant_named=tenant_named,
             key=None if key is None else parse_key(key),
             proxies=self._proxies,
-            limits=(limits.max_size, limits.final_expiry),
+            limits=(limits.max_size, min(limits.idle_expiry, limits.final_expiry)),
         )
 
     async def admit(self, request: Request, scope: Scope) -> Request:

@@ -33,6 +33,8 @@ class Texts:
         kind = (record.content_type or "").lower()
         if record.state is not State.COMPLETE or not record.offset or not kind.startswith("text/") or "charset" in kind:
             return record
+        if record.content_encoding is not None:
+            return record  # its bytes are not the text
         if not await self._is_utf8(record):
             return record
         return dataclasses.replace(record, content_type=f"{record.content_type}; charset=utf-8")

@@ -25,7 +25,7 @@ from service.core.upload import expiry, refuse_gone
 from storage.records import Key, State, UploadRecord
 
 # What a repeated creation has to agree in.
-CREATED_WITH = ("name", "content_type", "metadata", "creator", "intent")
+CREATED_WITH = ("name", "content_type", "content_encoding", "metadata", "creator", "intent")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +57,7 @@ def begin(command: Create, key: Key, limits: Limits, now: float) -> UploadRecord
         length=command.length,
         name=command.name,
         content_type=command.content_type,
+        content_encoding=command.content_encoding,
         verify_type=command.verify_type,
         metadata=command.metadata,
         idempotency_key=command.idempotency_key,
@@ -165,8 +166,6 @@ def _refuse_offset(record: UploadRecord, command: Append) -> None:
         return
     if command.compares and command.offset < record.offset:
         return
-    if record.state is State.COMPLETE and command.completes is not Completes.AT_LENGTH:
-        raise AlreadyComplete("the upload is complete", record)
     raise OffsetMismatch(record, command.offset)
 
 

@@ -113,7 +113,9 @@ class Attachments:
             await self.refuse_unfit(upload, ref)
         return await self._change(ref, policy, self._attaching(attachment, policy, by.subject, place), by, condition)
 
-    async def expect(self, intent: Intent, length: int | None, content_type: str | None, by: Principal) -> None:
+    async def expect(
+        self, intent: Intent, length: int | None, content_type: str | None, by: Principal, content_encoding: str | None = None
+    ) -> None:
         """
         Refuse an upload for a slot that it could not get into, as far as that can be told when it begins.
         """
@@ -125,6 +127,7 @@ class Attachments:
             raise TooLarge(policy.max_bytes, what=policy.slot)
         if content_type is not None and policy.types is not None and canonical(content_type) not in policy.types:
             raise _not_accepted(policy)
+        _refuse_encoded(content_encoding, policy)
         with translated():
             slot = await self._slot(intent.slot)
         if policy.most > 1 and slot is not None and len(slot.active) >= policy.most:
@@ -208,6 +211,7 @@ class Attachments:
             raise TooLarge(policy.max_bytes, upload, what=policy.slot)
         if policy.types is None:
             return
+        _refuse_encoded(upload.content_encoding, policy)
         is_image = self._look is not None and policy.types <= IMAGES
         start = await self._read(upload, SNIFFED_BYTES)
         if sniff(start) not in policy.types:
@@ -329,6 +333,13 @@ class Attachments:
                     raise StoreFailed("a store has lost something") from error
                 raise UploadNotFound("there is no such upload") from error  # deleted at this very moment
         return b"".join(content)
+
+
+def _refuse_encoded(content_encoding: str | None, policy: Policy) -> None:
+    """Refuse encoded content for a slot that looks at content: what is looked at, and shown to others, is never decoded first."""
+    if content_encoding is not None and policy.types is not None:
+        message = f"{policy.slot} takes content as it is, not with Content-Encoding: {content_encoding}; upload it without"
+        raise NotAccepted(message)
 
 
 def _not_accepted(policy: Policy) -> NotAccepted:

@@ -36,6 +36,8 @@ class Create:
     """Length of the content that comes along: 0 for none, None for chunked."""
     name: str | None = None
     content_type: str | None = None
+    content_encoding: str | None = None
+    """Codings of the content as it is sent, stored and counted (RFC 9110, section 8.4); None: it has none."""
     verify_type: bool = False
     metadata: str | None = None
     idempotency_key: str | None = None

@@ -157,6 +157,8 @@ class Finish:
         return await self._sniffed(record) == canonical(record.content_type or "")
 
     async def _sniffed(self, record: UploadRecord) -> str | None:
+        if record.content_encoding is not None:
+            return None  # the type is that of the decoded content
         start = b""
         if record.offset:
             async for block in self._bytes.read(record, 0, min(SNIFFED_BYTES, record.offset)):

@@ -84,7 +84,9 @@ class Uploads:
         """
         rights.refuse_creation(command.principal)
         if command.intent is not None:
-            await self._attachments.expect(command.intent, command.length, command.content_type, command.principal)
+            await self._attachments.expect(
+                command.intent, command.length, command.content_type, command.principal, command.content_encoding
+            )
         with translated():
             record, is_new = await self._create(command)
         if not is_new:

@@ -28,6 +28,8 @@ _FILE_NAME = re.compile(rf";[ \t]*filename[ \t]*=[ \t]*(?:({_TCHARS})|({_QUOTED}
 _EXTENDED_NAME = re.compile(
     r";[ \t]*filename\*[ \t]*=[ \t]*(UTF-8|ISO-8859-1)'[0-9A-Za-z-]*'([0-9A-Za-z!#$&+.^_`|~%-]*)", re.IGNORECASE
 )
+# RFC 9110, sections 8.4 and 5.6.1: Content-Encoding = #content-coding, a token each; a list may have empty elements.
+_CODINGS = re.compile(rf"[ \t]*(?:{_TCHARS})?[ \t]*(?:,[ \t]*(?:{_TCHARS})?[ \t]*)*")
 _INTEGER = re.compile(r"[0-9]+")
 # RFC 9110, section 14.4: Content-Range = range-unit SP ( range-resp / unsatisfied-range ), in the attachments API's strict form:
 # "case-sensitive with no spaces"
@@ -35,6 +37,7 @@ _CONTENT_RANGE = re.compile(r"bytes (?:([0-9]+)-([0-9]+)|\*)/([0-9]+|\*)")
 
 MAX_DISPOSITION = 2048  # bytes
 MAX_MEDIA_TYPE = 255  # bytes; RFC 4288, section 4.2 allows 127 for each of type and subtype
+MAX_ENCODING = 64  # bytes: three codings are more than anybody uses
 # Larger than any file; longer numbers are read as this one, so that no client makes us calculate with a megabyte of digits.
 HUGE = 10**20
 
@@ -54,6 +57,20 @@ def parse_media_type(value: str) -> str | None:
     Return *value* if it is a media type of sensible length.
     """
     return value if len(value) <= MAX_MEDIA_TYPE and _MEDIA_TYPE.fullmatch(value) else None
+
+
+def parse_encoding(value: str) -> str | None:
+    """
+    Return the codings of content, in lower case and in the order in which they were applied; empty for none.
+
+    None: *value* is no list of codings, or a long one.
+    """
+    if len(value) > MAX_ENCODING or not _CODINGS.fullmatch(value):
+        return None
+    # RFC 9110, section 8.4.1: "All content codings are case-insensitive"; and 8.4: "Note that the coding named "identity" is
+    # reserved for its special role in Accept-Encoding and thus SHOULD NOT be included."
+    codings = (coding.strip(" \t").lower() for coding in value.split(","))
+    return ", ".join(coding for coding in codings if coding not in ("", "identity"))
 
 
 def parse_file_name(value: str) -> str | None:

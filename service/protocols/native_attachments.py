@@ -124,6 +124,7 @@ def _attachment(record: UploadRecord) -> dict[str, Any]:
         "state": record.state,
         "name": record.name,
         "contentType": record.content_type,
+        "contentEncoding": record.content_encoding,
         "offset": record.offset,
         "length": record.length,
         "createdAt": moment(record.created_at),

@@ -62,6 +62,7 @@ SCHEMAS: dict[str, Schema] = {
             "state": {"enum": [state.value for state in State]},
             "name": MAYBE_TEXT,
             "contentType": MAYBE_TEXT,
+            "contentEncoding": MAYBE_TEXT,
             "offset": COUNT,
             "length": {"type": ["integer", "null"], "minimum": 0},
             "createdAt": TIME,

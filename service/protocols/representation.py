@@ -107,7 +107,9 @@ def offered(record: UploadRecord) -> tuple[str, str]:
     Return under what disposition and media type an attachment is sent, for whoever sends it in our place.
     """
     kind = record.content_type or DEFAULT_TYPE
-    return content_disposition(record.name, inline=canonical(kind) in INLINE), kind
+    # What is encoded was looked at by nobody, and may become very large.
+    inline = record.content_encoding is None and canonical(kind) in INLINE
+    return content_disposition(record.name, inline=inline), kind
 
 
 def elsewhere(url: str) -> Response:
@@ -193,8 +195,10 @@ def _parse_range(value: str, length: int) -> tuple[int, int] | None:
 
 def _description(record: UploadRecord) -> Fields:
     disposition, kind = offered(record)
+    encoding = () if record.content_encoding is None else (("Content-Encoding", record.content_encoding),)
     return (
         ("Content-Type", kind),
+        *encoding,
         ("Content-Disposition", disposition),
         # User content must not become active content of this origin.
         ("X-Content-Type-Options", "nosniff"),

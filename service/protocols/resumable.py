@@ -1,11 +1,12 @@
 """
-Resumable Uploads for HTTP, the IETF draft: draft-ietf-httpbis-resumable-upload, interop version 9, in its smallest form.
+Resumable Uploads for HTTP, the IETF draft: draft-ietf-httpbis-resumable-upload, interop version 10, in its smallest form.
 
 Creation, append, offset retrieval and cancellation; no interim responses yet.  Section titles below are those of draft -12.
 """
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,7 +15,16 @@ from service.core.commands import Append, Cancel, Command, Completes, Create, Ge
 from service.core.content import Stop
 from service.core.errors import UploadError
 from service.core.names import display_name
-from service.protocols.fields import media_type_is, parse_file_name, parse_media_type, sf_boolean, sf_dictionary, sf_integer
+from service.protocols.fields import (
+    MAX_ENCODING,
+    media_type_is,
+    parse_encoding,
+    parse_file_name,
+    parse_media_type,
+    sf_boolean,
+    sf_dictionary,
+    sf_integer,
+)
 from service.protocols.intents import intent_of
 from service.protocols.refusals import INTENTS
 from service.protocols.representation import select
@@ -34,6 +44,11 @@ from storage.records import Ref, State, UploadRecord
 CONTENT_TYPE = "application/partial-upload"
 PROBLEMS = "https://iana.org/assignments/http-problem-types#"
 ACCEPT_PATCH = ("Accept-Patch", CONTENT_TYPE)
+# The versions that were published with an upload URL of the server's own; all are answered by the rules of the newest.
+OLDEST, NEWEST = 3, 10
+VERSION = "Upload-Draft-Interop-Version"
+# By these a request speaks the draft.
+DRAFT_FIELDS = ("upload-draft-interop-version", "upload-complete", "upload-offset")
 
 REFUSALS: dict[type[UploadError], Refusal] = {
     errors.UploadNotFound: Refusal(404, "upload_not_found"),
@@ -87,8 +102,15 @@ class Resumable:
         raise method_not_allowed(request, collection="POST, PUT, OPTIONS", entry="HEAD, GET, PATCH, DELETE, OPTIONS")
 
     def send(self, request: Request, command: Command, outcome: Outcome) -> Response:
+        return _versioned(request, self._send(request, command, outcome))
+
+    def reject(self, request: Request, error: ProtocolError | UploadError) -> Response:
+        return _versioned(request, self._reject(request, error))
+
+    def _send(self, request: Request, command: Command, outcome: Outcome) -> Response:
         record = outcome.record
         length: Fields
+        no_store = ("Cache-Control", "no-store")
         location = ("Location", request.location(f"/files/{record.key}"))
         match command:
             case Create() if outcome.stopped is not None:
@@ -103,18 +125,17 @@ class Resumable:
                 # Who does not speak the draft asks about the attachment; who does finds its fields here as well.
                 selection = select(record, request.method, request.fields)
                 length = (("Upload-Length", str(record.offset)),)
-                return Response(
-                    status=selection.status, fields=(*_progress(record), *length, _limit(request, record), *selection.fields)
-                )
+                # "Offset Retrieval": "The response SHOULD include Cache-Control: no-store"; this one tells an offset too.
+                described = [field for field in selection.fields if field[0] != "Cache-Control"]
+                told = (*_progress(record), *length, _limit(request, record))
+                return Response(status=selection.status, fields=(*told, *described, no_store))
             case GetOffset():
-                # "Offset Retrieval": "The response SHOULD include Cache-Control: no-store".
                 length = () if record.length is None else (("Upload-Length", str(record.length)),)
-                no_store = ("Cache-Control", "no-store")
                 return Response(status=204, fields=(*_progress(record), *length, _limit(request, record), no_store))
             case Cancel():
                 return Response(status=204)
 
-    def reject(self, request: Request, error: ProtocolError | UploadError) -> Response:
+    def _reject(self, request: Request, error: ProtocolError | UploadError) -> Response:
         if isinstance(error, ProtocolError):
             return _problem(error.status, error.code, str(error), (*error.fields, ("Upload-Complete", "?0")))
         refusal = refusal_of(REFUSALS, error)
@@ -150,6 +171,7 @@ class Resumable:
             content_length=request.content_length,
             name=_file_name(request.fields),
             content_type=parse_media_type(request.fields.get("content-type", "")),
+            content_encoding=_encoding(request.fields),
             intent=intent_of(request),
             principal=request.principal,
         )
@@ -186,6 +208,28 @@ class Resumable:
         if stopped is Stop.SHUTDOWN:
             return _problem(503, "shutting_down", "resume the upload in a moment", (*fields, ("Retry-After", "1")))
         return _problem(408, "content_timeout", "no content came for too long", fields)
+
+
+def _versioned(request: Request, response: Response) -> Response:
+    """
+    Return *response* with the interop version that it follows, to a client that speaks the draft.
+
+    A version that is not known, or not a number, is answered by the rules of the newest.
+    """
+    if not any(name in request.fields for name in DRAFT_FIELDS):
+        return response
+    named = sf_integer(request.fields, "upload-draft-interop-version")
+    version = named if named is not None and OLDEST <= named <= NEWEST else NEWEST
+    return dataclasses.replace(response, fields=(*response.fields, (VERSION, str(version))))
+
+
+def _encoding(fields: Mapping[str, str]) -> str | None:
+    """Return the codings of the representation: "Content-Encoding" is a part of it, and its offsets count encoded bytes."""
+    codings = parse_encoding(fields.get("content-encoding", ""))
+    if codings is None:
+        message = f"Content-Encoding has to be a list of codings, as gzip, of {MAX_ENCODING} bytes at most"
+        raise ProtocolError(400, "content_encoding_invalid", message)
+    return codings or None
 
 
 def _progress(record: UploadRecord) -> Fields:

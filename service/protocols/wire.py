@@ -61,7 +61,7 @@ class Request:
     document: bytes = b""
     """Content that belongs to the meaning of the request itself, where the dialect asked for it."""
     limits: tuple[int, float] = (0, 0.0)
-    """Largest upload in bytes, longest idle time in seconds."""
+    """Largest upload in bytes, and the seconds for which a new one lives at least."""
 
     def url(self, path: str) -> str:
         """

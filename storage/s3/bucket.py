@@ -261,11 +261,17 @@ class Bucket:
                 for each in page.get("Parts", ()):
                     yield each["PartNumber"], _etag(each["ETag"]), each["Size"]
 
-    def link(self, name: str, seconds: int, disposition: str | None, content_type: str | None) -> str:
+    def link(
+        self, name: str, seconds: int, disposition: str | None, content_type: str | None, content_encoding: str | None
+    ) -> str:
         """
         Return a URL at which whoever has it reads an object, for so many seconds.
         """
-        given = {"ResponseContentDisposition": disposition, "ResponseContentType": content_type}
+        given = {
+            "ResponseContentDisposition": disposition,
+            "ResponseContentType": content_type,
+            "ResponseContentEncoding": content_encoding,
+        }
         place = {"Bucket": self._bucket, "Key": name} | {field: value for field, value in given.items() if value is not None}
         with translated("signing a URL"):
             return self._client.generate_presigned_url("get_object", Params=place, ExpiresIn=seconds)

@@ -139,7 +139,9 @@ class S3ByteStore:
         """
         Return a URL at which whoever has it downloads complete content from the bucket itself, for so many seconds.
         """
-        return self.bucket.link(self.names.of(record.key, self.state(record).name), seconds, disposition, content_type)
+        return self.bucket.link(
+            self.names.of(record.key, self.state(record).name), seconds, disposition, content_type, record.content_encoding
+        )
 
     def state(self, record: UploadRecord, *, promised: bool = True) -> PartState:
         """

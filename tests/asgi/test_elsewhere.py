@@ -52,6 +52,22 @@ async def test_the_owner_is_sent_there(serve: Serve, moto_place: Bucket, wanted:
     assert 'filename="kelp.txt"' in there.headers["content-disposition"]
 
 
+async def test_encoded_content_is_told_there(serve: Serve, moto_place: Bucket) -> None:
+    """The S3 server tells how content is encoded, as the service would."""
+    service, key = await serving(serve, moto_place)
+    record = await service.record(key)
+    assert record is not None
+    encoded = dataclasses.replace(record, content_encoding="x-kelp", revision=record.revision + 1)
+    await service.stores.metadata.replace(record, encoded)
+    answer = await service.send("GET", f"/files/{key}", bearing("owner"))
+    async with httpx.AsyncClient() as client:
+        there = await client.get(answer.headers["location"])
+    await service.stores.close()
+
+    assert (CONTENT, "x-kelp") == (there.content, there.headers["content-encoding"])
+    assert there.headers["content-disposition"].startswith("attachment")
+
+
 @pytest.mark.parametrize("who", ["nobody", "member"])
 async def test_others_are_not(serve: Serve, moto_place: Bucket, who: str) -> None:
     """Whoever may not see content hears nothing of where it is."""

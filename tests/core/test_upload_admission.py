@@ -83,7 +83,7 @@ CASES = [
     Case("complete, one more", COMPLETE, {"offset": 10, "content_length": 1}, AlreadyComplete),
     Case("complete, one more at the end", COMPLETE, {"offset": 10, "content_length": 1, "completes": AT_END}, AlreadyComplete),
     Case("complete, somewhere else", COMPLETE, {"offset": 4, "content_length": 6}, OffsetMismatch),
-    Case("complete, the end somewhere else", COMPLETE, {"offset": 4, "content_length": 6, "completes": AT_END}, AlreadyComplete),
+    Case("complete, the end somewhere else", COMPLETE, {"offset": 4, "content_length": 6, "completes": AT_END}, OffsetMismatch),
     Case("complete, sent again", COMPLETE, {"offset": 0, "content_length": 10, "compares": True}, (10, 10, 0)),
     Case("complete, sent again and more", COMPLETE, {"offset": 0, "content_length": 11, "compares": True}, AlreadyComplete),
     Case("the same type", {**OPEN, "content_type": "image/png"}, {"offset": 4, "content_type": "Image/PNG; a=b"}, (10, 0, 6)),

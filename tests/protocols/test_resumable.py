@@ -205,11 +205,20 @@ REFUSED = {
     "more content for a complete upload with ?0 is 400": _patch(
         COMPLETE, append(LENGTH), b"!", 400, PROBLEM, type=INCONSISTENT_LENGTH
     ),
-    "content for a complete upload at another offset is 400": _patch(
-        COMPLETE, append(HALF, "?1"), REST, 400, PROBLEM, type=INCONSISTENT_LENGTH
-    ),
+    **{
+        f"an append to a complete upload at another offset is 409 with the offset, {how}": _patch(
+            COMPLETE, fields, content, 409, _at(LENGTH) | PROBLEM, type=MISMATCHING_OFFSET, **{"expected-offset": LENGTH}
+        )
+        for how, fields, content in (
+            ("with ?1", append(HALF, "?1"), REST),
+            ("with ?0", append(HALF), REST),
+            ("beyond it", append(LENGTH + 1, "?1"), b"!"),
+            ("without content", append(0, "?1"), b""),
+        )
+    },
 }
 
+KEPT = _at(LENGTH, "?1") | {"Upload-Length": "20", "Cache-Control": "no-store"}
 QUESTIONS = {
     f"{method} of {what} is {status}": Exchange(method=method, given=given, fields=INTEROP, status=status, says=says)
     for method in ("HEAD", "GET")
@@ -218,14 +227,14 @@ QUESTIONS = {
         ("a part", HALF_SENT, 204, _at(HALF) | {"Upload-Length": "20", "Upload-Limit": LIMIT, "Cache-Control": "no-store"}),
         ("an upload of unknown length", HALF_DEFERRED, 204, _at(HALF) | {"Upload-Length": ABSENT, "Upload-Limit": LIMIT}),
         ("an upload with all its bytes, that nobody completed", FULL, 204, _at(LENGTH)),
-        ("a complete upload", COMPLETE, 204, _at(LENGTH, "?1") | {"Upload-Length": "20", "Upload-Limit": FINAL_LIMIT}),
+        ("a complete upload", COMPLETE, 204, KEPT | {"Upload-Limit": FINAL_LIMIT}),
     )
 } | {
     "HEAD without an interop version tells the offset too": Exchange(
         method="HEAD", given=HALF_SENT, status=204, says=_at(HALF) | {"Upload-Length": "20", "Cache-Control": "no-store"}
     ),
     "HEAD of a complete upload without an interop version is about the attachment, and tells the offset": Exchange(
-        method="HEAD", given=COMPLETE, status=200, says=_at(LENGTH, "?1") | {"Upload-Length": "20", "Content-Length": "20"}
+        method="HEAD", given=COMPLETE, status=200, says=KEPT | {"Content-Length": "20", "Accept-Ranges": "bytes"}
     ),
     "HEAD with Upload-Offset is 400": Exchange(method="HEAD", fields=INTEROP | {"Upload-Offset": "0"}, status=400),
     "HEAD with Upload-Complete is 400": Exchange(method="HEAD", fields={"Upload-Complete": "?0"}, status=400),

@@ -97,7 +97,7 @@ DISCOVERY = {
         path=path,
         fields=fields,
         status=204,
-        says={"Upload-Limit": f"max-size={TiB}, max-age=604800", "Accept-Patch": "application/partial-upload"},
+        says={"Upload-Limit": f"max-size={TiB}, max-age=86400", "Accept-Patch": "application/partial-upload"},
     )
     for path in ("/files", "/files/{key}")
     for how, fields in {
@@ -114,6 +114,19 @@ TABLE = CREATIONS | REFUSALS | DISCOVERY
 async def test_creation(service: Service, exchange: Exchange) -> None:
     """Every creation is answered as the draft says."""
     await check(service, exchange)
+
+
+@pytest.mark.parametrize(("idle", "final"), [(50, 60), (60, 50)])
+async def test_uploads_live_as_long_as_was_announced(serve: Serve, idle: float, final: float) -> None:
+    """What OPTIONS tells of the age is not longer than an upload lives to which nothing is sent."""
+    service = await serve(idle_expiry=idle, final_expiry=final)
+    discovered = await service.send("OPTIONS", "/files")
+    record = await service.record(key_of(await service.send("POST", "/files", creation("?0"))))
+
+    assert record is not None
+    assert record.expires_at is not None
+    assert discovered.headers["Upload-Limit"].endswith(" max-age=50")
+    assert record.expires_at - record.created_at >= 50
 
 
 async def test_limits_are_those_of_the_settings(serve: Serve) -> None:

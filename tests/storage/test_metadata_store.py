@@ -32,6 +32,7 @@ facts: dict[str, st.SearchStrategy[Any]] = {
     "expires_at": st.none() | times,
     "name": st.none() | texts,
     "content_type": st.none() | texts,
+    "content_encoding": st.none() | texts,
     "verify_type": st.booleans(),
     "metadata": st.none() | texts,
     "parts": texts.map(Parts),

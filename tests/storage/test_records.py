@@ -22,6 +22,15 @@ def test_a_mapping_is_plain() -> None:
     assert record == UploadRecord.from_mapping(mapping)
 
 
+def test_records_outlive_versions() -> None:
+    """A member that this version does not know is kept through changes; one that an earlier version did not know is missing."""
+    stored = {**new_upload().to_mapping(), "frond": 3}
+    record = UploadRecord.from_mapping({name: value for name, value in stored.items() if name != "content_encoding"})
+
+    assert stored == dataclasses.replace(record, offset=5).to_mapping() | {"offset": 0}
+    assert record.content_encoding is None
+
+
 def test_booleans_may_come_back_as_integers() -> None:
     """Stores without booleans keep 0 and 1."""
     values = {**new_upload(verify_type=True).to_mapping(), "verify_type": 1}
