@@ -45,6 +45,7 @@ from storage.local_append import RESERVE, UNRECORDED, LocalAppend, Opened
 from storage.local_folders import Folders, make_root
 from storage.ports import Checkpoint, Receipt, unrecorded
 from storage.records import Parts, UploadRecord
+from storage.salvage import Remains
 from storage.threads import Threads
 
 KiB = 1024
@@ -168,6 +169,10 @@ class LocalByteStore:
         """
         return os.path.relpath(self._path("attachments", record), self._root)
 
+    async def salvage(self, record: UploadRecord) -> Remains:
+        left = await self._threads.run(self._left, record)
+        return Remains(offset=min(left, record.offset), parts=record.parts)
+
     async def delete(self, record: UploadRecord) -> None:
         await self._threads.run(self._delete, record)
 
@@ -246,6 +251,7 @@ class LocalByteStore:
             return os.open(path, _KNOWN | os.O_CREAT, 0o600)
         source = self._open_newest(record, below=record.generation)
         if source is None:
+            self._refuse_without_folders()
             raise Corrupted(f"{record.key} is missing its first {record.offset} bytes")
         temporary = path + COPY
         try:
@@ -307,11 +313,30 @@ class LocalByteStore:
             # Publishing goes one way: what was not there yet, and then is no longer open, is there the second time.
             for _ in range(2):
                 with suppress(FileNotFoundError):
-                    return os.open(published, os.O_RDONLY | os.O_CLOEXEC)
+                    return _whole(os.open(published, os.O_RDONLY | os.O_CLOEXEC), record)
                 descriptor = self._open_newest(record, below=record.generation + 1)
                 if descriptor is not None:
-                    return descriptor
+                    return _whole(descriptor, record)
+        self._refuse_without_folders()
         raise NotFound(f"there is no content of {record.key}")
+
+    def _refuse_without_folders(self) -> None:
+        """Refuse to take content for lost while the file system with all of it is not mounted."""
+        for folder in ("uploads", "attachments"):
+            if not os.path.isdir(os.path.join(self._root, folder)):
+                raise Unavailable(f"the folder {folder} of the byte store is missing: is its file system mounted?")
+
+    def _left(self, record: UploadRecord) -> int:
+        """Return how many bytes the newest file has."""
+        with files.translated():
+            descriptor = self._open_newest(record, below=record.generation + 1)
+            if descriptor is None:
+                self._refuse_without_folders()
+                return 0
+            try:
+                return os.fstat(descriptor).st_size
+            finally:
+                os.close(descriptor)
 
     def _delete(self, record: UploadRecord) -> None:
         with files.translated():
@@ -324,3 +349,12 @@ class LocalByteStore:
             for folder in ("uploads", "attachments"):
                 if not os.access(os.path.join(self._root, folder), os.W_OK | os.X_OK):
                     raise Unavailable(f"the folder {folder} of the byte store cannot be written")
+
+
+def _whole(descriptor: int, record: UploadRecord) -> int:
+    """Return *descriptor* if all that is promised of *record* is in its file; else close it."""
+    size = os.fstat(descriptor).st_size
+    if size < record.offset:
+        os.close(descriptor)
+        raise Corrupted(f"{record.key} ends at {size}, not at {record.offset}")
+    return descriptor

@@ -17,6 +17,7 @@ from storage.objects import Event, LoggedEvent, ObjectRecord, SlotRecord
 from storage.ports import PATIENCE, Change, Checkpoint, Lease, Receipt, Record, unrecorded
 from storage.positions import parse_position
 from storage.records import Key, ObjectRef, Parts, Ref, SlotRef, State, Tenant, UploadRecord
+from storage.salvage import Remains
 from storage.threads import unbroken
 
 
@@ -64,6 +65,24 @@ class MemoryByteStore:
 
     def file(self, _record: UploadRecord) -> AbstractAsyncContextManager[None]:
         return nullcontext()
+
+    async def salvage(self, record: UploadRecord) -> Remains:
+        generations = self._open.get(record.key, {})
+        newest = max((number for number in generations if number <= record.generation), default=None)
+        left = 0 if newest is None else len(generations[newest])
+        return Remains(offset=min(left, record.offset), parts=record.parts)
+
+    def lose(self, key: Key, left: int) -> None:
+        """
+        Forget all content behind the first *left* bytes, as a disk does that breaks; the whole of it, if none is left.
+        """
+        for content in self._open.get(key, {}).values():
+            del content[left:]
+        if key in self._published:
+            self._published[key] = self._published[key][:left]
+        if not left:
+            self._open.pop(key, None)
+            self._published.pop(key, None)
 
     async def delete(self, record: UploadRecord) -> None:
         self._open.pop(record.key, None)

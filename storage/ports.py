@@ -15,6 +15,7 @@ from typing import Protocol
 from storage.notes import Notes
 from storage.objects import Event, LoggedEvent, ObjectRecord, SlotRecord
 from storage.records import Key, ObjectRef, Parts, Ref, SlotRef, Tenant, UploadRecord
+from storage.salvage import Salvage
 
 SECONDS = 1.0
 # A disk that takes longer than this for what was begun is as good as gone.
@@ -84,7 +85,7 @@ async def unrecorded(_receipt: Receipt) -> None:
     """Record nothing: the `Checkpoint` of whoever waits for the end."""
 
 
-class ByteStore(Protocol):
+class ByteStore(Salvage, Protocol):
     """
     Keeps the content of uploads.
 

@@ -23,7 +23,6 @@ from service.core.errors import (
     SlotBusy,
     SlotChanged,
     SlotFull,
-    StoreFailed,
     TooLarge,
     UploadGone,
     UploadIncomplete,
@@ -34,7 +33,7 @@ from service.core.objects import Objects
 from service.core.policies import IMAGES, Policies, Policy
 from service.core.principals import ANYBODY, Principal
 from service.core.sniffing import SNIFFED_BYTES, canonical, sniff
-from service.core.store_errors import translated
+from service.core.store_errors import lost, translated
 from storage import errors as storage_errors
 from storage.objects import Association, Ending, Event, SlotRecord
 from storage.ports import ByteStore, Change, MetadataStore
@@ -205,6 +204,8 @@ class Attachments:
         Refuse what a slot does not take; content that has all its bytes does not change any more, so it stays true.
 
         :raises TooLarge, NotAccepted, ImageInvalid, ImageTooLarge: it is not for this slot.
+        :raises ContentLost: it was complete, and is lost.
+        :raises Corrupted: it was received, and is lost.
         """
         policy = self._policies.of(ref)
         if policy.max_bytes is not None and upload.offset > policy.max_bytes:
@@ -325,13 +326,17 @@ class Attachments:
     async def _read(self, upload: UploadRecord, limit: int) -> bytes:
         if not upload.offset:
             return b""  # to which nothing was ever appended: a store has no content of that name
-        with translated():
-            try:
+        try:
+            with translated(storage_errors.NotFound, storage_errors.Corrupted):
                 content = [bytes(block) async for block in self._bytes.read(upload, 0, min(limit, upload.offset))]
-            except storage_errors.NotFound as error:
-                if (await self._metadata.get(upload.ref)).state is upload.state:
-                    raise StoreFailed("a store has lost something") from error
+        except (storage_errors.NotFound, storage_errors.Corrupted) as error:
+            with translated():
+                newest = await self._metadata.get(upload.ref)
+            if newest.state is not upload.state:
                 raise UploadNotFound("there is no such upload") from error  # deleted at this very moment
+            if upload.state is State.COMPLETE:
+                raise lost(upload, error) from error
+            raise storage_errors.Corrupted(str(error)) from error
         return b"".join(content)
 
 

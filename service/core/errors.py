@@ -7,8 +7,10 @@ UploadError
 │   ├── UploadCancelled
 │   ├── UploadExpired
 │   ├── UploadInvalid     more content came than its length
-│   └── UploadPurged      it was complete, and fastened to nothing for too long
+│   ├── UploadPurged      it was complete, and fastened to nothing for too long
+│   └── ContentLost       it is complete, and the store has lost its content
 ├── OffsetMismatch        the offset is not where the upload is
+│   └── BytesLost         the store lost bytes: the upload goes on before where it was
 ├── LengthMismatch        lengths contradict each other
 ├── LengthExceeded        more content than the length leaves room for
 ├── TooLarge              more than this service accepts
@@ -78,12 +80,24 @@ class UploadPurged(UploadGone):
     """It was complete, and fastened to nothing for too long."""
 
 
+class ContentLost(UploadGone):
+    """It is complete, and the store has lost its content."""
+
+
 class OffsetMismatch(UploadError):
     """The upload is at *record.offset*, not at *provided*."""
 
     def __init__(self, record: UploadRecord, provided: int) -> None:
         super().__init__(f"the upload is at offset {record.offset}, not at {provided}", record)
         self.provided = provided
+
+
+class BytesLost(OffsetMismatch):
+    """The store has lost bytes of the upload: it goes on at *record.offset*."""
+
+    def __init__(self, record: UploadRecord, provided: int) -> None:
+        super().__init__(record, provided)
+        self.args = (f"the server has lost bytes of this upload: send it again from offset {record.offset} on",)
 
 
 class LengthMismatch(UploadError):

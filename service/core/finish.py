@@ -22,12 +22,13 @@ from service.core.errors import (
 )
 from service.core.ledger import Held, Ledger
 from service.core.limits import Limits
+from service.core.losses import Losses
 from service.core.principals import Principal
 from service.core.sniffing import SNIFFED_BYTES, canonical, sniff
 from service.core.store_errors import loudness
 from service.core.timekeeper import Times
 from service.core.upload import Step
-from storage.errors import Corrupted, StorageError
+from storage.errors import Corrupted, NotFound, StorageError
 from storage.ports import ByteStore
 from storage.records import Key, State, UploadRecord
 
@@ -49,6 +50,7 @@ class Finish:
         self,
         content: ByteStore,
         ledger: Ledger,
+        losses: Losses,
         attachments: Attachments,
         limits: Limits,
         clock: Callable[[], float],
@@ -58,6 +60,7 @@ class Finish:
         """*forget* is told of each upload whose content is deleted, so that nothing made of it stays."""
         self._bytes = content
         self._ledger = ledger
+        self._losses = losses
         self._attachments = attachments
         self._limits = limits
         self._clock = clock
@@ -72,7 +75,7 @@ class Finish:
 
         :raises ContentRejected: it is not what was announced, or not for the slot it was to be in.
         :raises FinishFailed, SlotError: it did not get through; every byte is safe.
-        :raises Corrupted: bytes that were promised are not there.
+        :raises Corrupted, NotFound: bytes that were promised are not there.
         """
         if record.state is not State.RECEIVED:
             return record
@@ -91,7 +94,7 @@ class Finish:
                     return await self._ledger.replace(record, published, by)
                 return await self._ledger.settle(held, record, published, by)
             return await self._attachments.conclude(record, published, record.intent, by)
-        except Corrupted:
+        except (Corrupted, NotFound):
             raise  # what was promised is not there: nobody may be told that it is safe
         except (StorageError, StoreFailed) as error:
             logger.log(loudness(error), "the finish of %s failed and will be tried again: %s", record.key, error)
@@ -147,11 +150,18 @@ class Finish:
             await self.finish(record, None)
         except ContentRejected:
             pass  # that is an end, too
-        except (UploadError, Corrupted):
-            if rules.is_stuck(record, self._limits, self._times.at_least()):
-                await self.bury(record, Step.EXPIRE)
-            else:
-                await self.postpone(record)
+        except (Corrupted, NotFound) as error:
+            if await self._losses.settle(record.ref, error) is None:
+                logger.error("the content of %s cannot be read: %s", record.key, error)  # noqa: TRY400
+                await self._give_up_or_postpone(record)
+        except UploadError:
+            await self._give_up_or_postpone(record)
+
+    async def _give_up_or_postpone(self, record: UploadRecord) -> None:
+        if rules.is_stuck(record, self._limits, self._times.at_least()):
+            await self.bury(record, Step.EXPIRE)
+        else:
+            await self.postpone(record)
 
     async def _is_what_it_promises(self, record: UploadRecord) -> bool:
         return await self._sniffed(record) == canonical(record.content_type or "")

@@ -5,10 +5,11 @@ Writes down what becomes of uploads, and in the same commit the event that tells
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from service.core.events import event, of_step
 from service.core.principals import Principal
+from storage.objects import Event
 from storage.ports import Desk, Hold, MetadataStore
 from storage.records import UploadRecord
 
@@ -42,13 +43,21 @@ class Ledger:
         await self._metadata.create(record, [event("upload.created", record.ref, record.created_at, by)])
 
     async def replace(
-        self, old: UploadRecord, new: UploadRecord, by: Principal | None = None, reason: str | None = None
+        self,
+        old: UploadRecord,
+        new: UploadRecord,
+        by: Principal | None = None,
+        reason: str | None = None,
+        told: Sequence[Event] | None = None,
     ) -> UploadRecord:
         """
-        Store *new* as the next revision of *old*, and return it; the event tells the *reason*, if there is one to tell.
+        Store *new* as the next revision of *old*, and return it.
+
+        The event is that of the new state, and tells the *reason*, if there is one; or those are *told* that the caller gives.
         """
         replacement = dataclasses.replace(new, revision=old.revision + 1)
-        await self._metadata.replace(old, replacement, of_step(old, replacement, self._clock(), by, reason))
+        events = of_step(old, replacement, self._clock(), by, reason) if told is None else told
+        await self._metadata.replace(old, replacement, events)
         return replacement
 
     async def settle(self, held: Held, old: UploadRecord, new: UploadRecord, by: Principal | None) -> UploadRecord:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import logging
 
-from service.core.errors import CursorUnknown, Evicted, OutOfSpace, StoreFailed, UploadError, UploadNotFound
+from service.core.errors import ContentLost, CursorUnknown, Evicted, OutOfSpace, StoreFailed, UploadError, UploadNotFound
 from storage import errors as storage_errors
+from storage.records import UploadRecord
 
 logger = logging.getLogger("holdfast")
 
@@ -28,22 +29,33 @@ STORAGE_ERRORS: dict[type[storage_errors.StorageError], tuple[type[UploadError],
 
 class translated:  # noqa: N801 - it is a context manager, and often used: a generator for each would cost more
     """
-    Raise storage errors in the words of uploads.
+    Raise storage errors in the words of uploads, but for those that the caller knows what to do about.
     """
 
-    __slots__ = ()
+    __slots__ = ("_known",)
+
+    def __init__(self, *known: type[storage_errors.StorageError]) -> None:
+        self._known = known
 
     def __enter__(self) -> None:
         pass
 
     def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
-        if not isinstance(error, storage_errors.StorageError):
+        if not isinstance(error, storage_errors.StorageError) or isinstance(error, self._known):
             return
         # Stores have errors of their own below those that all have.
         kind, message = next(STORAGE_ERRORS[each] for each in type(error).__mro__ if each in STORAGE_ERRORS)
         if isinstance(error, storage_errors.Corrupted):
             logger.error("%s: %s", message, error)
         raise kind(message) from error
+
+
+def lost(record: UploadRecord, error: storage_errors.StorageError) -> ContentLost:
+    """
+    Return the error that the content of a complete upload is not there, and tell the log.
+    """
+    logger.error("the content of %s, which was complete, is lost: %s", record.key, error)
+    return ContentLost("the server has lost the content of this attachment", record)
 
 
 def loudness(error: Exception) -> int:

@@ -11,6 +11,8 @@ The rules of an upload's life.  Nothing here waits, reads a clock or touches a s
 #      │ cancel, expire → tombstone            │ not what was declared → rejected  │ in no slot for too long → purged
 #      └ overrun of a known length → invalid
 #
+# Where a store has lost bytes, `open` and `received` fall back to `open`, at the offset of what is left.
+#
 # Invariants, that the stores, `uploads` and these rules keep together:
 #
 # * Bytes before facts.  An offset is recorded only when the bytes before it are as durable as the setting promises.  A recorded
@@ -51,6 +53,7 @@ from service.core.errors import (
 from service.core.limits import Limits
 from storage.ports import Receipt
 from storage.records import State, UploadRecord
+from storage.salvage import Remains
 
 
 class Step(enum.Enum):
@@ -64,6 +67,7 @@ class Step(enum.Enum):
     CANCEL = "the client gave it up"
     EXPIRE = "its time ran out"
     PURGE = "nobody fastened it to anything"
+    LOSE = "the store lost bytes that were durable"
     CLAIM = "a newcomer passed a sleeper over"
 
 
@@ -74,6 +78,8 @@ TRANSITIONS: dict[tuple[State, Step], State] = {
     (State.OPEN, Step.OVERRUN): State.INVALID,
     (State.OPEN, Step.CANCEL): State.CANCELLED,
     (State.OPEN, Step.EXPIRE): State.EXPIRED,
+    (State.OPEN, Step.LOSE): State.OPEN,
+    (State.RECEIVED, Step.LOSE): State.OPEN,
     (State.RECEIVED, Step.PUBLISH): State.COMPLETE,
     (State.RECEIVED, Step.REJECT): State.REJECTED,
     (State.RECEIVED, Step.CANCEL): State.CANCELLED,
@@ -195,6 +201,15 @@ def advance(record: UploadRecord, receipt: Receipt, limits: Limits, now: float) 
         parts=receipt.parts,
         expires_at=expiry(record, limits, now),
     )
+
+
+def fall_back(record: UploadRecord, remains: Remains, limits: Limits, now: float) -> UploadRecord:
+    """
+    Return *record* with what is left of its bytes; the client has time to send the rest again.
+    """
+    state = TRANSITIONS[record.state, Step.LOSE]
+    expires_at = expiry(record, limits, now)
+    return dataclasses.replace(record, state=state, offset=remains.offset, parts=remains.parts, expires_at=expires_at)
 
 
 def is_filled(record: UploadRecord, completes: Completes, *, ended: bool) -> bool:

@@ -19,7 +19,9 @@ from service.core.content import Content, NoContent, Stop
 from service.core.empty_appends import EmptyAppends
 from service.core.errors import (
     AlreadyComplete,
+    BytesLost,
     ContentConflict,
+    ContentLost,
     Evicted,
     LengthExceeded,
     LengthMismatch,
@@ -30,10 +32,11 @@ from service.core.errors import (
 from service.core.finish import Finish, Forget
 from service.core.ledger import Held, Ledger
 from service.core.limits import Limits
+from service.core.losses import Losses
 from service.core.policies import Policies
 from service.core.principals import ANYBODY, Principal
 from service.core.progress import BLOCK, AppendProgress, blocks_of
-from service.core.store_errors import loudness, translated
+from service.core.store_errors import lost, loudness, translated
 from service.core.timekeeper import ByClock, Times
 from service.core.upload import Step
 from storage import errors as storage_errors
@@ -74,7 +77,8 @@ class Uploads:
         self._times = times or ByClock(clock)
         self._keys = keys
         self._ledger = Ledger(metadata, desk, clock)
-        self._end = Finish(content, self._ledger, self._attachments, limits, clock, self._times, forget)
+        self._losses = Losses(content, metadata, self._ledger, limits, clock)
+        self._end = Finish(content, self._ledger, self._losses, self._attachments, limits, clock, self._times, forget)
         self._empty_appends = EmptyAppends()
         self.limits = limits
 
@@ -111,16 +115,21 @@ class Uploads:
 
         with translated():
             async with self._hold(command.ref, permit, evicted) as held:
-                record = await self._end.finish(held.record, command.principal)
                 try:
+                    record = await self._end.finish(held.record, command.principal)
                     admitted = admission.admit(record, command, self.limits, self._times.at_least())
                     record = await self._receive(admitted, command, content, held)
                     self._empty_appends.count(admitted.stored, record, content)
+                    record = await self._end.finish(record, command.principal, held)
                 except LengthExceeded as error:
                     if error.record is not None and admission.invalidates(error.record, command, record.offset):
                         error.record = await self._end.bury(error.record, Step.OVERRUN, command.principal)
                     raise
-                record = await self._end.finish(record, command.principal, held)
+                except (storage_errors.Corrupted, storage_errors.NotFound) as error:
+                    left = await self._losses.settle(command.ref, error)
+                    if left is None:
+                        raise _failed(error) from error
+                    raise BytesLost(left, command.offset) from error
         if content.stopped is Stop.EVICTED and record.state is State.OPEN:
             raise Evicted("a newer request has the upload now", record)
         return Outcome(record=record, stopped=content.stopped)
@@ -183,8 +192,8 @@ class Uploads:
             try:
                 async for block in self._bytes.read(record, start, stop):
                     yield block
-            except storage_errors.NotFound as error:
-                raise await self._missing(record) from error
+            except (storage_errors.NotFound, storage_errors.Corrupted) as error:
+                raise await self._missing(record, error) from error
 
     @asynccontextmanager
     async def file(self, record: UploadRecord) -> AsyncGenerator[int | None, None]:
@@ -195,14 +204,14 @@ class Uploads:
             with translated():
                 try:
                     descriptor = await stack.enter_async_context(self._bytes.file(record))
-                except storage_errors.NotFound as error:
-                    raise await self._missing(record) from error
+                except (storage_errors.NotFound, storage_errors.Corrupted) as error:
+                    raise await self._missing(record, error) from error
             yield descriptor
 
-    async def _missing(self, record: UploadRecord) -> Exception:
+    async def _missing(self, record: UploadRecord, error: storage_errors.StorageError) -> ContentLost:
         """Return the error that content which was complete is not there."""
         rules.refuse_gone(await self.find(record.ref), self._times.at_least())  # it may be, meanwhile
-        return storage_errors.Corrupted(f"the content of {record.key} is missing")
+        return lost(record, error)
 
     async def sweep(self, page: int = 100) -> int:
         """
@@ -356,13 +365,23 @@ class Uploads:
                     if rules.is_pending(record, command) and record.state is State.OPEN:
                         filled = rules.fill(record, self.limits, self._clock())
                         record = await self._ledger.replace(record, filled, command.principal)
-                    return await self._end.finish(record, command.principal, held)
+                    return await self._finished(record, command, held)
             except storage_errors.LeaseLost:
                 # A newer request has the upload.  What is recorded is durable all the same, and so a true answer.
                 record = await self._metadata.get(command.ref)
                 if not rules.is_pending(record, command):
                     return record
         raise Evicted("newer requests have the upload now")
+
+    async def _finished(self, record: UploadRecord, command: GetOffset, held: Held) -> UploadRecord:
+        """Return the upload finished, if it was to be; or what is left of it, if bytes of it are lost."""
+        try:
+            return await self._end.finish(record, command.principal, held)
+        except (storage_errors.Corrupted, storage_errors.NotFound) as error:
+            left = await self._losses.settle(command.ref, error)
+            if left is None:
+                raise _failed(error) from error
+            return left
 
     def _refuse_others(self, record: UploadRecord, principal: Principal) -> None:
         """Refuse to go on with an upload: nobody may evict what is not theirs, nor fill what they may not attach."""
@@ -373,3 +392,8 @@ class Uploads:
     async def _sweep_one(self, ref: Ref) -> None:
         async with self._hold(ref) as held:
             await self._end.sweep(held.record)
+
+
+def _failed(error: storage_errors.StorageError) -> storage_errors.Corrupted:
+    """Return the error that a store contradicts itself: content that it says is there cannot be read."""
+    return storage_errors.Corrupted(str(error))

@@ -56,6 +56,7 @@ REFUSALS: dict[type[UploadError], Refusal] = {
     errors.UploadNotFound: Refusal(404, "not_found"),
     # 410 tells a client to create a new entry.
     errors.UploadGone: Refusal(410, "gone"),
+    errors.ContentLost: Refusal(410, "content_lost"),
     errors.UploadAttached: Refusal(409, "attached"),
     errors.OffsetMismatch: Refusal(409, "offset_conflict"),
     errors.LengthMismatch: Refusal(400, "length_mismatch"),

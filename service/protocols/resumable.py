@@ -56,6 +56,7 @@ REFUSALS: dict[type[UploadError], Refusal] = {
     errors.UploadExpired: Refusal(410, "upload_expired"),
     errors.UploadInvalid: Refusal(410, "upload_invalid"),
     errors.UploadPurged: Refusal(410, "upload_purged"),
+    errors.ContentLost: Refusal(410, "content_lost"),
     errors.UploadAttached: Refusal(409, "upload_attached"),
     # "Upload Append": "If the Upload-Offset request header field value does not match the current offset, the upload resource
     # MUST reject the request with a 409 (Conflict) status code."

@@ -42,6 +42,7 @@ REFUSALS: dict[type[UploadError], Refusal] = {
     errors.UploadExpired: Refusal(410, "upload_expired"),
     errors.UploadInvalid: Refusal(410, "upload_invalid"),
     errors.UploadPurged: Refusal(410, "upload_purged"),
+    errors.ContentLost: Refusal(410, "content_lost"),
     errors.UploadAttached: Refusal(409, "upload_attached"),
     # "If the offsets do not match, the Server MUST respond with the 409 Conflict status without modifying the upload resource."
     errors.OffsetMismatch: Refusal(409, "offset_mismatch"),

@@ -118,6 +118,23 @@ class Publishing:
             parts=parts,
         )
 
+    async def has_parts(self, key: Key, state: PartState) -> bool:
+        """
+        Say whether there is an object under the name of *state* that begins with its parts.
+
+        :raises Unavailable: the server does not answer.
+        """
+        parts = dataclasses.replace(state, pieces=())
+        found = await self._bucket.head(self._names.of(key, state.name))
+        try:
+            if found is None or found.size < parts.whole:
+                return False
+            if found.size == parts.whole:
+                return await self._is_same(key, parts, found)
+            return all([await self._is_stored(key, parts, extent) for extent in parts.extents()])
+        except (NotFound, Corrupted):
+            return False
+
     async def remove(self, key: Key, ends: Sequence[str]) -> None:
         """
         Delete what nobody needs any more; what resists is found by whoever looks for it.

@@ -11,7 +11,7 @@ Content in a bucket of any S3 server.
 # There is nothing else in the bucket: the record of the upload remembers all that is needed (`storage.s3.state`), so that asking
 # how far an upload is, and beginning to append, call no server.  The modules beside this one, from the inside out: `parts` (the
 # arithmetic), `state` (what is remembered), `options` (and names), `errors` (a table), `bucket` (calls), `stream` and `reading`,
-# `spool` and `buffers`, `publishing` (parts become an object), `appending`; `inventory` is for whoever compares.
+# `spool` and `buffers`, `publishing` (parts become an object), `appending`, `salvaging`; `inventory` is for whoever compares.
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ import boto3
 
 from storage.errors import Corrupted, NoSpace, NotFound
 from storage.ports import Checkpoint, Receipt, unrecorded
-from storage.records import UNKNOWN, Parts, State, UploadRecord
+from storage.records import NO_PARTS, UNKNOWN, Parts, State, UploadRecord
 from storage.s3.appending import Appending, Tools
 from storage.s3.bucket import Bucket
 from storage.s3.buffers import Buffers
@@ -33,9 +33,11 @@ from storage.s3.options import Checksum, Names, S3Options
 from storage.s3.parts import TooManyParts, plan_parts
 from storage.s3.publishing import Publishing
 from storage.s3.reading import Reading
+from storage.s3.salvaging import Salvaging
 from storage.s3.spool import Spool
 from storage.s3.state import PartState
 from storage.s3.stream import Stream
+from storage.salvage import Remains
 from storage.threads import together
 
 SECONDS = 1.0
@@ -67,6 +69,7 @@ class S3ByteStore:
         self.buffers = Buffers(options.memory, Spool(options.spool_folder))
         self._reading = Reading(self.bucket, self.names)
         self._publishing = Publishing(self.bucket, self.names, self._reading, self.buffers)
+        self._salvaging = Salvaging(self.bucket, self.names, self._reading, self._publishing)
         self._tools = Tools(
             bucket=self.bucket,
             names=self.names,
@@ -110,6 +113,10 @@ class S3ByteStore:
 
     def file(self, _record: UploadRecord) -> AbstractAsyncContextManager[None]:
         return nullcontext()
+
+    async def salvage(self, record: UploadRecord) -> Remains:
+        state = await self._salvaging.remains(record.key, self.state(record, promised=False))
+        return Remains(offset=state.offset, parts=state.to_parts() if state.offset else NO_PARTS)
 
     async def delete(self, record: UploadRecord) -> None:
         state, key = self.state(record, promised=False), record.key

@@ -21,6 +21,7 @@ from storage.local import Durability, LocalByteStore
 from storage.memory import MemoryByteStore, MemoryLeases, MemoryMetadataStore
 from storage.ports import ByteStore, Checkpoint, Lease, Leases, MetadataStore, Receipt, unrecorded
 from storage.records import Key, Parts, Ref, State, Tenant, UploadRecord
+from storage.salvage import Remains
 from storage.sqlite import SqliteMetadataStore
 from storage.sqlite_leases import SqliteLeases
 from tests.core.contents import FakeContent
@@ -45,7 +46,7 @@ class FaultyByteStore:
     """
 
     def __init__(self, inner: ByteStore) -> None:
-        self._inner = inner
+        self._inner = self.inner = inner
         self._faults: dict[str, list[StorageError]] = {}
         self.room: int | None = None
         """Bytes that still fit; None for no bound."""
@@ -92,6 +93,10 @@ class FaultyByteStore:
     def read(self, record: UploadRecord, start: int, stop: int) -> AsyncIterator[memoryview]:
         self._try("read")
         return self._inner.read(record, start, stop)
+
+    async def salvage(self, record: UploadRecord) -> Remains:
+        self._try("salvage")
+        return await self._inner.salvage(record)
 
     async def delete(self, record: UploadRecord) -> None:
         self._try("delete")

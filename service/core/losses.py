@@ -1,0 +1,53 @@
+"""
+What is done when a store says that bytes are gone which it had promised to keep.
+
+A client that was told an offset may not have these bytes any more; nothing makes that good.  But what it is told from now on is
+true: the upload goes on from what is left of it, and where nothing is left, from the beginning.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from service.core import upload as rules
+from service.core.events import event
+from service.core.ledger import Ledger
+from service.core.limits import Limits
+from storage.errors import StorageError
+from storage.ports import ByteStore, MetadataStore
+from storage.records import Ref, State, UploadRecord
+
+logger = logging.getLogger("holdfast")
+
+
+class Losses:
+    """
+    Finds out what is left of an upload, and records it.  The caller holds its lease.
+    """
+
+    def __init__(
+        self, content: ByteStore, metadata: MetadataStore, ledger: Ledger, limits: Limits, clock: Callable[[], float]
+    ) -> None:
+        self._bytes = content
+        self._metadata = metadata
+        self._ledger = ledger
+        self._limits = limits
+        self._clock = clock
+
+    async def settle(self, ref: Ref, error: StorageError) -> UploadRecord | None:
+        """
+        Return the upload as it is without what is lost; None if all that it promises is there.  *error* is what the store said.
+        """
+        record = await self._metadata.get(ref)
+        if record.state not in (State.OPEN, State.RECEIVED):
+            return None
+        remains = await self._bytes.salvage(record)
+        if remains.offset >= record.offset:
+            return None
+        left = rules.fall_back(record, remains, self._limits, self._clock())
+        lost = {"offset": remains.offset, "lost": record.offset - remains.offset}
+        told = event("upload.lost", record.ref, self._clock(), None, data=lost)
+        left = await self._ledger.replace(record, left, told=[told])
+        logger.error("bytes of %s are lost, %d of %d are left: %s", record.key, left.offset, record.offset, error)
+        return left

@@ -1,0 +1,75 @@
+"""
+What is left in a bucket of an upload whose bytes somebody else deleted.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+from storage.errors import Corrupted, NotFound
+from storage.records import UNKNOWN, Key
+from storage.s3.bucket import Bucket
+from storage.s3.errors import UploadGone
+from storage.s3.options import Names
+from storage.s3.publishing import Publishing
+from storage.s3.reading import Reading
+from storage.s3.state import PartState, Sums
+
+
+class Salvaging:
+    """
+    Compares what is remembered of an upload with what the bucket has.
+    """
+
+    def __init__(self, bucket: Bucket, names: Names, reading: Reading, publishing: Publishing) -> None:
+        self._bucket = bucket
+        self._names = names
+        self._reading = reading
+        self._publishing = publishing
+
+    async def remains(self, key: Key, state: PartState) -> PartState:
+        """
+        Return *state* up to the first part or piece that is missing, or is another one.
+
+        :raises Unavailable: the server does not answer.
+        """
+        count = await self._parts(key, state)
+        if not count and state.parts:
+            # The multipart upload is gone, or has nothing of this: what comes takes another one.
+            name, upload, sums = "", "", Sums.NONE
+            return dataclasses.replace(state, name=name, upload=upload, sums=sums, parts=(), short=0, pieces=(), timeline=UNKNOWN)
+        if count < len(state.parts):
+            return dataclasses.replace(state, parts=state.parts[:count], short=0, pieces=())
+        return dataclasses.replace(state, pieces=state.pieces[: await self._pieces(key, state)])
+
+    async def _parts(self, key: Key, state: PartState) -> int:
+        """Return how many of the recorded parts are there in a row."""
+        if not state.parts:
+            return 0
+        name = self._names.of(key, state.name)
+        if await self._bucket.head(name) is not None:  # it was published, or its parts were sealed
+            return len(state.parts) if await self._publishing.has_parts(key, state) else 0
+        if not state.upload:
+            return 0
+        try:
+            there = {number: (etag, size) async for number, etag, size in self._bucket.parts(name, state.upload)}
+        except (UploadGone, NotFound):  # RGW says the latter of an upload that is gone
+            return 0
+        count = 0
+        for number, (extent, _) in enumerate(zip(state.extents(), state.parts, strict=False), 1):
+            if there.get(number) != (extent.etag, extent.size):
+                break
+            count = number
+        return count
+
+    async def _pieces(self, key: Key, state: PartState) -> int:
+        """Return how many of the pieces of the tail are there in a row, with the bytes that were stored."""
+        start = state.whole
+        for count, piece in enumerate(state.pieces):
+            try:
+                async for _ in self._reading.tail(key, state, start, start + piece.size):
+                    pass
+            except (NotFound, Corrupted):
+                return count
+            start += piece.size
+        return len(state.pieces)
