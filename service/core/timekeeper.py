@@ -107,7 +107,7 @@ class Timekeeper:
     """
     `Times` that no jump of the clock moves: `observe` has to be called again and again, every minute or so.
 
-    Before it was called the first time, nothing is certain.
+    From the first call on, and until the store has answered one, nothing is certain; without any call the clock is believed.
     """
 
     def __init__(
@@ -130,11 +130,12 @@ class Timekeeper:
         """By how much the clock was ahead of the monotonic one when it began to keep step."""
         self._steady_since = 0.0
         self._written: str | None = None
+        self._asked = False
         self._doubted = False
 
     def at_least(self) -> float:
         if self._certain is None:
-            return NEVER
+            return NEVER if self._asked else self._clock()
         return min(self._certain_now(), self._clock())
 
     def at_most(self) -> float:
@@ -146,6 +147,7 @@ class Timekeeper:
 
         A store that fails changes nothing: what this process knows by itself stays certain.
         """
+        self._asked = True
         try:
             text = await self._notes.note(NAME)
         except StorageError:

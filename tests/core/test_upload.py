@@ -34,15 +34,15 @@ LIMITS = Limits(max_size=100, idle_expiry=10, final_expiry=50, finish_retry=5)
 
 # "-" is a step that cannot be.
 TABLE = """
-           append    fill      publish   reject    overrun   cancel    expire    purge     claim
-open       open      received  -         -         invalid   cancelled expired   -         open
-received   -         -         complete  rejected  -         cancelled expired   -         received
-complete   -         -         -         -         -         cancelled -         purged    complete
-rejected   -         -         -         -         -         -         -         -         rejected
-invalid    -         -         -         -         -         -         -         -         invalid
-cancelled  -         -         -         -         -         -         -         -         cancelled
-expired    -         -         -         -         -         -         -         -         expired
-purged     -         -         -         -         -         -         -         -         purged
+           append    fill      publish   reject    overrun   cancel    expire    purge     lose      claim
+open       open      received  -         -         invalid   cancelled expired   -         open      open
+received   -         -         complete  rejected  -         cancelled expired   -         open      received
+complete   -         -         -         -         -         cancelled -         purged    -         complete
+rejected   -         -         -         -         -         -         -         -         -         rejected
+invalid    -         -         -         -         -         -         -         -         -         invalid
+cancelled  -         -         -         -         -         -         -         -         -         cancelled
+expired    -         -         -         -         -         -         -         -         -         expired
+purged     -         -         -         -         -         -         -         -         -         purged
 """
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from storage.errors import Corrupted, NoSpace, NotFound, Unavailable
+from storage.errors import Corrupted, NoSpace, Unavailable
 from storage.local import COPY, Durability, LocalByteStore
 from storage.local_append import RESERVE
 from storage.records import UploadRecord
@@ -252,12 +252,12 @@ async def test_ping_notices_a_missing_folder(root: Path, store: LocalByteStore) 
         await store.ping()
 
 
-async def test_a_missing_folder_is_no_content(root: Path, store: LocalByteStore) -> None:
-    """Whoever reads from a store whose folder is gone is told that there is nothing."""
+async def test_a_missing_folder_has_lost_nothing(root: Path, store: LocalByteStore) -> None:
+    """A store whose folder is gone, as that of a file system that is not mounted, is out of order: nothing is taken for lost."""
     record = await appended(store, new_upload(), b"holdfast")
     shutil.rmtree(root)
 
-    with pytest.raises(NotFound):
+    with pytest.raises(Unavailable):
         await content_of(store, record)
 
 
