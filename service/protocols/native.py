@@ -35,7 +35,6 @@ NO_STORE = ("Cache-Control", "no-store")
 REFUSALS: dict[type[UploadError], Refusal] = {
     errors.UploadNotFound: Refusal(404, "attachment_not_found"),
     errors.UploadGone: Refusal(410, "attachment_gone"),
-    errors.ContentLost: Refusal(410, "content_lost"),
     errors.ContentRejected: Refusal(410, "content_rejected"),
     errors.UploadAttached: Refusal(409, "attached"),
     errors.UploadIncomplete: Refusal(409, "upload_incomplete"),
