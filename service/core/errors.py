@@ -229,7 +229,7 @@ class NotAccepted(SlotError):
 
 
 class ImageInvalid(SlotError):
-    """The image is damaged, or is something else besides."""
+    """The image is damaged, or is an archive besides."""
 
 
 class ImageTooLarge(SlotError):

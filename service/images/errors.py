@@ -3,8 +3,9 @@ What is refused of images.
 
 ImageRefused          the content is no image that this service shows
 ├── NotAnImage        neither a JPEG nor a PNG nor a GIF, by its first bytes
-├── BrokenImage       cut short, damaged, or not built as its format says
-├── Polyglot          an image and something else besides
+├── BrokenImage       damaged, or not built as its format says
+│   └── CutShort      it ends before its pixels do
+├── Polyglot          an image, and an archive too
 └── TooMany
     ├── TooManyBytes
     ├── TooManyPixels     in one frame, or in all of them together
@@ -25,11 +26,15 @@ class NotAnImage(ImageRefused):
 
 
 class BrokenImage(ImageRefused):
-    """It is cut short, damaged, or not built as its format says."""
+    """It is damaged, or not built as its format says."""
+
+
+class CutShort(BrokenImage):
+    """It ends before its pixels do."""
 
 
 class Polyglot(ImageRefused):
-    """It is an image and something else besides."""
+    """It is an image, and an archive too."""
 
 
 class TooMany(ImageRefused):

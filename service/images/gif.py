@@ -1,20 +1,24 @@
 """
 How a GIF is built (GIF89a specification), and how its frames make pictures.
+
+As browsers do it: zeros between blocks are passed over; once there is a frame, whatever is no block ends the image, and so does
+the end of the content.  Of a later frame that is cut short, what is there is seen.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from io import BytesIO
 
-from PIL import Image
+from PIL import Image, ImageFile
 
-from service.images.errors import BrokenImage
+from service.images.errors import BrokenImage, CutShort
 from service.images.limits import ImageLimits
 from service.images.outline import Cursor, Frame, Outline, checked_frames
 
-EXTENSION, IMAGE, END = b"!", b",", b";"
+EXTENSION, IMAGE, END, FILLING = b"!", b",", b";", b"\0"
 CONTROL, APPLICATION = 0xF9, 0xFF
 CONTROL_BYTES = 4
 LOOP = b"NETSCAPE2.0\x01"
@@ -45,30 +49,55 @@ def outline(content: bytes, limits: ImageLimits) -> Outline:
     width, height = cursor.number(2, little=True), cursor.number(2, little=True)
     flags = cursor.take(3)[0]
     table = _table(cursor, flags)
-    frames: list[Frame] = []
-    control = Control()
-    loop: int | None = None
-    while (kind := cursor.take(1)) != END:
-        cursor.count_block()
-        if kind == EXTENSION:
-            label = cursor.number(1)
-            blocks = _blocks(cursor, NEEDED.get(label, 0))
-            if label == CONTROL and len(blocks) >= CONTROL_BYTES:
-                control = _control(blocks)
-            elif label == APPLICATION and blocks.startswith(LOOP) and len(blocks) >= LOOP_BYTES:
-                loop = int.from_bytes(blocks[len(LOOP) : LOOP_BYTES], "little")
-        elif kind == IMAGE:
-            checked_frames(len(frames) + 1, limits)
-            frames.append(_frame(cursor, table, control))
-            control = Control()
-        else:
-            raise BrokenImage("the image is damaged: an unknown block")
+    walk = Walk(cursor, table, limits)
+    with suppress(CutShort):
+        walk.to_the_end()
+    frames = walk.frames
     if not frames:
         raise BrokenImage("the image has no pixels")
     # As browsers do: a picture is as large as its first frame at least.
     width = max(width, frames[0].left + frames[0].width)
     height = max(height, frames[0].top + frames[0].height)
-    return Outline(content_type="image/gif", width=width, height=height, end=cursor.at, frames=tuple(frames), loop=loop)
+    return Outline(content_type="image/gif", width=width, height=height, frames=tuple(frames), loop=walk.loop)
+
+
+class Walk:
+    """The way along the blocks of a GIF: the *frames* up to now, and how often they are repeated."""
+
+    def __init__(self, cursor: Cursor, table: bytes, limits: ImageLimits) -> None:
+        self._cursor = cursor
+        self._table = table
+        self._limits = limits
+        self._control = Control()
+        self.frames: list[Frame] = []
+        self.loop: int | None = None
+
+    def to_the_end(self) -> None:
+        """
+        Go behind the last block.
+
+        :raises CutShort: the content ends before.
+        """
+        while (kind := self._cursor.take(1)) != END:
+            self._cursor.count_block()
+            if kind == EXTENSION:
+                self._extension()
+            elif kind == IMAGE:
+                checked_frames(len(self.frames) + 1, self._limits)
+                self.frames.append(_frame(self._cursor, self._table, self._control, is_first=not self.frames))
+                self._control = Control()
+            elif kind != FILLING:
+                if self.frames:
+                    return
+                raise BrokenImage("the image is damaged: an unknown block")
+
+    def _extension(self) -> None:
+        label = self._cursor.number(1)
+        blocks = _blocks(self._cursor, NEEDED.get(label, 0))
+        if label == CONTROL and len(blocks) >= CONTROL_BYTES:
+            self._control = _control(blocks)
+        elif label == APPLICATION and blocks.startswith(LOOP) and len(blocks) >= LOOP_BYTES:
+            self.loop = int.from_bytes(blocks[len(LOOP) : LOOP_BYTES], "little")
 
 
 def pictures(image: Outline) -> Iterator[Image.Image]:
@@ -80,9 +109,7 @@ def pictures(image: Outline) -> Iterator[Image.Image]:
     canvas = Image.new("RGBA", (image.width, image.height), CLEAR)
     for frame in image.frames:
         before = canvas.copy() if frame.disposal == TO_PREVIOUS else None
-        with opened(frame) as shown:
-            colours = shown.convert("RGBA")
-        canvas.paste(colours, (frame.left, frame.top), colours)
+        _paste(canvas, frame)
         yield canvas
         if before is not None:
             canvas = before
@@ -95,6 +122,36 @@ def opened(frame: Frame) -> Image.Image:
     Return a frame as an image of its own, opened and not decoded yet.
     """
     return Image.open(BytesIO(_alone(frame)), formats=["GIF"])
+
+
+def _paste(canvas: Image.Image, frame: Frame) -> None:
+    """Put the pixels of a frame on top of what is there."""
+    pixels = colours(frame)
+    canvas.paste(pixels, (frame.left, frame.top), pixels)
+
+
+def colours(frame: Frame) -> Image.Image:
+    """
+    Return the pixels of a frame in RGBA; those that are missing at the end of the content are clear.
+    """
+    try:
+        with opened(frame) as shown:
+            return shown.convert("RGBA")
+    except OSError:
+        if not frame.is_cut:
+            raise
+    parser = ImageFile.Parser()
+    for part in (_alone(frame), b""):  # opened with the first, decoded with the next
+        parser.feed(part)
+    found = Image.new("RGBA", (frame.width, frame.height), CLEAR)
+    if parser.image is None or frame.interlaced:
+        return found
+    # Rows that never came have index 0 everywhere, or the one that is clear.
+    last = parser.image.point(lambda index: 0 if index in (0, frame.transparent) else 255, "L").getbbox()
+    if last is not None:
+        box = (0, 0, frame.width, last[3])
+        found.paste(parser.image.convert("RGBA").crop(box), box)
+    return found
 
 
 def written(width: int, height: int, loop: int | None, frames: Iterable[Frame]) -> bytes:
@@ -151,15 +208,22 @@ def _blocks(cursor: Cursor, needed: int) -> bytes:
 
 
 def _skip_blocks(cursor: Cursor) -> None:
-    """Go behind the last sub-block; a large image has a quarter of a million, so this is the one loop that has to be short."""
+    """
+    Go behind the last sub-block, or to the one that is cut short.
+
+    A large image has a quarter of a million, so this is the one loop that has to be short.
+    """
     content, at = cursor.content, cursor.at
+    before = at
     try:
         while length := content[at]:
+            before = at
             at += length + 1
             if length < SHORT:
                 cursor.count_block()
     except IndexError:
-        raise BrokenImage("the image is cut short") from None
+        cursor.at = at if at == len(content) else before
+        raise CutShort("the image is cut short") from None
     cursor.at = at + 1
 
 
@@ -170,14 +234,21 @@ def _control(block: bytes) -> Control:
     return Control(delay * 10, flags >> 2 & 7, block[3] if flags & 1 else None)
 
 
-def _frame(cursor: Cursor, table: bytes, control: Control) -> Frame:
+def _frame(cursor: Cursor, table: bytes, control: Control, *, is_first: bool) -> Frame:
     """Read an image descriptor and its pixels; what they need is put together as a GIF of its own."""
     left, top, width, height = (cursor.number(2, little=True) for _ in range(4))
     flags = cursor.number(1)
-    colours = _table(cursor, flags) or table
+    own = _table(cursor, flags) or table
     start = cursor.at
     cursor.take(1)  # the size of the first codes
-    _skip_blocks(cursor)
+    is_cut = False
+    try:
+        _skip_blocks(cursor)
+        pixels = cursor.content[start : cursor.at]
+    except CutShort:
+        is_cut = True
+        pixels = _closed(cursor.content, start, cursor.at)
+        cursor.at = len(cursor.content)
     return Frame(
         left=left,
         top=top,
@@ -185,8 +256,15 @@ def _frame(cursor: Cursor, table: bytes, control: Control) -> Frame:
         height=height,
         duration=control.duration,
         disposal=control.disposal,
-        colours=colours,
+        colours=own,
         transparent=control.transparent,
         interlaced=bool(flags & INTERLACED),
-        pixels=cursor.content[start : cursor.at],
+        pixels=pixels,
+        is_cut=is_cut and not is_first,
     )
+
+
+def _closed(content: bytes, start: int, end: int) -> bytes:
+    """Return pixels that are cut short with the end that is missing; *end* is where the sub-block begins that is not whole."""
+    rest = content[end + 1 :]
+    return content[start:end] + (bytes((len(rest),)) + rest if rest else b"") + b"\0"

@@ -20,8 +20,8 @@ class ImageLimits:
     """
 
     max_bytes: int = 64 * MiB
-    max_pixels: int = 50 * Mpx
-    """In one frame."""
+    max_pixels: int = 52 * Mpx
+    """In one frame.  Cameras of "50 megapixels" have up to 8736 times 5856."""
     max_gif_pixels: int = 10 * Mpx
     """In one frame of a GIF."""
     max_frames: int = 1000

@@ -72,12 +72,15 @@ def render(content: bytes | BinaryIO, rendition: Rendition, limits: ImageLimits)
 
 def _still(image: Outline, placement: Placement) -> bytes:
     """Return a JPEG or PNG of the pixels in their place; at each step there are the pixels before and those after it, no more."""
-    pixels, profile = _decoded(image)
+    pixels, profiles = _decoded(image)
     if image.orientation in TURNS:
         pixels = pixels.transpose(TURNS[image.orientation])
     pixels = scaled(pixels, placement)
-    if profile:
-        pixels = _in_srgb(pixels, profile)
+    for profile in profiles:
+        changed = _in_srgb(pixels, profile)
+        if changed is not None:
+            pixels = changed
+            break
     if pixels.mode == "CMYK":
         pixels = pixels.convert("RGB")
     pixels.info = {}  # what is known of an image would be written again
@@ -89,12 +92,12 @@ def _still(image: Outline, placement: Placement) -> bytes:
     return written.getvalue()
 
 
-def _decoded(image: Outline) -> tuple[Image.Image, bytes]:
-    """Return pixels that can be resized, and their colour profile; what the decoder has of them is gone."""
+def _decoded(image: Outline) -> tuple[Image.Image, tuple[bytes, ...]]:
+    """Return pixels that can be resized, and the profiles that may tell their colours; what the decoder has of them is gone."""
     with opened(image) as found:
         found.load()
         profile = found.info.get("icc_profile")
-        return _plain(found, image.depth), profile if isinstance(profile, bytes) else b""
+        return _plain(found, image.depth), (profile,) if isinstance(profile, bytes) else image.profiles
 
 
 def _plain(found: Image.Image, depth: int) -> Image.Image:
@@ -141,12 +144,14 @@ def _of_eight_bits(grey: Image.Image, clear: object) -> Image.Image:
     return pixels
 
 
-def _in_srgb(pixels: Image.Image, profile: bytes) -> Image.Image:
+def _in_srgb(pixels: Image.Image, profile: bytes) -> Image.Image | None:
     """
-    Return the same colours in sRGB, which is what browsers take pixels without a profile for.
+    Return the same colours in sRGB, which is what browsers take pixels without a profile for; so an empty one changes nothing.
 
-    A profile that is broken, or for other colours than these, is ignored, as browsers do.
+    None: the profile is broken, or for other colours than these, and ignored, as browsers do.
     """
+    if not profile:
+        return pixels
     has_alpha = pixels.mode in ("LA", "RGBA")
     plain = pixels.mode.removesuffix("A") if has_alpha else pixels.mode
 
@@ -162,4 +167,4 @@ def _in_srgb(pixels: Image.Image, profile: bytes) -> Image.Image:
         transform = ImageCms.buildTransform(source, target, plain, "RGB")
         return in_strips(pixels, "RGBA" if has_alpha else "RGB", change)
     except (ImageCms.PyCMSError, OSError, ValueError):
-        return pixels
+        return None

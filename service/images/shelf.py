@@ -30,8 +30,8 @@ logger = logging.getLogger("holdfast")
 GiB = 1024 * 1024 * 1024
 HOUR = 3600.0
 CHECKSUM_BYTES = sha256().digest_size
-FORM = 1
-"""What is written in another form is absent, too."""
+FORM = 2
+"""What is written in another form, or was made in another way, is absent, too."""
 
 KEY = re.compile(r"[0-9A-Za-z]{10}")
 

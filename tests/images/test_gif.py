@@ -43,7 +43,6 @@ def test_facts() -> None:
     assert [(10 * cel.duration, cel.disposal, cel.transparent) for cel in ANIMATION] == [
         (frame.duration, frame.disposal, frame.transparent) for frame in found.frames
     ]
-    assert len(pictures.gif(*ANIMATION_SIZE, ANIMATION)) == found.end
 
 
 @pytest.mark.parametrize("loop", [None, 0, 1, 65535])
@@ -160,7 +159,7 @@ def test_tiny_sub_blocks_of_pixels() -> None:
         gif.outline(PLAIN[:-2] + b"\2ab" * 5_000_000 + b"\0;", LIMITS)
     content = PLAIN[:-2] + FULL * 200_000 + b"\0;"
 
-    assert len(content) == gif.outline(content, LIMITS).end
+    assert 200_000 * 256 < len(gif.outline(content, LIMITS).frames[0].pixels)
 
 
 def test_what_is_looked_at_may_be_cut() -> None:
@@ -175,10 +174,9 @@ def test_what_is_looked_at_may_be_cut() -> None:
     "content",
     [
         pytest.param(pictures.gif(2, 1, []), id="no frame"),
-        pytest.param(PLAIN[:-1], id="no end"),
         pytest.param(PLAIN[:20], id="no colours"),
-        pytest.param(pictures.gif(2, 1, [Cel([[1, 2]])], before=b"\0"), id="an unknown block"),
-        pytest.param(PLAIN[:-2] + b"\xff;", id="pixels without an end"),
+        pytest.param(PLAIN[: PLAIN.index(b",") + 9], id="a frame without a place"),
+        pytest.param(pictures.gif(2, 1, [Cel([[1, 2]])], before=b"?"), id="an unknown block"),
     ],
 )
 def test_broken(content: bytes) -> None:
@@ -195,3 +193,40 @@ def test_too_many_frames() -> None:
     with pytest.raises(TooManyFrames) as refused:
         gif.outline(content, ImageLimits(max_frames=3))
     assert (4, 3) == (refused.value.found, refused.value.limit)
+
+
+TWO = [Cel(block(4, 4, 1)), Cel(block(4, 4, 2))]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param(pictures.gif(4, 4, TWO)[:-1], id="no end"),
+        pytest.param(pictures.gif(4, 4, TWO)[:-1] + b"\0\0;", id="zeros before the end"),
+        pytest.param(pictures.gif(4, 4, TWO, before=b"\0"), id="a zero before all frames"),
+        pytest.param(pictures.gif(4, 4, TWO) + b"\n", id="a line end behind"),
+        pytest.param(pictures.gif(4, 4, TWO)[:-1] + b"?,;", id="what is no block"),
+        pytest.param(pictures.gif(4, 4, TWO)[:-1] + b"!\xfe\x09half", id="half a comment"),
+        pytest.param(pictures.gif(4, 4, TWO)[:-1] + b",\0\0", id="half a frame"),
+        pytest.param(pictures.gif(4, 4, TWO).replace(b"\0!\xf9", b"\0\0\0!\xf9"), id="zeros between frames"),
+        pytest.param(pictures.gif(4, 4, TWO)[:-2], id="the last pixels without an end"),
+    ],
+)
+def test_as_browsers_do(content: bytes) -> None:
+    """What stands between blocks and behind the frames changes nothing, nor does an end that is missing."""
+    assert seen(4, 4, TWO) == [pixels_of(picture) for picture in gif.pictures(gif.outline(content, LIMITS))]
+
+
+def test_cut_short() -> None:
+    """Of a frame that is not whole, what is there is seen on top of the one before; the first one has to be whole."""
+    content = pictures.gif(4, 4, TWO)
+    at = content.rindex(pictures.literal_pixels([2] * 16))
+    found = gif.outline(content[: at + 3 + 9], LIMITS)
+    first, second = (pixels_of(picture) for picture in gif.pictures(found))
+
+    assert [False, True] == [frame.is_cut for frame in found.frames]
+    assert seen(4, 4, TWO)[0] == first
+    assert seen(4, 4, TWO)[1][:4] == second[:4]
+    assert seen(4, 4, TWO)[0][12:] == second[12:]
+    with pytest.raises(OSError, match="truncated"):
+        list(gif.pictures(gif.outline(content[: content.index(pictures.literal_pixels([1] * 16)) + 9], LIMITS)))
