@@ -19,7 +19,7 @@ from service.accounts.tokens import TokenVerifier
 from service.accounts.webhook import Webhook
 from service.asgi.application import Application
 from service.asgi.auth import Accounts, WithoutAccounts
-from service.asgi.cors import cors
+from service.asgi.cors import cors, parse_list
 from service.asgi.driver import Driver, Elsewhere, Front
 from service.asgi.files import Files
 from service.asgi.health import Health
@@ -111,7 +111,7 @@ def create_app(settings: Settings, stores: Stores) -> Starlette:
     files, strict = Files(driver, gallery, tenant), settings.symphony_host == "strict"
     app = Application(
         files,
-        cors(settings.cors_origins),
+        cors(settings.cors_origins, settings.cors_fields),
         routes(driver, files, health, gallery, policies, tenant, strict_originator=strict),
         exception_handlers={HTTPException: not_found, Exception: not_found},
         lifespan=lifespan,
@@ -162,16 +162,16 @@ def open_accounts(settings: Settings, links: Links) -> Accounts | None:
     """
     if settings.auth == "none":
         return None
-    tenant = Tenant(settings.default_tenant)
+    tenant, friends = Tenant(settings.default_tenant), frozenset(parse_list(settings.cors_origins)) - {"*"}
     try:
         if settings.authorize_url:
             webhook = Webhook(settings.authorize_url, settings.authorize_secret, default_tenant=tenant)
-            return Accounts(links, None, webhook)
+            return Accounts(links, None, webhook, friends)
         keys: KeySource = Secret(settings.jwt_secret) if settings.jwt_secret else _public_keys(settings.jwt_keys)
     except (OSError, ValueError) as error:
         raise SettingsError(f"HOLDFAST_AUTH=jwt: {error}") from error
     issuer, audience = settings.jwt_issuer or None, settings.jwt_audience or None
-    return Accounts(links, TokenVerifier(keys, default_tenant=tenant, issuer=issuer, audience=audience), None)
+    return Accounts(links, TokenVerifier(keys, default_tenant=tenant, issuer=issuer, audience=audience), None, friends)
 
 
 def _public_keys(where: str) -> KeySource:

@@ -15,6 +15,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
+from service.asgi.cors import parse_fields
 from service.asgi.proxies import parse_base, parse_networks
 from service.settings_file import CONFIG, SettingsError, config_path, read_config
 from service.settings_slots import YEARS, Slot
@@ -166,7 +167,12 @@ class Settings(BaseSettings):
     )
     shutdown_grace: int = Field(default=10, ge=0, description="How long requests may still take after SIGTERM (seconds).")
     cors_origins: str = Field(
-        default="*", description="Origins whose pages may use this service, with commas between; `*` for all."
+        default="*",
+        description="Origins whose pages may use this service, with commas between; `*` for all.  "
+        "Pages of origins that are named may send cookies.",
+    )
+    cors_fields: str = Field(
+        default="", description="Request fields that those pages may send besides the known ones, with commas between."
     )
     trusted_proxies: str = Field(
         default="127.0.0.1,::1",
@@ -204,6 +210,12 @@ class Settings(BaseSettings):
     @classmethod
     def _are_networks(cls, value: str) -> str:
         parse_networks(value)
+        return value
+
+    @field_validator("cors_fields")
+    @classmethod
+    def _are_fields(cls, value: str) -> str:
+        parse_fields(value)
         return value
 
     @field_validator("public_url")

@@ -33,6 +33,8 @@ REFUSED = {
     "S3": {"S3_ENDPOINT_URL": "http://127.0.0.1:9000"},
     "a public URL without a scheme": {"PUBLIC_URL": "files.example"},
     "a public URL with a query": {"PUBLIC_URL": "https://files.example/?a"},
+    "a field with a space": {"CORS_FIELDS": "X-Mine, X Ours"},
+    "all fields, which no browser takes with cookies": {"CORS_FIELDS": "*"},
     "a port that is none": {"PORT": "65536"},
     "a negative port": {"PORT": "-1"},
     "a port in words": {"PORT": "http"},

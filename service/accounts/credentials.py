@@ -17,9 +17,10 @@ SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _BEARER = re.compile(r"bearer +([0-9A-Za-z._~+/-]+=*)", re.IGNORECASE)
 
 
-def token_of(fields: Mapping[str, str], method: str) -> str | None:
+def token_of(fields: Mapping[str, str], method: str, friends: frozenset[str] = frozenset()) -> str | None:
     """
-    Return the token of a request, by its lower-case *fields*; None where it has none.
+    Return the token of a request, by its lower-case *fields*; None where it has none.  Pages of *friends*, origins,
+    may make a browser send a cookie.
 
     :raises TokenRefused: there is something else than a token, or a cookie that another site's page made a browser send.
     """
@@ -30,7 +31,7 @@ def token_of(fields: Mapping[str, str], method: str) -> str | None:
             raise TokenRefused("Authorization has to be Bearer and a token")
         return match[1]
     token = _cookie(fields.get("cookie", ""))
-    if token is not None and method not in SAFE_METHODS and _is_from_elsewhere(fields):
+    if token is not None and method not in SAFE_METHODS and _is_from_elsewhere(fields, friends):
         raise TokenRefused("the cookie came along from another site")
     return token
 
@@ -44,7 +45,9 @@ def _cookie(value: str) -> str | None:
     return None
 
 
-def _is_from_elsewhere(fields: Mapping[str, str]) -> bool:
+def _is_from_elsewhere(fields: Mapping[str, str], friends: frozenset[str]) -> bool:
+    if fields.get("origin") in friends:
+        return False
     if fields.get("sec-fetch-site") == "cross-site":
         return True
     origin = fields.get("origin")

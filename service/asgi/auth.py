@@ -55,8 +55,12 @@ class Accounts:
     Asks a token verifier, or a webhook instead of it; a link in the URL goes before both.
     """
 
-    def __init__(self, links: Links, verifier: TokenVerifier | None, webhook: Webhook | None) -> None:
+    def __init__(
+        self, links: Links, verifier: TokenVerifier | None, webhook: Webhook | None, friends: frozenset[str] = frozenset()
+    ) -> None:
+        """Pages of *friends*, origins, may send cookies."""
         self._links = links
+        self._friends = friends
         self._verifier = verifier
         self._webhook = webhook
 
@@ -70,7 +74,7 @@ class Accounts:
             link = parse_qs(request.query, max_num_fields=64).get("link") if "link=" in request.query else None
             if link is not None:
                 return self._links.verify(link[0], now=time.time())
-            token = token_of(request.fields, request.method)
+            token = token_of(request.fields, request.method, self._friends)
             if token is None:
                 raise TokenMissing("a token is missing")
             if self._webhook is not None:

@@ -4,15 +4,23 @@ What pages of other origins may send and see.
 
 from __future__ import annotations
 
+import re
+
+from starlette.datastructures import Headers
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
+from starlette.responses import PlainTextResponse, Response
 from starlette.types import Message, Receive, Scope, Send
 
 DAY = 86_400  # seconds
+# RFC 9110, section 5.6.2: token
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
-REQUEST_FIELDS = (
+# What the dialects read.
+DIALECT_FIELDS = (
     "Authorization",
+    "Content-Digest",
     "Content-Disposition",
     "Content-Encoding",
     "Content-Range",
@@ -26,30 +34,63 @@ REQUEST_FIELDS = (
     "If-Unmodified-Since",
     "Origin",
     "Range",
+    "Repr-Digest",
     "Tus-Resumable",
     "Upload-Checksum",
     "Upload-Complete",
     "Upload-Concat",
     "Upload-Defer-Length",
     "Upload-Draft-Interop-Version",
+    "Upload-Incomplete",
     "Upload-Length",
     "Upload-Metadata",
+    "Upload-Name",
     "Upload-Offset",
+    "Want-Content-Digest",
+    "Want-Repr-Digest",
     "X-HTTP-Method-Override",
+    "X-Symphony-Host",
+)
+# What clients and what watches them send besides, to whatever server: libraries for uploads, against forged requests, for traces.
+CLIENT_FIELDS = (
+    "B3",
+    "Baggage",
+    "Cache-Control",
+    "Pragma",
+    "Request-Id",
+    "Sentry-Trace",
+    "Traceparent",
+    "Tracestate",
+    "Tus-Extension",
+    "Tus-Max-Size",
+    "Tus-Version",
+    "X-B3-ParentSpanId",
+    "X-B3-Sampled",
+    "X-B3-SpanId",
+    "X-B3-TraceId",
+    "X-CSRF-Token",
+    "X-CSRFToken",
+    "X-Datadog-Origin",
+    "X-Datadog-Parent-Id",
+    "X-Datadog-Sampling-Priority",
+    "X-Datadog-Trace-Id",
     "X-Request-ID",
     "X-Requested-With",
-    "X-Symphony-Host",
+    "X-XSRF-Token",
 )
 RESPONSE_FIELDS = (
     "Accept-Patch",
     "Accept-Ranges",
     "Allow",
+    "Content-Digest",
     "Content-Disposition",
     "Content-Encoding",
     "Content-Range",
+    "Date",
     "ETag",
     "Location",
     "Range",
+    "Repr-Digest",
     "Retry-After",
     "Tus-Extension",
     "Tus-Max-Size",
@@ -59,6 +100,7 @@ RESPONSE_FIELDS = (
     "Upload-Defer-Length",
     "Upload-Draft-Interop-Version",
     "Upload-Expires",
+    "Upload-Incomplete",
     "Upload-Length",
     "Upload-Limit",
     "Upload-Metadata",
@@ -69,7 +111,8 @@ RESPONSE_FIELDS = (
 
 class Cors(CORSMiddleware):
     """
-    Starlette's, at no cost to requests that no page of a browser sends.
+    Starlette's, at no cost to requests that no page of a browser sends.  What it refuses it refuses by what it does not list:
+    that is how browsers find out, and tell their pages which field it was.
     """
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -87,16 +130,50 @@ class Cors(CORSMiddleware):
 
         await self.app(scope, receive, varied)
 
+    def preflight_response(self, request_headers: Headers) -> Response:
+        origin, fields = request_headers["origin"], dict(self.preflight_headers)
+        if not self.is_allowed_origin(origin):
+            # Fetch, section 4.10: without Access-Control-Allow-Origin the browser goes no further.
+            fields.pop("Access-Control-Allow-Credentials", None)
+            return PlainTextResponse("pages of this origin are not let in (HOLDFAST_CORS_ORIGINS)", 400, fields)
+        if not self.allow_all_origins:
+            fields["Access-Control-Allow-Origin"] = origin
+        return PlainTextResponse("OK", 200, fields)
 
-def cors(origins: str) -> Middleware:
+
+def cors(origins: str, fields: str = "") -> Middleware:
     """
-    Return the middleware for *origins*, with commas between; ``*`` for all.
+    Return the middleware for *origins*, with commas between; ``*`` for all.  Pages may send *fields* besides the known ones.
+
+    Pages of origins that are named may come with credentials (cookies); of all origins none may.
     """
+    named = parse_list(origins)
     return Middleware(
         Cors,
-        allow_origins=[origin.strip() for origin in origins.split(",") if origin.strip()],
+        allow_origins=named,
         allow_methods=METHODS,
-        allow_headers=REQUEST_FIELDS,
+        allow_headers=(*DIALECT_FIELDS, *CLIENT_FIELDS, *parse_fields(fields)),
+        allow_credentials="*" not in named,
         expose_headers=RESPONSE_FIELDS,
         max_age=DAY,
     )
+
+
+def parse_fields(value: str) -> tuple[str, ...]:
+    """
+    Return the names of fields, with commas between.
+
+    :raises ValueError: one cannot be the name of a field.
+    """
+    names = parse_list(value)
+    for name in names:
+        if not _TOKEN.fullmatch(name) or name == "*":
+            raise ValueError(f"{name!r} is not the name of a field")
+    return names
+
+
+def parse_list(value: str) -> tuple[str, ...]:
+    """
+    Return what stands between commas.
+    """
+    return tuple(part.strip() for part in value.split(",") if part.strip())

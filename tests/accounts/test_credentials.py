@@ -9,6 +9,8 @@ import pytest
 from service.accounts.credentials import token_of
 from service.accounts.errors import TokenRefused
 
+FRIENDS = frozenset({"https://friend.example"})
+
 
 @pytest.mark.parametrize(
     ("fields", "token"),
@@ -48,14 +50,16 @@ def test_other_schemes(value: str) -> None:
         ({"origin": "https://evil.example"}, "GET", False),
         ({"origin": "https://files.example"}, "POST", False),
         ({"sec-fetch-site": "same-origin"}, "POST", False),
+        ({"origin": "https://friend.example", "sec-fetch-site": "cross-site"}, "POST", False),
+        ({"origin": "https://friend.example.evil.example"}, "POST", True),
     ],
     ids=str,
 )
 def test_cookies_from_elsewhere(fields: dict[str, str], method: str, is_refused: bool) -> None:
-    """A page of another site cannot make a browser change anything."""
+    """A page of another site cannot make a browser change anything, unless it is a friend."""
     sent = {"cookie": "iglooauth=abc", "host": "files.example", **fields}
     if is_refused:
         with pytest.raises(TokenRefused):
-            token_of(sent, method)
+            token_of(sent, method, FRIENDS)
     else:
-        assert "abc" == token_of(sent, method)
+        assert "abc" == token_of(sent, method, FRIENDS)

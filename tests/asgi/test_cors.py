@@ -7,17 +7,29 @@ from __future__ import annotations
 import pytest
 
 from tests.asgi.spoken import read_fields, written_fields
+from tests.protocols.accounts import ACCOUNTS, TOKENS
 from tests.protocols.attachments_requests import COMMUNITY_URL, ENTRY_URL
 from tests.protocols.service import COMPLETE, HALF_SENT, Serve, Service
 from tests.protocols.tus_requests import VERSION, creation
 
 PAGE = {"Origin": "https://page.example"}
 METHODS = ["POST", "HEAD", "PATCH", "OPTIONS", "GET", "DELETE", "PUT"]
-# Sent by clients of the dialects, and read by none.
-OF_CLIENTS = {"origin", "x-request-id", "x-requested-with"}
+# Sent by clients of the dialects and by what watches them, and read by none.
+OF_CLIENTS = {
+    "origin",
+    "x-request-id",
+    "x-requested-with",
+    "x-csrf-token",
+    "traceparent",
+    "tracestate",
+    "baggage",
+    "sentry-trace",
+}
+OF_CLIENTS |= {"cache-control", "repr-digest", "content-digest", "want-repr-digest", "want-content-digest", "content-encoding"}
+OF_CLIENTS |= {"upload-name", "upload-checksum", "upload-concat", "upload-incomplete", "upload-complete", "upload-length"}
 # No page may set them (Fetch, section 2.2.2, forbidden request-headers), or only a proxy does.
 OF_BROWSERS = {"content-length", "cookie", "expect", "host", "sec-fetch-site", "transfer-encoding"}
-OF_PROXIES = {name for name in read_fields() if name.startswith("x-forwarded-")} | {"forwarded", "x-real-ip"}
+OF_PROXIES = {name for name in read_fields() if name.startswith("x-forwarded-")} | {"forwarded", "via", "x-real-ip"}
 SENT = sorted((read_fields() | OF_CLIENTS) - OF_BROWSERS - OF_PROXIES)
 # A page sees these anyway (Fetch, section 2.2.2, CORS-safelisted response-header names).
 SAFE = {"Cache-Control", "Content-Language", "Content-Length", "Content-Type", "Expires", "Last-Modified", "Pragma"}
@@ -83,8 +95,45 @@ async def test_other_origins(serve: Serve) -> None:
     preflight = await service.send("OPTIONS", "/files", _preflight("POST") | {"Origin": "https://evil.example"})
 
     assert known.headers["Access-Control-Allow-Origin"] == "https://page.example"
+    assert known.headers["Access-Control-Allow-Credentials"] == "true"
     assert "Origin" in known.headers["Vary"]
     assert (None, None) == tuple(r.headers.get("Access-Control-Allow-Origin") for r in (stranger, preflight))
+
+
+async def test_unknown_field(serve: Serve) -> None:
+    """A field that nobody knows, and a method, are no errors: the answer lists what may be sent, with what a setting adds."""
+    service = await serve(cors_fields="X-Mine, X-Ours")
+    asked = {"Access-Control-Request-Private-Network": "true"} | _preflight("PURGE", "X-Mine", "X-Nobodys", "Upload-Offset")
+    response = await service.send("OPTIONS", "/files", asked)
+    allowed = response.headers["Access-Control-Allow-Headers"].split(", ")
+
+    assert (200, "*") == (response.status_code, response.headers["Access-Control-Allow-Origin"])
+    assert {"X-Mine", "X-Ours", "Upload-Offset"} <= set(allowed)
+    assert "x-nobodys" not in [name.lower() for name in allowed]
+    assert "PURGE" not in response.headers["Access-Control-Allow-Methods"]
+
+
+async def test_credentials(serve: Serve) -> None:
+    """Pages of named origins may send cookies and change something by them; of all origins, and of others, none may."""
+    token = TOKENS["owner"]
+    everybody, named = await serve(**ACCOUNTS), await serve(**ACCOUNTS, cors_origins=PAGE["Origin"])
+    cookie = {"Cookie": f"iglooauth={token}", "Sec-Fetch-Site": "cross-site"}
+    stranger = {"Origin": "https://evil.example"}
+    answers = [
+        await service.send("POST", "/files", creation(20) | cookie | origin)
+        for service, origin in ((named, PAGE), (named, stranger), (everybody, PAGE))
+    ]
+    preflights = [
+        await service.send("OPTIONS", "/files", _preflight("POST") | origin)
+        for service, origin in ((named, PAGE), (named, stranger), (everybody, PAGE))
+    ]
+
+    assert [201, 401, 401] == [answer.status_code for answer in answers]
+    assert ["true", None, None] == [answer.headers.get("Access-Control-Allow-Credentials") for answer in preflights]
+    assert [PAGE["Origin"], None, "*"] == [answer.headers.get("Access-Control-Allow-Origin") for answer in answers]
+    assert [PAGE["Origin"], None, "*"] == [answer.headers.get("Access-Control-Allow-Origin") for answer in preflights]
+    assert all("Origin" in answer.headers["Vary"] for answer in (*answers, *preflights))
+    assert "Access-Control-Allow-Credentials" not in answers[2].headers
 
 
 async def test_no_page(service: Service) -> None:

@@ -5,6 +5,7 @@ What a real browser makes of attachments that are opened in a tab.
 from __future__ import annotations
 
 import io
+import json
 import math
 import struct
 import wave
@@ -74,3 +75,32 @@ def test_opened_in_a_tab(serve: Serve, browser: Browser) -> None:
     assert (0.1, None) == (player, refused)
     assert size > 0
     assert ("Tang, Größe 5 ≤ 6", "Größe") == (letters, guessed)
+
+
+def test_page_of_another_origin(serve: Serve, browser: Browser, folder: Path) -> None:
+    """A page uploads to another origin with every field of a tracer and a cookie, and sees where the upload is."""
+    page = serve()
+    service = serve(folder / "other", cors_origins=page.url, cors_fields="X-Mine")
+    fields = {
+        "Tus-Resumable": "1.0.0",
+        "Upload-Length": "4",
+        "Content-Type": "application/offset+octet-stream",
+        "traceparent": "00-0-0-01",
+        "baggage": "a=b",
+        "sentry-trace": "1",
+        "X-CSRF-Token": "a",
+        "Cache-Control": "no-cache",
+        "X-Mine": "a",
+        "X-Requested-With": "XMLHttpRequest",
+    }
+    browser.open(f"{page.url}/openapi.json")
+    browser.until(f"location.origin == '{page.url}' && document.readyState == 'complete'")
+    options = f"{{method: 'POST', credentials: 'include', body: 'kelp', headers: {json.dumps(fields)}}}"
+    seen = "answer => [answer.status, answer.headers.get('Location'), answer.headers.get('Upload-Offset')]"
+    answer = browser.evaluate(f"fetch('{service.url}/files', {options}).then({seen}, String)")
+    unknown = browser.evaluate(f"fetch('{service.url}/files', {options.replace('X-Mine', 'X-Unknown')}).then({seen}, String)")
+
+    assert isinstance(answer, list), answer
+    assert (201, "4") == (answer[0], answer[2])
+    assert answer[1].startswith(f"{service.url}/files/")
+    assert unknown == "TypeError: Failed to fetch"
