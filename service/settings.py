@@ -107,7 +107,8 @@ class Settings(BaseSettings):
     )
     jwt_secret: str = Field(default="", description="Secret that tokens are signed with by HS256; at least 32 bytes.", repr=False)
     jwt_keys: str = Field(
-        default="", description="Instead of a secret: URL of a JWKS, or path of a public key (PEM) or JWKS; RS256 and ES256."
+        default="",
+        description="Instead of a secret: URL of a JWKS, or path of a public key (PEM) or JWKS; RS256, RS512 and ES256.",
     )
     jwt_issuer: str = Field(default="", description="`iss` that tokens have to have; empty: any.")
     jwt_audience: str = Field(default="", description="`aud` that tokens have to be for; empty: they have none.")

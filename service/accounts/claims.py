@@ -4,7 +4,7 @@ What a token says of somebody, as a principal.
 =============  ==============================================================================
 claim          meaning
 =============  ==============================================================================
-sub            who it is; required
+sub            who it is, a string or a number; required
 tenant         where they belong to, a string or a number; absent: the default tenant
 roles          a list, or a string with spaces between: ``admin``, ``account_holder``
 entitlements   a list
@@ -22,6 +22,7 @@ from storage.records import Subject, Tenant
 
 MAX_NAME = 255  # characters
 MAX_NAMES = 64
+LARGEST = 10**MAX_NAME
 RESERVED = frozenset("/?#%&")
 
 
@@ -31,20 +32,24 @@ def principal_of(claims: Mapping[str, object], *, default_tenant: Tenant) -> Pri
 
     :raises TokenRefused: they describe none.
     """
-    tenant = claims.get("tenant", default_tenant)
-    if isinstance(tenant, int) and not isinstance(tenant, bool):
-        tenant = str(tenant)
+    tenant = _as_text(claims.get("tenant", default_tenant))
     capabilities = EVERY_CAPABILITY
     if "capabilities" in claims:
         told = _names(claims, "capabilities")
         capabilities = frozenset(capability for capability in Capability if capability in told)
     return Principal(
         tenant=Tenant(_name(tenant, "tenant")),
-        subject=Subject(_name(claims.get("sub"), "sub")),
+        subject=Subject(_name(_as_text(claims.get("sub")), "sub")),
         roles=_names(claims, "roles"),
         entitlements=_names(claims, "entitlements", split=False),
         capabilities=capabilities,
     )
+
+
+def _as_text(value: object) -> object:
+    """Return a whole number as it is written, and all else as it is."""
+    is_number = isinstance(value, int) and not isinstance(value, bool) and abs(value) < LARGEST
+    return str(value) if is_number else value
 
 
 def _name(value: object, claim: str) -> str:

@@ -26,7 +26,8 @@ logger = logging.getLogger("holdfast")
 KiB = 1024
 MIN_SECRET = 32  # bytes; RFC 7518, section 3.2
 SYMMETRIC = ("HS256",)
-ASYMMETRIC = ("RS256", "ES256")
+RSA, EC = ("RS256", "RS512"), ("ES256",)
+ASYMMETRIC = (*RSA, *EC)
 MAX_SET = 256 * KiB
 MAX_KEYS = 100
 SECONDS = 1.0
@@ -41,10 +42,14 @@ PATIENCE = 10 * SECONDS
 
 @dataclass(frozen=True, slots=True)
 class VerifyingKey:
-    """A key, the one algorithm that it is for, and its name."""
+    """
+    A key, the algorithms that it is for, and its name.
+
+    They are all of one kind, so that no token has a key taken for something else, as a public key for a secret.
+    """
 
     material: Any
-    algorithm: str
+    algorithms: tuple[str, ...]
     name: str | None = None
 
 
@@ -75,7 +80,7 @@ class Secret:
     def __init__(self, secret: str) -> None:
         if len(secret.encode()) < MIN_SECRET:
             raise ValueError(f"the secret needs at least {MIN_SECRET} bytes")
-        self._key = VerifyingKey(secret, "HS256")
+        self._key = VerifyingKey(secret, SYMMETRIC)
 
     async def find(self, header: Mapping[str, Any]) -> VerifyingKey:
         """
@@ -248,7 +253,9 @@ def _from_jwk(value: Mapping[str, Any]) -> VerifyingKey | None:
     name = value.get("kid")
     if key.algorithm_name not in ASYMMETRIC:
         return None
-    return VerifyingKey(key.key, key.algorithm_name, name if isinstance(name, str) else None)
+    # RFC 7517, section 4.4: "alg" names the one that the key is for; a key that names none is for all of its kind.
+    algorithms = (key.algorithm_name,) if "alg" in value else _of_a_kind(key.algorithm_name)
+    return VerifyingKey(key.key, algorithms, name if isinstance(name, str) else None)
 
 
 def _from_pem(content: bytes) -> VerifyingKey:
@@ -257,14 +264,18 @@ def _from_pem(content: bytes) -> VerifyingKey:
             key = jwt.get_algorithm_by_name(algorithm).prepare_key(content)
         except (jwt.PyJWTError, ValueError, TypeError):
             continue
-        return VerifyingKey(key, algorithm)
-    raise ValueError("the file has no public key for RS256 or ES256")
+        return VerifyingKey(key, _of_a_kind(algorithm))
+    raise ValueError(f"the file has no public key for {', '.join(ASYMMETRIC)}")
+
+
+def _of_a_kind(algorithm: str) -> tuple[str, ...]:
+    return RSA if algorithm in RSA else EC
 
 
 def _fitting(keys: Sequence[VerifyingKey], header: Mapping[str, Any]) -> VerifyingKey:
     """Return the key of that name, or the only one for the algorithm; the key says which that is, never the token alone."""
     name = header.get("kid")
-    fitting = [key for key in keys if key.algorithm == header.get("alg") and name in (None, key.name)]
+    fitting = [key for key in keys if header.get("alg") in key.algorithms and name in (None, key.name)]
     if len(fitting) != 1:
         raise TokenRefused("the token was signed by somebody else")
     return fitting[0]

@@ -86,11 +86,12 @@ class TokenVerifier:
             claims = jwt.decode(
                 token,
                 key.material,
-                algorithms=[key.algorithm],
+                algorithms=key.algorithms,
                 issuer=self._issuer,
                 audience=self._audience,
                 leeway=self._leeway,
-                options={"require": ["exp", "sub"], "verify_aud": self._audience is not None},
+                # Symphony's tokens have a number for a subject, which RFC 7519 does not; whether it is a name is looked at below.
+                options={"require": ["exp", "sub"], "verify_aud": self._audience is not None, "verify_sub": False},
             )
             expires_at = float(claims["exp"])
         except jwt.ExpiredSignatureError as error:

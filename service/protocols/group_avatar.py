@@ -52,7 +52,25 @@ REFUSALS: dict[type[UploadError], Refusal] = {
     errors.UploadError: Refusal(429, "overloaded", (OVERLOADED,)),
 }
 # Errors of the request that have a status of their own elsewhere.
+# "image" is optional in the description of the document and not nullable: null says no more than that it is not there.
+NULL, MISSING = "image_null", "image_required"
 DECLARED = frozenset({400, 401, 403, 404, 405, 412, 429})
+
+# What the document's own answer shows of a group; where nothing is known, texts are null, and lists are empty.
+RESTRICTIONS = {
+    "visibilityRestriction": ("restrictedTenantsList", "restrictedUsersList"),
+    "implicitConnection": ("connectedTenantsList", "connectedUsersList"),
+    "interactionTransfer": ("restrictedTenantsList", "restrictedUsersList"),
+}
+PROFILE = ("companyName", "email", "mobile", "jobTitle", "jobRole", "jobDepartment", "jobDivision", "jobPhone", "jobCity")
+PROFILE_LISTS = (
+    "industryOfInterest",
+    "assetClassesOfInterest",
+    "marketCoverage",
+    "responsibility",
+    "function",
+    "instrument",
+)
 
 
 class GroupAvatar:
@@ -101,10 +119,11 @@ class GroupAvatar:
 
     def reject(self, _request: Request, error: ProtocolError | UploadError) -> Response:
         if isinstance(error, ProtocolError):
+            code = MISSING if error.code == NULL else error.code
             status = error.status if error.status in DECLARED else 400
             if error.status >= 500:  # noqa: PLR2004 - whatever is ours, clients are to try it again
                 return _error(429, "overloaded", str(error), (OVERLOADED,))
-            return _error(status, error.code, str(error), error.fields)
+            return _error(status, code, str(error), error.fields)
         if isinstance(error, errors.ContentRejected) and error.why is not None:
             error = error.why
         refusal = refusal_of(REFUSALS, error)
@@ -130,8 +149,6 @@ def _refuse_deleted(group: ObjectRecord) -> None:
 def _group(record: ObjectRecord, slots: tuple[SlotRecord, ...], policy: Policy, prefix: str) -> dict[str, Any]:
     """Return the group as its own system told it, with what is known better here."""
     attributes = json.loads(record.attributes)
-    told = attributes.get("profile")
-    profile = told if isinstance(told, dict) else {}
     key = next((slot.active[0].attachment for slot in slots if slot.slot == policy.slot and slot.active), None)
     avatars = [] if key is None else [
         {"size": size, "url": prefix + avatar_url(record.tenant, key, size)} for size in (ORIGINAL, *map(str, policy.renditions))
@@ -142,15 +159,28 @@ def _group(record: ObjectRecord, slots: tuple[SlotRecord, ...], policy: Policy, 
         "ownerId": _number(record.tenant),
         "name": record.id,
         "createdDate": moment(record.created_at),
+        "createdBy": None,
         "status": "ACTIVE",
         "members": [],
         **attributes,
+        **{member: {**dict.fromkeys(lists, ()), **_object(attributes.get(member))} for member, lists in RESTRICTIONS.items()},
         "id": record.id,
         "updatedDate": moment(record.updated_at),
         "updatedBy": record.updated_by or attributes.get("updatedBy"),
         "eTag": record.etag,
-        "profile": {"displayName": attributes.get("name", record.id), "id": record.id, **profile, "avatars": avatars},
+        "profile": {
+            **dict.fromkeys(PROFILE),
+            **dict.fromkeys(PROFILE_LISTS, ()),
+            "displayName": attributes.get("name", record.id),
+            "id": record.id,
+            **_object(attributes.get("profile")),
+            "avatars": avatars,
+        },
     }
+
+
+def _object(told: object) -> dict[str, Any]:
+    return told if isinstance(told, dict) else {}
 
 
 def _number(tenant: Tenant) -> int | str:

@@ -203,7 +203,7 @@ PATHS: dict[str, Schema] = {
             codes=(
                 _OF_IMAGE,
                 OF_CONDITIONS,
-                {400: ("image_required", "image_null", "image_empty", "image_not_string", "group_type_invalid")},
+                {400: ("image_required", "image_empty", "image_not_string", "group_type_invalid")},
                 {400: ("unsupported_media_type",)},
             ),
             content={_JSON: object_of({"image": {"type": "string", "format": "byte"}}, more=True)},

@@ -54,7 +54,10 @@ def test_little() -> None:
     [
         {"sub": None},
         {"sub": ""},
-        {"sub": 5},
+        {"sub": True},
+        {"sub": 5.0},
+        {"sub": [5]},
+        {"sub": 10**300},
         {"sub": "a\nb"},
         {"sub": "a/b"},
         {"sub": "a" * 256},

@@ -125,6 +125,18 @@ def test_private_keys_are_none(key: Any, algorithm: str) -> None:  # noqa: ANN40
     assert [] == list(parse_keys(json.dumps({"keys": [private, jwk(key, "b", use="enc")]}).encode()))
 
 
+@pytest.mark.parametrize(
+    ("named", "algorithms"),
+    [({}, ("RS256", "RS512")), ({"alg": "RS256"}, ("RS256",)), ({"alg": "RS512"}, ("RS512",)), ({"alg": "HS256"}, None)],
+    ids=str,
+)
+def test_what_a_key_is_for(named: dict[str, str], algorithms: tuple[str, ...] | None) -> None:
+    """A key is for what it says, else for all of its kind; never for a secret's."""
+    found = parse_keys(json.dumps({"keys": [{**jwk(RSA, "a"), **named}]}).encode())
+
+    assert ([] if algorithms is None else [algorithms]) == [key.algorithms for key in found]
+
+
 async def test_unknown_keys_have_to_be_patient(server: Answering) -> None:
     """One unknown name after the other has the set fetched no more often than every few seconds."""
     clock = Clock()
@@ -191,6 +203,8 @@ async def test_a_server_that_never_answered() -> None:
     ("header", "is_found"),
     [
         ({"alg": "RS256", "kid": "a"}, True),
+        ({"alg": "RS512", "kid": "a"}, True),
+        ({"alg": "RS384", "kid": "a"}, False),
         ({"alg": "RS256"}, False),
         ({"alg": "ES256"}, True),
         ({"alg": "ES256", "kid": "a"}, False),
@@ -205,7 +219,7 @@ async def test_which_key(server: Answering, header: dict[str, str], is_found: bo
     server.publish(jwk(RSA, "a"), jwk(OTHER_RSA, "b"), jwk(EC, "c"), jwk(EC, "d", use="enc"), jwk(EC, "e", alg="ES384"))
     keys = PublicKeys(server.url, clock=Clock())
     if is_found:
-        assert header["alg"] == (await keys.find(header)).algorithm
+        assert header["alg"] in (await keys.find(header)).algorithms
     else:
         with pytest.raises(TokenRefused):
             await keys.find(header)
@@ -221,6 +235,6 @@ def test_unsafe(url: str) -> None:
 
 def test_pem() -> None:
     """A PEM is one key; a private key or nonsense is none."""
-    assert ["RS256", "ES256"] == [parse_keys(pem(key))[0].algorithm for key in (RSA, EC)]
+    assert [("RS256", "RS512"), ("ES256",)] == [parse_keys(pem(key))[0].algorithms for key in (RSA, EC)]
     with pytest.raises(ValueError, match="public key"):
         parse_keys(b"-----BEGIN PUBLIC KEY-----\nnonsense\n-----END PUBLIC KEY-----\n")

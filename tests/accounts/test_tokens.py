@@ -42,6 +42,12 @@ async def test_taken() -> None:
     assert Subject("kelp") == (await verifier().verify(signed())).subject
 
 
+@pytest.mark.parametrize("subject", [12345678900000, 0])
+async def test_a_number_is_a_subject(subject: int) -> None:
+    """A subject that is a whole number, as Symphony's tokens have it, is who its digits say."""
+    assert str(subject) == (await verifier().verify(signed(sub=subject))).subject
+
+
 async def test_made_here() -> None:
     """What `holdfast token` makes says all that it was asked for."""
     token = make_token(
@@ -143,7 +149,7 @@ async def test_issuer_and_audience(settings: dict[str, Any], changed: dict[str, 
             await verifier(**settings).verify(token)
 
 
-@pytest.mark.parametrize(("key", "algorithm"), [(RSA, "RS256"), (EC, "ES256")])
+@pytest.mark.parametrize(("key", "algorithm"), [(RSA, "RS256"), (RSA, "RS512"), (EC, "ES256")])
 async def test_key_file(tmp_path: Path, key: object, algorithm: str) -> None:
     """A public key in a file takes what its private half signed, and is no secret that could sign."""
     path = tmp_path / "key.pem"

@@ -56,7 +56,7 @@ async def test_asked(server: Answering) -> None:
         (200, b"garbage", Unavailable),
         (200, b"[]", Unavailable),
         (200, b"{}", Unavailable),
-        (200, b'{"sub": 5}', Unavailable),
+        (200, b'{"sub": 5.5}', Unavailable),
         (200, b'{"sub": "a", "tenant": {"x": 1}}', Unavailable),
         (200, b'{"sub": "a", "roles": 7}', Unavailable),
         (200, b"[" * 50_000, Unavailable),

@@ -37,6 +37,28 @@ TOLD = {
 PLAIN = b64encode(PNG).decode()
 
 
+# As the documentation of Symphony shows it; of values only whether they are lists or objects matters.
+SHOWN: dict[str, object] = {
+    **dict.fromkeys(("type", "ownerType", "ownerId", "name", "id", "createdDate", "createdBy", "updatedDate", "updatedBy")),
+    **dict.fromkeys(("status", "eTag")),
+    "members": [],
+    "profile": {
+        **dict.fromkeys(("displayName", "companyName", "email", "mobile", "jobTitle", "jobRole", "jobDepartment", "jobDivision")),
+        **dict.fromkeys(("jobPhone", "jobCity", "id")),
+        "industryOfInterest": [],
+        "assetClassesOfInterest": [],
+        "marketCoverage": [],
+        "responsibility": [],
+        "function": [],
+        "instrument": [],
+        "avatars": [],
+    },
+    "visibilityRestriction": {"restrictedTenantsList": [], "restrictedUsersList": []},
+    "implicitConnection": {"connectedTenantsList": [], "connectedUsersList": []},
+    "interactionTransfer": {"restrictedTenantsList": [], "restrictedUsersList": []},
+}
+
+
 def document(image: object = PLAIN) -> bytes:
     """Return what the official client sends."""
     return json.dumps({"image": image}).encode()
@@ -79,6 +101,29 @@ async def test_the_whole_group(serve: Serve) -> None:
         assert "immutable" in shown.headers["Cache-Control"]
 
 
+def members(value: object, path: str = "") -> dict[str, str]:
+    """Return every member of a JSON value by its path, and whether it is a list, an object or something else."""
+    found: dict[str, str] = {}
+    for name, inner in value.items() if isinstance(value, dict) else ():
+        found[f"{path}/{name}"] = "list" if isinstance(inner, list) else "object" if isinstance(inner, dict) else "value"
+        found |= members(inner, f"{path}/{name}")
+    return found
+
+
+async def test_every_member_of_the_document(serve: Serve) -> None:
+    """Of a group of which nothing is known there is every member that Symphony's own answer shows; what is told stays."""
+    bare = await registered(serve, {"type": "SDL"})
+    told = {"restrictedUsersList": [7], "more": 1}
+    known = await registered(serve, {"createdBy": "9", "visibilityRestriction": told, "implicitConnection": None})
+    nothing = (await bare.send("GET", GROUP_URL, HOST)).json()
+    something = (await known.send("GET", GROUP_URL, HOST)).json()
+
+    assert members(SHOWN) == {path: members(nothing).get(path) for path in members(SHOWN)}
+    assert {"restrictedTenantsList": [], "restrictedUsersList": []} == nothing["interactionTransfer"]
+    assert ("9", {"restrictedTenantsList": [], **told}) == (something["createdBy"], something["visibilityRestriction"])
+    assert {"connectedTenantsList": [], "connectedUsersList": []} == something["implicitConnection"]
+
+
 @pytest.mark.parametrize(
     "image",
     [
@@ -104,7 +149,7 @@ async def test_ways_to_write_it(serve: Serve, image: str) -> None:
     ("content", "code"),
     [
         (b"{}", "image_required"),
-        (document(None), "image_null"),
+        (document(None), "image_required"),
         (document(""), "image_empty"),
         (document(5), "image_not_string"),
         (document([PLAIN]), "image_not_string"),
