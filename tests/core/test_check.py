@@ -117,6 +117,19 @@ async def test_what_changed_lately_is_left_alone(desk: Desk) -> None:
     assert {} == await desk.problems(repair=True)
 
 
+async def test_what_is_needed_by_now_is_left_alone(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What an upload did not need when all records were read, and needs now, is neither told nor removed."""
+    record = await desk.open()
+
+    async def as_it_was() -> AsyncIterator[UploadRecord]:
+        yield dataclasses.replace(record, state=State.CANCELLED)
+
+    monkeypatch.setattr(desk.metadata, "uploads", as_it_was)
+
+    assert {} == await desk.problems(repair=True)
+    assert b"hold" == await content_of(desk.content, record)
+
+
 async def test_what_somebody_has_is_left_alone(desk: Desk) -> None:
     """A leftover of an upload that is in somebody's hands is theirs to remove."""
     record = await desk.open()

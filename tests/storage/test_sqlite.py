@@ -109,6 +109,16 @@ async def test_every_acknowledged_commit_survives_a_kill(path: Path, count: int)
         assert "ok" == connection.execute("PRAGMA integrity_check").fetchone()[0]
 
 
+async def test_all_uploads_come_page_by_page(store: SqliteMetadataStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever goes through all uploads sees each once, however many pages they take."""
+    monkeypatch.setattr(sqlite, "PAGE", 2)
+    records = [new_upload() for _ in range(5)]
+    for record in records:
+        await store.create(record)
+
+    assert sorted(record.key for record in records) == [record.key async for record in store.uploads()]
+
+
 async def test_processes_may_open_a_new_file_at_once(tmp_path: Path) -> None:
     """Worker processes that start together all get the store, whoever of them makes it."""
     async with AsyncExitStack() as stack:

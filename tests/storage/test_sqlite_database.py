@@ -269,6 +269,34 @@ async def test_one_that_has_to_be_synced_has_all_synced(path: Path, synced: tupl
     await database.close()
 
 
+@pytest.mark.parametrize("count", [1, 3])
+@pytest.mark.parametrize("is_synced", [False, True])
+async def test_what_had_to_wait_is_synced_as_well(path: Path, count: int, is_synced: bool) -> None:
+    """The log is synced, where that is needed, also at a COMMIT that had to wait for another process, and then no more."""
+    database = Database(str(path), SCHEMA, "NORMAL")
+    during: list[int] = []
+
+    def level(connection: sqlite3.Connection) -> int:
+        found: int = connection.execute("PRAGMA synchronous").fetchone()[0]
+        return found
+
+    def make(connection: sqlite3.Connection) -> None:
+        during.append(level(connection))
+
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        waiting = asyncio.create_task(together(database, *(Commit(make=make, synced=is_synced) for _ in range(count))))
+        await asyncio.sleep(0.05)
+        was_early = list(during)
+        other.execute("ROLLBACK")
+        outcomes = await waiting
+
+    assert [None] * count == outcomes
+    assert ([], [2 if is_synced else 1] * count) == (was_early, during)
+    assert 1 == await database.call(level)
+    await database.close()
+
+
 @pytest.mark.parametrize("durability", Durability)
 async def test_everybody_gets_their_own_answer(tmp_path: Path, durability: Durability) -> None:
     """Many at once, some too late, some with keys that are taken: each hears what became of theirs, and that is so."""

@@ -78,6 +78,16 @@ async def test_a_commit_that_is_sent_again(store: RedisMetadataStore, wire: Wire
     assert [] == list(await store.due(NOW, 10))
 
 
+async def test_a_commit_without_events_that_is_sent_again(store: RedisMetadataStore, wire: Wire) -> None:
+    """A commit that tells of nothing is known by what it has stored: when its answer is lost, it has succeeded all the same."""
+    record = new_upload()
+    await store.create(record)
+    wire.lose(1, b"EVALSHA")
+    await store.replace(record, changed(record, offset=1))
+
+    assert (1, 1) == (wire.lost, (await store.get(record.ref)).offset)
+
+
 async def test_only_events_that_are_sent_again(store: RedisMetadataStore, wire: Wire) -> None:
     """A commit of nothing but events is known by these."""
     await store.create(new_upload())
