@@ -24,6 +24,7 @@ from service.asgi.pictures import Gallery, Shown
 from service.core.policies import GROUP_AVATAR, ORG_GROUP_PICTURE, PROFILE_PHOTO, Policies
 from service.protocols import native, openapi
 from service.protocols.association import Association, AttachmentsOfObject
+from service.protocols.attachment_view import AttachmentView
 from service.protocols.content_range import ContentRange
 from service.protocols.group_avatar import GroupAvatar
 from service.protocols.group_picture import GroupPicture
@@ -60,6 +61,22 @@ class Attachments:
         else:
             dialect: UploadDialect = self._dialect
             await driver.exchange(dialect, driver.perform, request, scope, receive, send, keyed=key is not None)
+
+
+class Views:
+    """
+    Attachments as the older Igloo API tells them; its URLs name no community.
+    """
+
+    def __init__(self, driver: Driver, dialect: ContentRange, tenant: Tenant) -> None:
+        self._driver = driver
+        self._dialect: FiledDialect = AttachmentView(dialect)
+        self._tenant = tenant
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = _request(self._driver, scope, self._tenant, key_of(scope))
+        keyed = request.method != "OPTIONS"
+        await self._driver.exchange(self._dialect, self._driver.perform_filed, request, scope, receive, send, keyed=keyed)
 
 
 class Native:
@@ -211,7 +228,7 @@ def routes(
     """
     dialect = ContentRange(tenant, policies.kinds())
     attachments, binaries = Attachments(driver, dialect), Binaries(driver, gallery, dialect, tenant)
-    pictures = Pictures(driver, gallery, dialect, tenant)
+    pictures, views = Pictures(driver, gallery, dialect, tenant), Views(driver, dialect, tenant)
 
     def symphony(*, is_avatar: bool) -> GroupPictures:
         policy = policies.same(GROUP_AVATAR)
@@ -231,6 +248,9 @@ def routes(
         f"{COMMUNITY}/attachments/{{key}}/association/{{object:path}}": attachments,
         f"{COMMUNITY}/objects/{{object}}/attachments": attachments,
         f"{COMMUNITY}/previews/thumbnails/{{object}}": Endpoint(pictures.preview),
+        # The known client joins a base that ends with a slash and a path that begins with one.
+        "/.api/api.svc//attachments/{key}/view": views,
+        "/.api/api.svc/attachments/{key}/view": views,
         "/.api2/binaries/{key}/download/{name:path}": binaries,
         "/.api2/binaries/{key}/thumbnails/{name:path}": Endpoint(pictures.thumbnail),
         "/avatars/static/{size}/default.png": Endpoint(pictures.default),

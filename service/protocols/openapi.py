@@ -12,6 +12,7 @@ from service.protocols.openapi_operations import (
     ATTACHMENTS,
     CHANGE,
     COMMUNITY,
+    COMMUNITY_QUERY,
     CONDITIONS,
     ELLIPSIS,
     FINISH,
@@ -179,6 +180,16 @@ PATHS: dict[str, Schema] = {
             refused=(errors.ObjectNotFound, errors.SlotUnknown),
             codes=(OF_TYPE,),
             tells=("ETag",),
+        ),
+    },
+    "/.api/api.svc/attachments/{key}/view": {
+        "parameters": [KEY, COMMUNITY_QUERY],
+        "get": operation(
+            "viewAttachment",
+            "Tell what is known of an attachment, as the older Igloo API does.",
+            {200: ("View", "As it is now; also with two slashes behind `api.svc`.")},
+            voice=ATTACHMENTS,
+            refused=GONE,
         ),
     },
     "/profile-manager/v1/groups/{group}": {

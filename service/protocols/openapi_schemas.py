@@ -137,6 +137,7 @@ SCHEMAS: dict[str, Schema] = {
         },
         optional=("nextExpectedRanges", "expiresAt"),
     ),
+    "View": object_of({"response": ref_of("Entry")}),
     "Entries": object_of({"items": list_of(ref_of("Entry"))}),
     "Group": object_of(
         {"id": TEXT, "eTag": TEXT, "profile": object_of({"avatars": _SIZES}, more=True)},

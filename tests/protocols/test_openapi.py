@@ -21,6 +21,7 @@ OTHERS = {
     "/.api2/api/v1/communities/{community}/attachments/uploads/{key}",
     "/.api2/api/v1/communities/{community}/attachments/{key}/association/{object}",
     "/.api2/api/v1/communities/{community}/objects/{object}/attachments",
+    "/.api/api.svc/attachments/{key}/view",
     "/profile-manager/v1/groups/{group}",
     "/profile-manager/v1/groups/{group}/avatar",
     "/organization/group/{group}/profile",

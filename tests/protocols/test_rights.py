@@ -106,6 +106,8 @@ ROWS = [
     Row("PATCH", f"/v3/organization/group/{TEAM}/profile", "401 403 403 403 403 403 403 200 403 404", JSON, PICTURE_DOCUMENT),
     Row("GET", "/api/v1/attachments/{free}", "401 200 403 200 403 403 200 403 403 404"),
     Row("GET", "/api/v1/attachments/{photo}", "401 200 200 200 403 403 200 200 200 404"),
+    Row("GET", "/.api/api.svc//attachments/{free}/view", "401 200 403 200 403 403 200 403 403 404"),
+    Row("GET", "/.api/api.svc/attachments/{photo}/view", "401 200 200 200 403 403 200 200 200 404"),
     Row("DELETE", "/api/v1/attachments/{free}", "401 204 403 403 204 403 204 403 403 404"),
     Row("GET", "/api/v1/attachments/{photo}/events", "401 200 403 200 403 403 200 403 403 404"),
     Row("POST", "/api/v1/attachments/{free}/links", "401 201 403 201 403 403 201 403 403 404", JSON, b'{"purpose": "view"}'),
