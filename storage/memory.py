@@ -158,6 +158,9 @@ class MemoryMetadataStore:
             raise NotFound(f"no upload {ref.key}")
         return record
 
+    async def get_many(self, refs: Sequence[Ref]) -> Sequence[UploadRecord]:
+        return [await self.get(ref) for ref in refs]
+
     async def replace(self, old: UploadRecord, new: UploadRecord, events: Sequence[Event] = ()) -> None:
         await self.commit([Change(old=old, new=new)], events)
 

@@ -201,6 +201,12 @@ class MetadataStore(Notes, Protocol):
         """
         ...
 
+    async def get_many(self, refs: Sequence[Ref]) -> Sequence[UploadRecord]:
+        """
+        Return the newest stored record of each of *refs*, which are of one tenant, in their order; raise what `get` raises.
+        """
+        ...
+
     async def replace(self, old: UploadRecord, new: UploadRecord, events: Sequence[Event] = ()) -> None:
         """
         Store *new* if the stored record still has the revision of *old*; *new.revision* is one more.

@@ -11,6 +11,7 @@ loses the last commits in a power cut but never the consistency of the file (sql
 from __future__ import annotations
 
 import dataclasses
+import json
 import math
 import secrets
 import sqlite3
@@ -21,13 +22,16 @@ from typing import Any
 from storage.errors import AlreadyExists, NotFound, PreconditionFailed
 from storage.local import Durability
 from storage.notes import SECRET_BYTES
-from storage.objects import EVENT_FIELDS, OBJECT_FIELDS, SLOT_FIELDS, Event, LoggedEvent, ObjectRecord, SlotRecord
+from storage.objects import EVENT_FIELDS, OBJECT_FIELDS, SLOT_FIELDS, Event, LoggedEvent, ObjectRecord, SlotRecord, slot_size
 from storage.ports import Change, Record
 from storage.positions import parse_position
 from storage.records import FIELDS, Key, ObjectRef, Ref, SlotRef, State, Tenant, UploadRecord
 from storage.sqlite_database import Commit, Database
+from storage.threads import aside
 
 PAGE = 1000
+# So many records are read in one go; between two of them others are answered.
+TOGETHER = 100
 
 # Each brings a file from the version of its index to the next; a new file goes through all.
 SCHEMA = (
@@ -144,6 +148,7 @@ _LIST_EVENTS = (
     " WHERE tenant = :tenant AND position > :after {} ORDER BY position LIMIT :limit"
 )
 _ALL_EVENTS, _EVENTS_OF_ONE = _LIST_EVENTS.format(""), _LIST_EVENTS.format("AND attachment = :attachment")
+_MANY = f"{_UPLOADS.select} WHERE tenant = :tenant AND key IN (SELECT value FROM json_each(:keys))"  # noqa: S608
 _PAGE = f"{_UPLOADS.select} WHERE key > :after ORDER BY key LIMIT :limit"
 _DUE = (
     f"{_UPLOADS.select}"
@@ -171,12 +176,25 @@ class SqliteMetadataStore:
             raise NotFound(f"no upload {ref.key}")
         return UploadRecord.from_mapping(found, self._timeline)
 
+    async def get_many(self, refs: Sequence[Ref]) -> Sequence[UploadRecord]:
+        records: list[UploadRecord] = []
+        for begin in range(0, len(refs), TOGETHER):
+            asked = [ref.key for ref in refs[begin : begin + TOGETHER]]
+            rows = await self._all(_MANY, {"tenant": refs[begin].tenant, "keys": json.dumps(asked)})
+            found = {row["key"]: row for row in rows}
+            for key in asked:
+                if key not in found:
+                    raise NotFound(f"no upload {key}")
+                records.append(UploadRecord.from_mapping(found[key], self._timeline))
+        return records
+
     async def replace(self, old: UploadRecord, new: UploadRecord, events: Sequence[Event] = ()) -> None:
         await self.commit([Change(old=old, new=new)], events)
 
     async def commit(self, changes: Sequence[Change], events: Sequence[Event] = ()) -> None:
         synced = self._sync_completion and any(_is_promised(change.new) for change in changes)
-        await self._database.commit(Commit(make=partial(_make_all, changes=changes, events=events), synced=synced))
+        large = len(changes) + len(events) > TOGETHER
+        await self._database.commit(Commit(make=partial(_make_all, changes=changes, events=events), synced=synced, large=large))
 
     async def get_object(self, ref: ObjectRef) -> ObjectRecord:
         found = await self._one(_OBJECTS.get, dataclasses.asdict(ref))
@@ -192,7 +210,7 @@ class SqliteMetadataStore:
         found = await self._one(_SLOTS.get, dataclasses.asdict(ref))
         if found is None:
             raise NotFound(f"nothing was ever in {ref.slot} of {ref.id}")
-        return SlotRecord.from_mapping(found)
+        return await aside(partial(SlotRecord.from_mapping, found), size=slot_size(found))
 
     async def get_slots(self, ref: ObjectRef) -> Sequence[SlotRecord]:
         return [SlotRecord.from_mapping(row) for row in await self._all(_LIST_SLOTS, dataclasses.asdict(ref))]

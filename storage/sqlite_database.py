@@ -79,6 +79,8 @@ class Commit:
 
     make: Callable[[sqlite3.Connection], None]
     synced: bool = False
+    large: bool = False
+    """Whether making it takes so long that it is not done on the event loop."""
 
 
 class Busy(Exception):
@@ -224,7 +226,8 @@ class Database:
         if not group:
             return
         syncs = self._syncs_all or any(turn.commit.synced for turn in group)
-        if self._unwritten >= UNWRITTEN or not self._pace.is_quick or not self._pace.timed(self._begun, syncs=syncs):
+        large = any(turn.commit.large for turn in group)
+        if large or self._unwritten >= UNWRITTEN or not self._pace.is_quick or not self._pace.timed(self._begun, syncs=syncs):
             self._wait_with(group)
         elif not self._pace.timed(self._stated, group, commits=not syncs):
             self._wait_with(group, together=False)

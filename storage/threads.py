@@ -17,6 +17,8 @@ from typing import Any, ParamSpec, TypeVar
 P = ParamSpec("P")
 T = TypeVar("T")
 
+# So many things are gone through in less than a millisecond or two.
+MANY = 64
 SECONDS = 1.0
 INSIST = 0.1 * SECONDS
 # A thread is woken, and wakes the event loop, in 40 µs.  What is quicker than that is made on the loop, until it takes this long;
@@ -24,6 +26,15 @@ INSIST = 0.1 * SECONDS
 QUICK = 0.025 * SECONDS
 # It stays away so many times as long as it was held up: a slow disk costs it a fortieth of its time, however slow that is.
 STAYS_AWAY = 40
+
+
+async def aside(function: Callable[[], T], *, size: int) -> T:
+    """
+    Return what *function* computes, beside the event loop where it goes through many things: *size* of them.
+
+    The interpreter changes threads every 5 ms; so others wait no longer than that for a slot of thousands.
+    """
+    return await asyncio.to_thread(function) if size > MANY else function()
 
 
 async def unbroken(work: Awaitable[T]) -> T:

@@ -6,10 +6,10 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-import functools
 import random
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from weakref import WeakValueDictionary
 
 from service.core import rights, slots
@@ -38,6 +38,7 @@ from storage import errors as storage_errors
 from storage.objects import Association, Ending, Event, SlotRecord
 from storage.ports import ByteStore, Change, MetadataStore
 from storage.records import Intent, Key, Ref, SlotRef, State, Subject, UploadRecord
+from storage.threads import aside
 
 # Each time somebody else got through; so the more there are, the more tries it may take.
 TRIES = 200
@@ -188,7 +189,7 @@ class Attachments:
         Put back what left the slot last and is still to be had.
         """
         policy = self.refuse_change(ref, by)
-        gone: set[Key] = set()
+        gone = await self._gone(ref)
         while True:
             try:
                 return await self._change(
@@ -197,7 +198,15 @@ class Attachments:
             except UploadGone as error:
                 if error.record is None:
                     raise
-                gone.add(error.record.key)  # for ever, so that this ends
+                gone.add(error.record.key)  # meanwhile, and for ever, so that this ends
+
+    async def _gone(self, ref: SlotRef) -> set[Key]:
+        """Return what left a slot and is no longer to be had."""
+        with translated():
+            slot = await self._slot(ref) or slots.empty(ref, "")
+            left = {association.attachment for association in slot.ended}
+            uploads = await self._metadata.get_many([Ref(tenant=ref.tenant, key=key) for key in left])
+        return {upload.key for upload in uploads if rules.is_over(upload)}
 
     async def refuse_unfit(self, upload: UploadRecord, ref: SlotRef) -> None:
         """
@@ -221,7 +230,7 @@ class Attachments:
             if upload.offset > LARGEST_LOOK:
                 raise ImageTooLarge(f"images are limited to {LARGEST_LOOK} bytes")
             async with self._looking:
-                await self._look(functools.partial(self._read, upload, upload.offset), policy)
+                await self._look(partial(self._read, upload, upload.offset), policy)
 
     def _attaching(self, attachment: Key, policy: Policy, by: Subject | None, place: int | None) -> Rule:
         def rule(slot: SlotRecord) -> SlotRecord:
@@ -267,7 +276,8 @@ class Attachments:
         owner = await self._objects.get(ref.object)
         stored = await self._slot(ref)
         old = stored or slots.empty(ref, "")
-        new = rule(old)
+        size = len(old.active) + len(old.ended)
+        new = await aside(partial(rule, old), size=size)
         if new == old:
             return old  # of one whose answer was lost: what was asked for is so already
         if not condition.holds(old.etag):
@@ -277,24 +287,38 @@ class Attachments:
         now = self._clock()
         new = dataclasses.replace(new, etag=new_name(), revision=old.revision + 1 if stored else 0)
         touched = dataclasses.replace(owner, etag=new_etag(), updated_at=now, updated_by=by.subject, revision=owner.revision + 1)
-        changes = [Change(old=stored, new=new), Change(old=owner, new=touched)]
         told = [] if finish is None else of_step(*finish, now, by)
-        for key in {*slots.keys(old)} ^ {*slots.keys(new)}:
-            upload = after = await self._metadata.get(Ref(tenant=ref.tenant, key=key))
-            if finish is not None and key == finish[0].key:
-                if upload.revision != finish[0].revision:
-                    raise Evicted("a newer request has the upload now")
-                upload, after = finish
-            changes.append(Change(old=upload, new=self._moved(after, new, policy, now)))
-        await self._metadata.commit(changes, [*told, *self._told(old, new, by)])
+        moving = {*slots.keys(old)} ^ {*slots.keys(new)}
+        uploads = await self._metadata.get_many([Ref(tenant=ref.tenant, key=key) for key in moving])
+        moved = await aside(partial(self._moves, uploads, new, policy, now, finish), size=len(uploads))
+        told += await aside(partial(self._told, old, new, by), size=size)
+        await self._metadata.commit([Change(old=stored, new=new), Change(old=owner, new=touched), *moved], told)
         return new
 
-    def _moved(self, upload: UploadRecord, slot: SlotRecord, policy: Policy, now: float) -> UploadRecord:
-        """Return *upload* as one that is in *slot*, or not any more."""
-        elsewhere = tuple(ref for ref in upload.attached if ref != slot.ref)
-        if upload.key in slots.keys(slot):
+    def _moves(
+        self,
+        uploads: Sequence[UploadRecord],
+        slot: SlotRecord,
+        policy: Policy,
+        now: float,
+        finish: tuple[UploadRecord, UploadRecord] | None,
+    ) -> list[Change]:
+        inside, changes = frozenset(slots.keys(slot)), []
+        for upload in uploads:
+            before = after = upload
+            if finish is not None and upload.key == finish[0].key:
+                if upload.revision != finish[0].revision:
+                    raise Evicted("a newer request has the upload now")
+                before, after = finish
+            changes.append(Change(old=before, new=self._moved(after, slot.ref, inside, policy, now)))
+        return changes
+
+    def _moved(self, upload: UploadRecord, slot: SlotRef, inside: frozenset[Key], policy: Policy, now: float) -> UploadRecord:
+        """Return *upload* as one that is in *slot*, where *inside* is, or not any more."""
+        elsewhere = tuple(ref for ref in upload.attached if ref != slot)
+        if upload.key in inside:
             rules.refuse_gone(upload, now)
-            moved = dataclasses.replace(upload, attached=(*elsewhere, slot.ref))
+            moved = dataclasses.replace(upload, attached=(*elsewhere, slot))
         else:
             kept_for = max(policy.grace, self._kept_at_least)
             moved = dataclasses.replace(upload, attached=elsewhere, expires_at=rules.kept_until(upload, now + kept_for))

@@ -4,7 +4,6 @@ What is asked of attachments, objects and slots: who may ask, and then the verb.
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable
 from typing import Protocol
@@ -169,7 +168,8 @@ class Filing:
                 rights.refuse_reading(by)
                 slot = await on.get_slot(command.slot)
                 refs = [Ref(tenant=slot.tenant, key=key) for key in slots.keys(slot)]
-                attachments = await asyncio.gather(*(self._uploads.find(ref) for ref in refs))
+                with translated():
+                    attachments = await self._metadata.get_many(refs)
                 return SlotOutcome(slot=slot, attachments=tuple(attachments))
             case Attach():
                 slot = await on.attach(command.slot, command.ref.key, by, place=command.place, condition=command.condition)

@@ -175,8 +175,8 @@ class Objects:
                 why = {"association": association.id, "ending": Ending.OBJECT_DELETED}
                 told.append(event("attachment.detached", slot.ref, now, by, association.attachment, why))
                 kept_for[association.attachment] = max(kept_for.get(association.attachment, 0), policy.grace)
-        for key, grace in kept_for.items():
-            upload = await self._metadata.get(Ref(tenant=ref.tenant, key=key))
+        uploads = await self._metadata.get_many([Ref(tenant=ref.tenant, key=key) for key in kept_for])
+        for upload, grace in zip(uploads, kept_for.values(), strict=True):
             left = tuple(slot for slot in upload.attached if slot.object != ref)
             expires_at = rules.kept_until(upload, now + max(grace, self._kept_at_least))
             moved = dataclasses.replace(upload, attached=left, expires_at=expires_at, revision=upload.revision + 1)

@@ -70,7 +70,7 @@ def detach(
     leaving = tuple(association for association in slot.active if attachment in (None, association.attachment))
     if attachment is not None and not leaving:
         raise NotAttached("the attachment is not in this slot")
-    staying = tuple(association for association in slot.active if association not in leaving)
+    staying = tuple(association for association in slot.active if attachment not in (None, association.attachment))
     ended = (*slot.ended, *_ended(slot, leaving, ending, actor, now))
     return _trimmed(dataclasses.replace(slot, active=staying, ended=ended), policy)
 
@@ -99,16 +99,18 @@ def undo(slot: SlotRecord, policy: Policy, actor: Subject | None, now: float, go
     last = [old for old in left if old.ended_at == left[-1].ended_at]
     if not last or last[0].ended_at is None or last[0].ended_at + policy.grace <= now:
         raise NothingToUndo("nothing left this slot within its grace that could come back")
-    back = [old for old in last if old.attachment not in keys(slot)]
+    here = {*keys(slot)}
+    back = [old for old in last if old.attachment not in here]
     if not back:
         raise NothingToUndo("the attachment is in the slot again")
     leaving = slot.active if policy.most == 1 else ()
-    active = [old for old in slot.active if old not in leaving]
+    active = [] if leaving else list(slot.active)
     if len(active) + len(back) > policy.most:
         raise NothingToUndo("the slot has no room for what left it")
     for old in sorted(back, key=lambda old: old.place):
         active.insert(old.place, dataclasses.replace(old, place=0, ended_at=None, ended_by=None, ending=None))
-    ended = (*(old for old in slot.ended if old not in back), *_ended(slot, leaving, Ending.UNDONE, actor, now))
+    returned = {old.id for old in back}
+    ended = (*(old for old in slot.ended if old.id not in returned), *_ended(slot, leaving, Ending.UNDONE, actor, now))
     return _trimmed(dataclasses.replace(slot, active=tuple(active), ended=ended), policy)
 
 
@@ -119,10 +121,8 @@ def _ended(
     if slot.ended and slot.ended[-1].ended_at is not None:
         # What ends together has a moment of its own, whatever the clock says: so an undo knows what belongs together.
         ended_at = max(now, math.nextafter(slot.ended[-1].ended_at, math.inf))
-    return [
-        dataclasses.replace(old, place=slot.active.index(old), ended_at=ended_at, ended_by=actor, ending=ending)
-        for old in leaving
-    ]
+    places = {association.id: place for place, association in enumerate(slot.active)}
+    return [dataclasses.replace(old, place=places[old.id], ended_at=ended_at, ended_by=actor, ending=ending) for old in leaving]
 
 
 def _trimmed(slot: SlotRecord, policy: Policy) -> SlotRecord:

@@ -28,7 +28,7 @@ from typing import Any, TypeVar
 
 from storage.errors import AlreadyExists, Corrupted, NotFound, PreconditionFailed, StorageError
 from storage.notes import SECRET_BYTES
-from storage.objects import Event, LoggedEvent, ObjectRecord, SlotRecord
+from storage.objects import ASSOCIATION_SIZE, Event, LoggedEvent, ObjectRecord, SlotRecord
 from storage.ports import Change
 from storage.records import UNKNOWN, Key, ObjectRef, Ref, SlotRef, Tenant, UploadRecord
 from storage.redis.line import Call, Line, Script
@@ -42,7 +42,7 @@ from storage.redis.names import (
     plan_commit,
     when_due,
 )
-from storage.threads import unbroken
+from storage.threads import aside, unbroken
 
 T = TypeVar("T")
 
@@ -50,6 +50,8 @@ HOURS = 60 * 60
 # Within this time an event that is told again is known, whoever tells it.
 KEEP_EVENT_IDS = 1 * HOURS
 PAGE = 1000
+# So many records are read in one go; between two of them others are answered.
+AT_ONCE = 100
 # How many tenants are asked together.
 TOGETHER = 256
 # Where the key begins in the index of what is due.
@@ -58,6 +60,7 @@ ALL = -1
 
 COMMIT, RESERVE, UNRESERVE, AGAIN = Script("commit"), Script("reserve"), Script("unreserve"), Script("again")
 LIST, EVENTS, EVENTS_OF_ONE, SECRET = Script("list"), Script("events"), Script("events_of_one"), Script("secret")
+MANY = Script("many")
 
 
 class RedisMetadataStore:
@@ -75,6 +78,14 @@ class RedisMetadataStore:
 
     async def get(self, ref: Ref) -> UploadRecord:
         return read_upload(ref, await self._line.call("HGET", self._names.record(ref), "document"))
+
+    async def get_many(self, refs: Sequence[Ref]) -> Sequence[UploadRecord]:
+        records: list[UploadRecord] = []
+        for begin in range(0, len(refs), AT_ONCE):
+            asked = refs[begin : begin + AT_ONCE]
+            found = await self._line.run(MANY, [self._names.record(ref) for ref in asked])
+            records += map(read_upload, asked, found)
+        return records
 
     async def replace(self, old: UploadRecord, new: UploadRecord, events: Sequence[Event] = ()) -> None:
         await self.commit([Change(old=old, new=new)], events)
@@ -105,7 +116,7 @@ class RedisMetadataStore:
         found = await self._line.call("HGET", self._names.record(ref), "document")
         if found is None:
             raise NotFound(f"nothing was ever in {ref.slot} of {ref.id}")
-        return _read(SlotRecord.from_mapping, found)
+        return await aside(partial(_read, SlotRecord.from_mapping, found), size=len(found) // ASSOCIATION_SIZE)
 
     async def get_slots(self, ref: ObjectRef) -> Sequence[SlotRecord]:
         found = await self._line.run(LIST, [self._names.all_slots(ref)], [self._names.slots(ref), "-", "+", ALL, 0])
@@ -181,7 +192,8 @@ class RedisMetadataStore:
         if not tenants:
             return
         (tenant,) = tenants
-        plan = plan_commit(self._names, tenant, changes, events, operation, KEEP_EVENT_IDS, lease)
+        planned = partial(plan_commit, self._names, tenant, changes, events, operation, KEEP_EVENT_IDS, lease)
+        plan = await aside(planned, size=len(changes))
         match await self._line.run(COMMIT, plan.keys, plan.arguments):
             case [b"changed", number]:
                 change = changes[number - 1]

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from storage.errors import AlreadyExists, NotFound, PreconditionFailed
 from storage.keys import new_key
 from storage.notes import SECRET_BYTES
-from storage.ports import MetadataStore
+from storage.ports import Change, MetadataStore
 from storage.records import FIELDS, Intent, Parts, Ref, SlotRef, State, Subject, Tenant, UploadRecord
 from tests.storage.backends import NOW, OTHER_TENANT, TENANT, changed, new_upload, on_every_topology
 
@@ -319,3 +319,19 @@ async def test_notes(store: MetadataStore) -> None:
     await store.write_note("other", "")
 
     assert ["l\u00e4st", "", None] == [await store.note(name) for name in ("one", "other", "none")]
+
+
+@pytest.mark.parametrize("count", [0, 1, 250])
+async def test_many_records(store: MetadataStore, count: int) -> None:
+    """Many records are read at once, in the order that is asked for; one that is not there is told."""
+    records = [new_upload() for _ in range(count)]
+    for begin in range(0, count, 50):
+        await store.commit([Change(old=None, new=record) for record in records[begin : begin + 50]])
+    refs = [record.ref for record in reversed(records)]
+
+    assert records[::-1] == list(await store.get_many(refs))
+    with pytest.raises(NotFound):
+        await store.get_many([*refs, Ref(tenant=TENANT, key=new_key())])
+    if refs:
+        with pytest.raises(NotFound):
+            await store.get_many([Ref(tenant=OTHER_TENANT, key=ref.key) for ref in refs])

@@ -1,0 +1,9 @@
+-- Answers the documents of records, in the order of their names; false for one that is not there.
+--
+-- KEYS: the records.
+
+local documents = {}
+for number, record in ipairs(KEYS) do
+  documents[number] = redis.call('HGET', record, 'document')
+end
+return documents
