@@ -7,6 +7,7 @@ The dialect of the Igloo digital workplace; what its clients rely on is told bes
 from __future__ import annotations
 
 import json
+from codecs import BOM_UTF8
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qsl, quote
@@ -275,7 +276,7 @@ def _parse_json(document: bytes) -> list[tuple[str, object]]:
         value = json.loads(document, object_pairs_hook=list)
     except (ValueError, RecursionError) as error:
         raise ProtocolError(400, "invalid_document", "the content is not JSON") from error
-    if not isinstance(value, list) or not document.lstrip().startswith(b"{"):
+    if not isinstance(value, list) or not document.removeprefix(BOM_UTF8).lstrip().startswith(b"{"):
         raise ProtocolError(400, "invalid_document", "the content is not a JSON object")
     return value
 

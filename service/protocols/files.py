@@ -8,15 +8,17 @@ import dataclasses
 
 from service.protocols.resumable import Resumable
 from service.protocols.tus import VERSION, Tus
+from service.protocols.unspoken import Unspoken
 from service.protocols.wire import Fields, ProtocolError, Request, Response, UploadDialect
 
 TUS = Tus()
 RESUMABLE = Resumable()
+UNSPOKEN = Unspoken()
 
 COLLECTION = "POST, PUT, OPTIONS"
 ENTRY = "HEAD, GET, PATCH, DELETE, OPTIONS"
 OVERRIDES = ("PATCH", "DELETE", "HEAD", "PUT")
-# Fields of tus that no other dialect has; without Tus-Resumable they get its answer to that.
+# Fields of tus; without Tus-Resumable, and without those that tell the draft's requests, they get its answer to that.
 TUS_FIELDS = ("upload-metadata", "upload-defer-length", "upload-concat", "upload-checksum")
 
 
@@ -57,7 +59,11 @@ def speaker(request: Request) -> UploadDialect:
         return RESUMABLE
     if any(name in fields for name in TUS_FIELDS) or "offset+octet-stream" in fields.get("content-type", ""):
         return TUS
-    return TUS if request.method == "POST" else RESUMABLE
+    if "partial-upload" in fields.get("content-type", ""):
+        return RESUMABLE
+    if request.method in ("POST", "PATCH") and ("upload-length" in fields or "upload-offset" in fields):
+        return TUS
+    return UNSPOKEN
 
 
 def is_download(request: Request) -> bool:
@@ -71,7 +77,7 @@ def asks_about_content(request: Request) -> bool:
     """
     Say whether *request* is the HEAD of what a plain GET would fetch.
     """
-    return request.method == "HEAD" and speaker(request) is RESUMABLE and "upload-draft-interop-version" not in request.fields
+    return request.method == "HEAD" and speaker(request) is UNSPOKEN
 
 
 def options(request: Request) -> Response:

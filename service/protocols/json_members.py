@@ -25,7 +25,8 @@ MAX_STRING = 16 * 1024  # bytes, as they stand
 MAX_NUMBER = 512  # characters; the longest double that is written out has 309 digits before its point
 MAX_OTHERS = 64 * 1024  # bytes of all that is not the wanted text: they are walked through in Python
 
-# RFC 8259, section 2: ws.  A byte order mark is none (section 8.1: it "MUST NOT" be added), so it is refused as any other byte.
+# RFC 8259, section 2: ws.  A byte order mark is none, and is ignored before everything else only (section 8.1: parsers "MAY ignore
+# the presence of a byte order mark rather than treating it as an error").
 _WHITE_SPACE = re.compile(rb"[ \t\n\r]*+")
 # What a string consists of up to its end, or up to a backslash whose character has not come yet (section 7).
 _STRING = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*+', re.DOTALL)
@@ -36,6 +37,9 @@ _LITERAL_OR_NUMBER = re.compile(rb"true|false|null|-?(?:0|[1-9][0-9]*)(?:\.[0-9]
 
 class _State(enum.Enum):
     BEGIN = enum.auto()
+    IN_MARK = enum.auto()  # of the byte order, which has three bytes
+    MARK_ENDS = enum.auto()
+    BEHIND_MARK = enum.auto()
     FIRST_NAME = enum.auto()  # or the end of an object without members
     NAME = enum.auto()
     IN_NAME = enum.auto()
@@ -59,7 +63,10 @@ _VALUES = {
 }
 
 _STEPS: dict[_State, dict[str, _State]] = {
-    _State.BEGIN: {"{": _State.FIRST_NAME},
+    _State.BEGIN: {"{": _State.FIRST_NAME, "\xef": _State.IN_MARK},
+    _State.IN_MARK: {"\xbb": _State.MARK_ENDS},
+    _State.MARK_ENDS: {"\xbf": _State.BEHIND_MARK},
+    _State.BEHIND_MARK: {"{": _State.FIRST_NAME},
     _State.FIRST_NAME: {'"': _State.IN_NAME, "}": _State.CLOSED},
     _State.NAME: {'"': _State.IN_NAME},
     _State.COLON: {":": _State.VALUE},
@@ -133,7 +140,10 @@ class JsonMembers:
 
     def _step(self, block: bytes, at: int, stop: int) -> int:
         """Take white space and the one byte that begins, separates or ends something."""
-        at = _end(_WHITE_SPACE, block, at, stop)
+        if self._state not in (_State.IN_MARK, _State.MARK_ENDS):
+            begin, at = at, _end(_WHITE_SPACE, block, at, stop)
+            if self._state is _State.BEGIN and at > begin:
+                self._state = _State.BEHIND_MARK  # there is none
         if at == stop:
             return at
         target = _STEPS[self._state].get(chr(block[at]))

@@ -19,7 +19,8 @@ from service.protocols.wire import Fields, Response
 from storage.records import UploadRecord
 
 # RFC 9110, section 14.1.2: int-range = first-pos "-" [ last-pos ]; suffix-range = "-" suffix-length
-_RANGE = re.compile(r"bytes=[ \t]*(?:([0-9]+)-([0-9]*)|-([0-9]+))[ \t]*")
+# Section 14.1: "range unit names are case-insensitive".
+_RANGE = re.compile(r"bytes=[ \t]*(?:([0-9]+)-([0-9]*)|-([0-9]+))[ \t]*", re.IGNORECASE)
 # RFC 9110, section 8.8.3: entity-tag = [ weak ] opaque-tag
 _ENTITY_TAG = re.compile(r'(W/)?"[\x21\x23-\x7e]*"')
 

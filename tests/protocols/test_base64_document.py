@@ -60,7 +60,10 @@ ACCEPTED: dict[str, tuple[bytes, bytes, str | None]] = {
 REFUSED: dict[str, tuple[bytes, str]] = {
     "nothing": (b"", "invalid_document"),
     "white space": (b" \n", "invalid_document"),
-    "a byte order mark": (b'\xef\xbb\xbf{"image":"YWJj"}', "invalid_document"),
+    "half a byte order mark": (b'\xef\xbb{"image":"YWJj"}', "invalid_document"),
+    "a byte order mark with a space in it": (b'\xef \xbb\xbf{"image":"YWJj"}', "invalid_document"),
+    "a byte order mark behind a space": (b' \xef\xbb\xbf{"image":"YWJj"}', "invalid_document"),
+    "two byte order marks": (b'\xef\xbb\xbf\xef\xbb\xbf{"image":"YWJj"}', "invalid_document"),
     "UTF-16": ('{"image":"YWJj"}'.encode("utf-16-le"), "invalid_document"),
     "an array": (b'["image","YWJj"]', "invalid_document"),
     "a string": (b'"YWJj"', "invalid_document"),

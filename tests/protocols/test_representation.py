@@ -30,6 +30,7 @@ VALIDATORS = {"ETag": ETAG, "Last-Modified": THEN, "Accept-Ranges": "bytes", "Ca
 RANGES = {
     "no Range": (None, WHOLE),
     "the first byte": ("bytes=0-0", (206, 0, 1)),
+    "a unit in another case": ("ByteS=0-0", (206, 0, 1)),
     "the last byte": ("bytes=99-99", (206, 99, 100)),
     "a part in the middle": ("bytes=10-19", (206, 10, 20)),
     "everything": ("bytes=0-99", (206, 0, 100)),

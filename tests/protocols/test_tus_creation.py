@@ -254,15 +254,6 @@ async def test_keys_differ(service: Service) -> None:
     assert ANYTHING == first.headers["Location"]
 
 
-async def test_no_protocol_at_all(service: Service) -> None:
-    """A plain POST is told which protocols there are, and how each is spoken."""
-    response = await service.send("POST", "/files", CONTENT_TYPE, IMAGE)
-    plain = await service.send("POST", "/files", {"Content-Type": "text/plain"}, IMAGE)
-
-    assert [(412, "1.0.0")] * 2 == [(one.status_code, one.headers["Tus-Version"]) for one in (response, plain)]
-    assert all(name in plain.text for name in ("Tus-Resumable: 1.0.0", "Upload-Complete"))
-
-
 async def test_metadata_has_a_bound(service: Service) -> None:
     """As much metadata as may be is taken and comes back; one byte more is 431."""
     most = "key " + "YWFh" * ((MAX_METADATA - len("key ")) // len("YWFh"))
