@@ -136,6 +136,8 @@ class UploadRecord:
     """The slots that the attachment is in now."""
     intent: Intent | None = None
     """What it is going to be attached to."""
+    tries: int = 0
+    """How often in a row the sweeper has tried in vain what is due: to finish the upload, or to delete its content."""
     timeline: str = field(default=UNKNOWN, compare=False)  # of the reading, not of the upload
     """
     Names a time in which the metadata store lost no commit: that in which this was read by whoever has the lease.

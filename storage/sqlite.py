@@ -105,6 +105,7 @@ CREATE INDEX events_by_attachment ON events (tenant, attachment, position) WHERE
     "CREATE TABLE secrets (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;",
     "CREATE TABLE notes (name TEXT PRIMARY KEY, text TEXT NOT NULL) WITHOUT ROWID;",
     "ALTER TABLE uploads ADD COLUMN content_encoding TEXT;",
+    "ALTER TABLE uploads ADD COLUMN tries INTEGER NOT NULL DEFAULT 0;",
 )
 
 

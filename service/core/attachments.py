@@ -208,11 +208,15 @@ class Attachments:
             uploads = await self._metadata.get_many([Ref(tenant=ref.tenant, key=key) for key in left])
         return {upload.key for upload in uploads if rules.is_over(upload)}
 
-    async def refuse_unfit(self, upload: UploadRecord, ref: SlotRef) -> None:
+    async def refuse_unfit(self, upload: UploadRecord, ref: SlotRef, intent: Intent | None = None) -> None:
         """
         Refuse what a slot does not take; content that has all its bytes does not change any more, so it stays true.
 
         :raises TooLarge, NotAccepted, ImageInvalid, ImageTooLarge: it is not for this slot.
+        An image is read whole and decoded to be looked at.  So, if the upload is to go there by its *intent*, that is done only
+        when nothing else is in the way.
+
+        :raises SlotError: the intent cannot be followed now.
         :raises ContentLost: it was complete, and is lost.
         :raises Corrupted: it was received, and is lost.
         """
@@ -229,8 +233,22 @@ class Attachments:
         if self._look is not None and is_image:
             if upload.offset > LARGEST_LOOK:
                 raise ImageTooLarge(f"images are limited to {LARGEST_LOOK} bytes")
+            if intent is not None:
+                await self._refuse_now(intent, policy, upload.key)
             async with self._looking:
                 await self._look(partial(self._read, upload, upload.offset), policy)
+
+    async def _refuse_now(self, intent: Intent, policy: Policy, attachment: Key) -> None:
+        """Refuse what `conclude` would refuse, whatever the content is."""
+        if policy.managed_elsewhere:
+            raise ManagedElsewhere(f"{policy.slot} is filled by another system")
+        owner = await self._objects.get(intent.slot.object)
+        if intent.if_match not in (None, owner.etag):
+            raise SlotChanged("the object was changed meanwhile")
+        with translated():
+            slot = await self._slot(intent.slot)
+        if policy.most > 1 and slot is not None and len(slot.active) >= policy.most and attachment not in slots.keys(slot):
+            raise SlotFull(f"{policy.slot} takes {policy.most} attachments")
 
     def _attaching(self, attachment: Key, policy: Policy, by: Subject | None, place: int | None) -> Rule:
         def rule(slot: SlotRecord) -> SlotRecord:

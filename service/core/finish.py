@@ -120,14 +120,13 @@ class Finish:
         except StorageError as error:
             logger.log(loudness(error), "the content of %s could not be deleted and will be tried again: %s", record.key, error)
             return await self.postpone(record)
-        return await self._ledger.replace(record, dataclasses.replace(record, expires_at=None))
+        return await self._ledger.replace(record, dataclasses.replace(record, expires_at=None, tries=0))
 
     async def postpone(self, record: UploadRecord) -> UploadRecord:
         """
-        Have the sweeper come back to *record* after it has been to all others.
+        Have the sweeper come back to *record* after it has been to all others, the later the more often that was in vain.
         """
-        later = self._clock() + self._limits.finish_retry
-        return await self._ledger.replace(record, dataclasses.replace(record, expires_at=later))
+        return await self._ledger.replace(record, rules.postpone(record, self._limits, self._clock()))
 
     async def sweep(self, record: UploadRecord) -> None:
         """
@@ -180,7 +179,7 @@ class Finish:
         if record.intent is None:
             return
         try:
-            await self._attachments.refuse_unfit(record, record.intent.slot)
+            await self._attachments.refuse_unfit(record, record.intent.slot, record.intent)
         except UNFIT as error:
             rejected = await self.bury(record, Step.REJECT, by, str(error))
             raise ContentRejected(str(error), rejected, error) from error

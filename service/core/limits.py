@@ -30,6 +30,8 @@ class Limits:
     """How long a newcomer waits for the holder of an upload to keep its bytes and let go."""
     finish_retry: float = 60 * SECONDS
     """When the sweeper takes up a finish that failed or was interrupted."""
+    longest_retry: float = 1 * HOURS
+    """… and again after twice the time, each time that it fails, up to this."""
     checkpoint_bytes: int = 32 * MiB
     checkpoint_seconds: float = 5 * SECONDS
     """A long append records its offset this often, so that a crash of this process costs a client no more than that."""

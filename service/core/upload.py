@@ -56,6 +56,9 @@ from storage.records import State, UploadRecord
 from storage.salvage import Remains
 
 
+MOST_DOUBLINGS = 16
+
+
 class Step(enum.Enum):
     """What can happen to an upload."""
 
@@ -209,7 +212,16 @@ def fall_back(record: UploadRecord, remains: Remains, limits: Limits, now: float
     """
     state = TRANSITIONS[record.state, Step.LOSE]
     expires_at = expiry(record, limits, now)
-    return dataclasses.replace(record, state=state, offset=remains.offset, parts=remains.parts, expires_at=expires_at)
+    return dataclasses.replace(record, state=state, offset=remains.offset, parts=remains.parts, expires_at=expires_at, tries=0)
+
+
+def postpone(record: UploadRecord, limits: Limits, now: float) -> UploadRecord:
+    """
+    Return *record* due again later: twice as late each time, up to a bound.
+    """
+    longest = max(limits.finish_retry, limits.longest_retry)
+    later = now + min(limits.finish_retry * 2 ** min(record.tries, MOST_DOUBLINGS), longest)
+    return dataclasses.replace(record, expires_at=later, tries=record.tries + 1)
 
 
 def is_filled(record: UploadRecord, completes: Completes, *, ended: bool) -> bool:
@@ -245,7 +257,7 @@ def publish(record: UploadRecord, limits: Limits, now: float) -> UploadRecord:
     Return *record* as an attachment; one that never gets into a slot is kept for as long as *limits* say.
     """
     kept_for = limits.unattached_expiry
-    return dataclasses.replace(step(record, Step.PUBLISH), expires_at=None if kept_for is None else now + kept_for)
+    return dataclasses.replace(step(record, Step.PUBLISH), expires_at=None if kept_for is None else now + kept_for, tries=0)
 
 
 def end(record: UploadRecord, last: Step, now: float) -> UploadRecord:
@@ -256,7 +268,7 @@ def end(record: UploadRecord, last: Step, now: float) -> UploadRecord:
     """
     ended = step(record, last)
     kept = record.idempotency_key if ended.state is State.REJECTED else None
-    return dataclasses.replace(ended, expires_at=now, idempotency_key=kept)
+    return dataclasses.replace(ended, expires_at=now, idempotency_key=kept, tries=0)
 
 
 def is_over(record: UploadRecord) -> bool:

@@ -33,6 +33,7 @@ facts: dict[str, st.SearchStrategy[Any]] = {
     "name": st.none() | texts,
     "content_type": st.none() | texts,
     "content_encoding": st.none() | texts,
+    "tries": counts,
     "verify_type": st.booleans(),
     "metadata": st.none() | texts,
     "parts": texts.map(Parts),
