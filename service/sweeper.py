@@ -32,4 +32,5 @@ async def sweep(uploads: Uploads, timekeeper: Timekeeper, shelf: Shelf, weather:
         except UploadError:
             logger.exception("sweeping failed")
         await shelf.prune()
+        await weather.look()  # the log is told of a full disk, whoever else asks
         await asyncio.sleep(SWEEP_EVERY)

@@ -34,6 +34,7 @@ from __future__ import annotations
 import enum
 import os
 import resource
+import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
@@ -44,6 +45,7 @@ from storage.errors import Corrupted, NoSpace, NotFound, Unavailable
 from storage.local_append import RESERVE, UNRECORDED, LocalAppend, Opened
 from storage.local_folders import Folders, make_root
 from storage.ports import Checkpoint, Receipt, unrecorded
+from storage.probe import Probe
 from storage.records import Parts, UploadRecord
 from storage.salvage import Remains
 from storage.threads import Threads
@@ -51,6 +53,7 @@ from storage.threads import Threads
 KiB = 1024
 
 READ_BLOCK = 256 * KiB
+PROBE = 4 * KiB
 COPY = ".copy"
 _KNOWN = os.O_RDWR | os.O_CLOEXEC
 _NEW = _KNOWN | os.O_CREAT | os.O_EXCL
@@ -85,6 +88,7 @@ class LocalByteStore:
         self._sync_completion = durability is not Durability.NONE
         self._threads = Threads("bytes", threads)
         self._folders = Folders()
+        self._probe = Probe(partial(self._threads.run, self._write))
         with files.translated():
             make_root(self._root, syncs=self._sync_completion)
             for folder in ("uploads", "attachments"):
@@ -110,11 +114,16 @@ class LocalByteStore:
         generations = reversed(range(record.generation + 1))
         return [os.path.relpath(self._upload(record, generation), self._root) for generation in generations]
 
+    async def expect(self, record: UploadRecord) -> None:
+        try:
+            await self._threads.nearby(self._refuse_without_room, record)
+        except NoSpace:
+            self._probe.doubt()
+            raise
+
     async def append(
         self, record: UploadRecord, content: AsyncIterator[memoryview], checkpoint: Checkpoint = unrecorded
     ) -> Receipt:
-        if record.remaining is not None:
-            await self._threads.nearby(self._refuse_without_room, record.remaining, record.offset)
         append = LocalAppend(
             record,
             partial(self._open_for_appending, record),
@@ -126,6 +135,7 @@ class LocalByteStore:
             unrecorded=self._unrecorded,
         )
         try:
+            await self._threads.nearby(self._refuse_what_never_fits, record)
             await append.open()
             async for block in content:
                 if block:
@@ -136,6 +146,7 @@ class LocalByteStore:
                     await checkpoint(append.tell())
             return await append.end()
         except NoSpace as error:
+            self._probe.doubt()
             if error.receipt is None:
                 raise  # not of a block
             raise NoSpace(str(error), await append.end()) from error
@@ -178,6 +189,7 @@ class LocalByteStore:
 
     async def ping(self) -> None:
         await self._threads.run(self._ping)
+        await self._probe.make()
 
     async def close(self) -> None:
         self._threads.close()
@@ -206,13 +218,23 @@ class LocalByteStore:
         with files.translated():
             return self._open_generation(record)
 
-    def _refuse_without_room(self, remaining: int, offset: int) -> None:
-        """Refuse before the first byte what cannot fit.  Nothing is reserved: a client that goes away would keep it."""
+    def _refuse_without_room(self, record: UploadRecord) -> None:
+        """Refuse before the first byte what does not fit.  Nothing is reserved: a client that goes away would keep it."""
+        self._refuse_what_never_fits(record)
         with files.translated():
             room = os.statvfs(self._root)
+        if (record.remaining or 0) + RESERVE > room.f_bavail * room.f_frsize:
+            raise NoSpace(f"{record.remaining or 'more'} bytes do not fit")
+
+    def _refuse_what_never_fits(self, record: UploadRecord) -> None:
+        """Refuse what is larger than the disk; what it has no room for at the moment may come as far as it fits."""
+        if record.length is None or record.remaining is None:
+            return
+        with files.translated():
+            disk = os.statvfs(self._root)
         limit, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
-        if remaining + RESERVE > room.f_bavail * room.f_frsize or 0 <= limit < offset + remaining:
-            raise NoSpace(f"{remaining} bytes do not fit")
+        if record.remaining > disk.f_blocks * disk.f_frsize or 0 <= limit < record.length:
+            raise NoSpace(f"{record.remaining} bytes do not fit")
 
     def _open_generation(self, record: UploadRecord) -> Opened:
         """Open the file that belongs to the record's generation, with its *offset* bytes in it."""
@@ -349,6 +371,16 @@ class LocalByteStore:
             for folder in ("uploads", "attachments"):
                 if not os.access(os.path.join(self._root, folder), os.W_OK | os.X_OK):
                     raise Unavailable(f"the folder {folder} of the byte store cannot be written")
+            room = os.statvfs(self._root)
+        if room.f_bavail * room.f_frsize < RESERVE:
+            raise NoSpace(f"{self._root} has {room.f_bavail * room.f_frsize} bytes left")
+
+    def _write(self) -> None:
+        """Write a little as an append would, into a file without a name."""
+        with files.translated(), tempfile.TemporaryFile(dir=self._root, buffering=0) as file:
+            file.write(bytes(PROBE))
+            if self._sync_completion:
+                os.fsync(file.fileno())
 
 
 def _whole(descriptor: int, record: UploadRecord) -> int:

@@ -13,12 +13,11 @@ from storage.errors import Corrupted, NotFound
 from storage.files import translated
 from storage.inventory import Stored
 from storage.local import LocalByteStore
-from storage.records import State, UploadRecord
+from storage.records import KEPT, State, UploadRecord
 from storage.threads import Threads
 
 # So many files are looked at on a thread before anything else is done.
 PAGE = 1000
-KEPT = frozenset({State.OPEN, State.RECEIVED, State.COMPLETE})
 
 
 class LocalInventory:

@@ -30,6 +30,9 @@ class MemoryByteStore:
         self._open: dict[Key, dict[int, bytearray]] = {}
         self._published: dict[Key, bytes] = {}
 
+    async def expect(self, record: UploadRecord) -> None:
+        pass
+
     async def append(
         self, record: UploadRecord, content: AsyncIterator[memoryview], checkpoint: Checkpoint = unrecorded
     ) -> Receipt:

@@ -15,6 +15,7 @@ from typing import Protocol
 from storage.notes import Notes
 from storage.objects import Event, LoggedEvent, ObjectRecord, SlotRecord
 from storage.records import Key, ObjectRef, Parts, Ref, SlotRef, Tenant, UploadRecord
+from storage.room import Room
 from storage.salvage import Salvage
 
 SECONDS = 1.0
@@ -85,7 +86,7 @@ async def unrecorded(_receipt: Receipt) -> None:
     """Record nothing: the `Checkpoint` of whoever waits for the end."""
 
 
-class ByteStore(Salvage, Protocol):
+class ByteStore(Salvage, Room, Protocol):
     """
     Keeps the content of uploads.
 

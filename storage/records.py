@@ -51,6 +51,10 @@ class State(enum.StrEnum):
     """A tombstone: it was complete, and fastened to nothing for too long."""
 
 
+KEPT = frozenset({State.OPEN, State.RECEIVED, State.COMPLETE})
+"""The states in which there is content; of the others none is left."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ref:
     """Where an upload's facts are found: its tenant and its key."""

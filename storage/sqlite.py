@@ -19,14 +19,16 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from storage.errors import AlreadyExists, NotFound, PreconditionFailed
+from storage.errors import AlreadyExists, NoSpace, NotFound, PreconditionFailed
 from storage.local import Durability
 from storage.notes import SECRET_BYTES
 from storage.objects import EVENT_FIELDS, OBJECT_FIELDS, SLOT_FIELDS, Event, LoggedEvent, ObjectRecord, SlotRecord, slot_size
 from storage.ports import Change, Record
 from storage.positions import parse_position
-from storage.records import FIELDS, Key, ObjectRef, Ref, SlotRef, State, Tenant, UploadRecord
-from storage.sqlite_database import Commit, Database
+from storage.probe import Probe
+from storage.records import FIELDS, KEPT, Key, ObjectRef, Ref, SlotRef, State, Tenant, UploadRecord
+from storage.sqlite_commits import Commit
+from storage.sqlite_database import Database
 from storage.threads import aside
 
 PAGE = 1000
@@ -167,6 +169,7 @@ class SqliteMetadataStore:
         # What a power cut or a backup takes back, it takes from other processes than this one.
         self._timeline = secrets.token_hex(4)
         self._database = Database(path, SCHEMA, "FULL" if durability is Durability.ACKNOWLEDGED else "NORMAL")
+        self._probe = Probe(self._write)
 
     async def create(self, record: UploadRecord, events: Sequence[Event] = ()) -> None:
         await self.commit([Change(old=None, new=record)], events)
@@ -195,7 +198,13 @@ class SqliteMetadataStore:
     async def commit(self, changes: Sequence[Change], events: Sequence[Event] = ()) -> None:
         synced = self._sync_completion and any(_is_promised(change.new) for change in changes)
         large = len(changes) + len(events) > TOGETHER
-        await self._database.commit(Commit(make=partial(_make_all, changes=changes, events=events), synced=synced, large=large))
+        frees = bool(changes) and all(map(_frees, changes))
+        make = partial(_make_all, changes=changes, events=events)
+        try:
+            await self._database.commit(Commit(make=make, synced=synced, large=large, frees=frees))
+        except NoSpace:
+            self._probe.doubt()
+            raise
 
     async def get_object(self, ref: ObjectRef) -> ObjectRecord:
         found = await self._one(_OBJECTS.get, dataclasses.asdict(ref))
@@ -244,6 +253,10 @@ class SqliteMetadataStore:
 
     async def ping(self) -> None:
         await self._database.call(lambda connection: connection.execute("SELECT 1 FROM uploads LIMIT 1").fetchone())
+        await self._probe.make()
+
+    async def _write(self) -> None:
+        await self._database.ping(Commit(make=_change_nothing, synced=self._sync_completion))
 
     async def _one(self, query: str, values: Mapping[str, object]) -> dict[str, Any] | None:
         row = await self._database.at_once(lambda connection: connection.execute(query, values).fetchone())
@@ -254,6 +267,11 @@ class SqliteMetadataStore:
 
     async def close(self) -> None:
         await self._database.close()
+
+
+def _change_nothing(connection: sqlite3.Connection) -> None:
+    # It is written all the same, and synced as any other commit is.
+    connection.execute(f"PRAGMA user_version = {len(SCHEMA)}")
 
 
 def _secret(connection: sqlite3.Connection, name: str) -> bytes:
@@ -270,6 +288,14 @@ def _write_note(connection: sqlite3.Connection, name: str, text: str) -> None:
 def _is_promised(record: Record) -> bool:
     """Say whether a power cut may not take *record* back, where offsets are not promised that."""
     return not isinstance(record, UploadRecord) or record.state is State.COMPLETE
+
+
+def _frees(change: Change) -> bool:
+    """Say whether room becomes free by *change*: the end of an upload, or the fence that has to be there before."""
+    old, new = change.old, change.new
+    if not (isinstance(old, UploadRecord) and isinstance(new, UploadRecord)):
+        return False
+    return new.state not in KEPT or new.generation != old.generation
 
 
 def _make_all(connection: sqlite3.Connection, changes: Sequence[Change], events: Sequence[Event]) -> None:

@@ -11,7 +11,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from storage import files
 from storage.errors import AlreadyExists, Corrupted, NoSpace, PreconditionFailed, StorageError, Unavailable
+
+SECONDS = 1.0
+# How long a writer waits for the writers of other processes before it gives up.
+BUSY_WAIT = 5 * SECONDS
 
 ERRORS: dict[int, type[StorageError]] = {
     sqlite3.SQLITE_FULL: NoSpace,
@@ -38,7 +43,7 @@ class translated:  # noqa: N801 - a context manager, and often used: a generator
         if error is None:
             return
         if isinstance(error, OSError):
-            raise Unavailable(str(error)) from error
+            raise files.ERRORS.get(error.errno or 0, Unavailable)(str(error)) from error
         if isinstance(error, sqlite3.Error):
             raise ERRORS.get(_code(error), Unavailable)(str(error)) from error
 

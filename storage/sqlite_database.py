@@ -23,6 +23,9 @@ is made again by itself, on the other thread: some may find room where all toget
 its own.  That thread also waits when somebody else has the lock on the database.  If it is not to be had there is no second time,
 for all have waited for it.
 
+*On a full disk* a commit that frees room has to get through.  So a reserve is kept (`storage.reserve`): it is given back when
+such a commit, or the opening of the database, finds no room, and is made again when there is some.
+
 *Single records and leases* are read and written on the event loop too, by a connection of its own.  In WAL mode a reader waits
 for no writer, and what is asked for was mostly written a moment ago.  A record is read in 17 µs of processor time; with a thread
 it is 20 more on an idle machine, and 100 and more where threads and loop contend for the interpreter, as they do under load.
@@ -37,24 +40,23 @@ from __future__ import annotations
 import asyncio
 import os
 import sqlite3
-import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
 
-from storage.errors import StorageError, Unavailable
-from storage.sqlite_connection import REFUSED, alone, connect, is_busy, roll_back, synced, transaction, translated
+from storage.errors import NoSpace, StorageError, Unavailable
+from storage.reserve import Reserve
+from storage.sqlite_commits import Commit, Turn, make_one
+from storage.sqlite_connection import BUSY_WAIT, alone, connect, is_busy, roll_back, synced, transaction, translated
+from storage.sqlite_log import Log
 from storage.sqlite_schema import prepare
 from storage.threads import Pace, Result, Threads
 
 T = TypeVar("T")
 
-SECONDS = 1.0
-# How long a writer waits for the writers of other processes before it gives up.
-BUSY_WAIT = 5 * SECONDS
+MiB = 1024 * 1024
 # As many commits are taken together: who came first waits for the work of all, about 50 µs each.
 TOGETHER = 64
 
@@ -62,25 +64,9 @@ TOGETHER = 64
 CHECKPOINT = 100
 # When so many were made before the thread came to it, those that follow wait for it.
 UNWRITTEN = 1000
-LONG_LOG = 4000  # pages
-# Commits wait while the log is begun anew; readers are waited for only so long, and not all the time.
-RESTART_WAIT = 0.05 * SECONDS
-RESTART_AGAIN = 5 * SECONDS
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Commit:
-    """
-    Statements that take effect together, or not at all.
-
-    *make* is called within a transaction, maybe more than once.  *synced* says whether it has to reach the disk in a database
-    that does not sync every commit.
-    """
-
-    make: Callable[[sqlite3.Connection], None]
-    synced: bool = False
-    large: bool = False
-    """Whether making it takes so long that it is not done on the event loop."""
+# Of a database that never syncs.  What it may come to is in its reserve.
+SHORT_LOG = 100  # pages
+RESERVE = 8 * MiB
 
 
 class Busy(Exception):
@@ -89,31 +75,41 @@ class Busy(Exception):
     """
 
 
-@dataclass(slots=True)
-class _Turn:
-    """A commit that waits, and what became of it."""
-
-    commit: Commit
-    told: Result[None]
-    error: BaseException | None = None
-
-    def tell(self) -> None:
-        """Tell who waits for it."""
-        if self.error is None:
-            self.told.set_result(None)
-        else:
-            self.told.set_exception(self.error)
-
-
 class Database:
     """
     One file: a connection for commits, one on the event loop, which waits for nobody, and one on a thread, which does.
     """
 
-    def __init__(self, path: str, schema: Sequence[str], synchronous: str) -> None:
+    def __init__(
+        self, path: str, schema: Sequence[str], synchronous: str, *, reserve: int = RESERVE, lends: bool = False
+    ) -> None:
+        """
+        Open the file, or make it.  The *reserve* is in bytes; *lends* says that whatever is written may use it.
+        """
+        self._path, self._reserve, self._lends = path, Reserve(f"{os.path.abspath(path)}.reserve", reserve), lends
+        while True:
+            try:
+                self._open(schema, synchronous)
+                break
+            except (NoSpace, Unavailable):
+                if not self._reserve.give_back():
+                    raise
+        self._reserve.keep()
+        self._threads = Threads("sqlite", 1)
+        self._syncing = Threads("sqlite-commit", 1)  # nothing else may hold up whoever has the lock of all writers
+        self._pace = Pace()
+        self._turns: deque[Turn] = deque()
+        self._at_work = self._closed = False
+        self._log = Log(self._connection, len(schema))
+        self._syncs_all = self._writer_syncs = synchronous == "FULL"
+        self._unwritten = 0
+        """Commits that were not synced since the log was last written back."""
+
+    def _open(self, schema: Sequence[str], synchronous: str) -> None:
+        path = self._path
         with translated(), alone(path):
             self._connection = connect(path, BUSY_WAIT)
-            self._path, self._file = path, os.stat(path)
+            self._file = os.stat(path)
             self._near = connect(path, 0.0)
             self._writer = connect(path, 0.0)
             try:
@@ -124,20 +120,13 @@ class Database:
                     connection.execute(f"PRAGMA synchronous = {synchronous}")
                     if synchronous == "NORMAL":
                         connection.execute("PRAGMA wal_autocheckpoint = 0")  # it syncs, and so is for the thread
+                if synchronous == "OFF":
+                    for connection in (self._connection, self._near, self._writer):
+                        connection.execute(f"PRAGMA wal_autocheckpoint = {SHORT_LOG}")  # it costs little
             except BaseException:
                 self._close_near()
                 self._connection.close()
                 raise
-        self._threads = Threads("sqlite", 1)
-        self._syncing = Threads("sqlite-commit", 1)  # nothing else may hold up whoever has the lock of all writers
-        self._pace = Pace()
-        self._turns: deque[_Turn] = deque()
-        self._at_work = self._closed = False
-        self._version = len(schema)
-        self._syncs_all = self._writer_syncs = synchronous == "FULL"
-        self._restart_from = 0.0
-        self._unwritten = 0
-        """Commits that were not synced since the log was last written back."""
 
     async def call(self, function: Callable[[sqlite3.Connection], T]) -> T:
         """
@@ -149,12 +138,16 @@ class Database:
         """
         Return what *function* makes of the connection; for the time before there is an event loop.
         """
-        return self._ask(self._connection, function)
+        ask = partial(self._ask, self._connection, function)
+        return self._with_reserve(ask) if self._lends else ask()
 
     def _ask(self, connection: sqlite3.Connection, function: Callable[[sqlite3.Connection], T]) -> T:
         with translated():
             self._look()
-            return function(connection)
+            result = function(connection)
+        if self._lends and self._reserve.is_short:
+            self._reserve.keep()
+        return result
 
     async def at_once(self, function: Callable[[sqlite3.Connection], T]) -> T:
         """
@@ -163,6 +156,10 @@ class Database:
         try:
             return self.now(function)
         except Busy:
+            return await self.call(function)
+        except NoSpace:
+            if not self._lends:
+                raise
             return await self.call(function)
 
     def now(self, function: Callable[[sqlite3.Connection], T]) -> T:
@@ -189,12 +186,19 @@ class Database:
         if self._closed:
             raise Unavailable("the database is closed")
         loop = asyncio.get_running_loop()
-        turn = _Turn(commit, Result(loop=loop))
+        turn = Turn(commit, Result(loop=loop))
         self._turns.append(turn)
         if not self._at_work:
             self._at_work = True
             loop.call_soon(self._go_on)
         await turn.told
+
+    async def ping(self, commit: Commit) -> None:
+        """
+        Make *commit* to find out whether one can be made, and the reserve again if there is room for it.
+        """
+        await self.commit(commit)
+        await self._threads.run(self._reserve.keep)
 
     async def close(self) -> None:
         """
@@ -250,12 +254,12 @@ class Database:
             return False  # the thread will see what it is
         return True
 
-    def _stated(self, group: Sequence[_Turn], *, commits: bool) -> bool:
+    def _stated(self, group: Sequence[Turn], *, commits: bool) -> bool:
         """Make the statements of *group*, and say whether nothing was wrong but with single commits."""
         writer = self._writer
         try:
             for turn in group:
-                _make_one(writer, turn)
+                make_one(writer, turn)
             if commits:
                 writer.execute("COMMIT")
         except Exception:  # noqa: BLE001 - whatever it is, it will be raised again where it is waited for
@@ -263,28 +267,30 @@ class Database:
             return False
         return True
 
-    def _synced(self, group: Sequence[_Turn], commit: asyncio.Future[sqlite3.Cursor]) -> None:
+    def _synced(self, group: Sequence[Turn], commit: asyncio.Future[sqlite3.Cursor]) -> None:
         if commit.exception() is None:
             self._made(group)
         else:
             roll_back(self._writer)
             self._wait_with(group, together=False)
 
-    def _wait_with(self, group: Sequence[_Turn], *, together: bool = True) -> None:
+    def _wait_with(self, group: Sequence[Turn], *, together: bool = True) -> None:
         """Have *group* made on the thread that may wait: together, or each alone."""
         making = self._threads.begin(partial(self._make, group, together=together))
         making.add_done_callback(partial(self._waited, group))
 
-    def _waited(self, group: Sequence[_Turn], making: asyncio.Future[None]) -> None:
+    def _waited(self, group: Sequence[Turn], making: asyncio.Future[None]) -> None:
         making.result()
         self._made(group)
 
-    def _made(self, group: Sequence[_Turn]) -> None:
+    def _made(self, group: Sequence[Turn]) -> None:
         if not self._syncs_all:
             checkpoints = self._unwritten // CHECKPOINT
             self._unwritten += len(group)
             if checkpoints != self._unwritten // CHECKPOINT:
-                self._threads.begin(self._checkpoint)
+                self._threads.begin(self._write_back)
+        if self._reserve.is_short:
+            self._threads.begin(self._reserve.keep)
         for turn in group:
             turn.tell()
         # Who was told may have more to commit: they come first.
@@ -292,23 +298,41 @@ class Database:
 
     # What follows blocks, and runs on the thread.
 
-    def _make(self, group: Sequence[_Turn], *, together: bool) -> None:
+    def _make(self, group: Sequence[Turn], *, together: bool) -> None:
         if len(group) == 1 or not together or not self._make_together(group):
             for turn in group:
                 self._make_alone(turn)
 
-    def _make_alone(self, turn: _Turn) -> None:
-        connection, commit = self._connection, turn.commit
+    def _make_alone(self, turn: Turn) -> None:
         turn.error = None
+        make = partial(self._make_now, turn.commit)
         try:
-            with translated():
-                self._look()
-                with synced(connection, synced=commit.synced), transaction(connection):
-                    commit.make(connection)
+            if turn.commit.frees or self._lends:
+                self._with_reserve(make)
+            else:
+                make()
         except BaseException as error:  # noqa: BLE001 - whatever it is, it is raised again where it is waited for
             turn.error = error
 
-    def _make_together(self, group: Sequence[_Turn]) -> bool:
+    def _make_now(self, commit: Commit) -> None:
+        connection = self._connection
+        with translated():
+            self._look()
+            with synced(connection, synced=commit.synced), transaction(connection):
+                commit.make(connection)
+
+    def _with_reserve(self, function: Callable[[], T]) -> T:
+        """Return what *function* makes; where it finds no room, the reserve is given back, and then the log begun anew."""
+        while True:
+            try:
+                return function()
+            except NoSpace:
+                if not self._reserve.give_back():
+                    break
+        self._log.begin_anew()
+        return function()
+
+    def _make_together(self, group: Sequence[Turn]) -> bool:
         """Say whether all is told of each commit; if not, nothing was stored."""
         connection, begun = self._connection, False
         try:
@@ -317,7 +341,7 @@ class Database:
                 with synced(connection, synced=any(turn.commit.synced for turn in group)), transaction(connection):
                     begun = True
                     for turn in group:
-                        _make_one(connection, turn)
+                        make_one(connection, turn)
         except BaseException as error:  # noqa: BLE001 - as above
             if begun:
                 return False
@@ -325,42 +349,10 @@ class Database:
                 turn.error = error
         return True
 
-    def _checkpoint(self) -> None:
-        """Write the log back into the file; one that grew long, for nobody ever paused, while others wait."""
-        with suppress(sqlite3.Error):  # it is tried again
-            _, pages, written = self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
-            if pages > LONG_LOG and time.monotonic() >= self._restart_from:
-                pages, written = self._restart()
-            if pages == written:
-                # Whoever writes next begins the log anew, and syncs its head.
-                self._connection.execute(f"PRAGMA user_version = {self._version}")
+    def _write_back(self) -> None:
+        self._log.write_back()
         self._unwritten = 0
-
-    def _restart(self) -> tuple[int, int]:
-        """Have the log begun anew; return the pages of it, and how many are written back."""
-        connection = self._connection
-        connection.execute(f"PRAGMA busy_timeout = {RESTART_WAIT * 1000:.0f}")
-        try:
-            busy, pages, written = connection.execute("PRAGMA wal_checkpoint(RESTART)").fetchone()
-        finally:
-            connection.execute(f"PRAGMA busy_timeout = {BUSY_WAIT * 1000:.0f}")
-        if busy:
-            # Somebody reads for long, a backup maybe: the log has to grow until that is over.
-            self._restart_from = time.monotonic() + RESTART_AGAIN
-        return pages, written
 
 
 def _nothing(_connection: sqlite3.Connection) -> None:
     pass
-
-
-def _make_one(connection: sqlite3.Connection, turn: _Turn) -> None:
-    """Make one commit of many, or refuse it; what else is wrong is raised."""
-    turn.error = None
-    connection.execute("SAVEPOINT one")
-    try:
-        turn.commit.make(connection)
-    except REFUSED as error:
-        connection.execute("ROLLBACK TO one")
-        turn.error = error
-    connection.execute("RELEASE one")

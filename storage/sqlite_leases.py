@@ -25,13 +25,18 @@ from functools import partial
 from storage.claims import Claims, Found, Heard, process_of
 from storage.errors import StorageError, Unavailable
 from storage.ports import Lease
+from storage.probe import Probe
 from storage.records import Key, Ref
+from storage.sqlite_commits import Commit
 from storage.sqlite_connection import transaction
 from storage.sqlite_database import Busy, Database
 
+MiB = 1024 * 1024
 MILLISECONDS = 0.001
 # A local datagram takes well under a millisecond; repeating it covers a full queue and a process that was just starting.
 REPEAT = 50 * MILLISECONDS
+# To delete something on a full disk takes a lease, too.
+RESERVE = 1 * MiB
 MAX_DATAGRAM = 256  # bytes; names are 16 characters and a counter
 
 SCHEMA = (
@@ -53,12 +58,13 @@ class SqliteLeases:
 
     def __init__(self, folder: str) -> None:
         self._folder = os.path.abspath(folder)
-        self._database = Database(os.path.join(self._folder, "leases.sqlite"), SCHEMA, "OFF")
+        self._database = Database(os.path.join(self._folder, "leases.sqlite"), SCHEMA, "OFF", reserve=RESERVE, lends=True)
         # Socket addresses are limited to 107 bytes; a name below an open folder is short however deep the folder lies.
         self._directory = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._rows = _Rows(self._database)
+        self._probe = Probe(partial(self._database.ping, Commit(make=_take_and_give_back)))
         self._claims = Claims(self._rows, self, REPEAT)
         self._remove_dead()
         self._socket.bind(self._address(self._claims.process))
@@ -84,6 +90,7 @@ class SqliteLeases:
 
     async def ping(self) -> None:
         await self._database.at_once(partial(_claimant, Key("")))
+        await self._probe.make()
         if f"{self._claims.process}.socket" not in os.listdir(self._directory):
             raise Unavailable("the socket of this process was removed")
 
@@ -211,6 +218,11 @@ def _forget(key: Key, holder: str, connection: sqlite3.Connection) -> None:
 
 def _forget_process(process: str, connection: sqlite3.Connection) -> None:
     connection.execute("DELETE FROM leases WHERE holder GLOB ? AND behind IS NULL", (f"{process}/*",))
+
+
+def _take_and_give_back(connection: sqlite3.Connection) -> None:
+    _enter(Key(""), "", connection)
+    _forget(Key(""), "", connection)
 
 
 def _claimant(key: Key, connection: sqlite3.Connection) -> tuple[str, str | None] | None:

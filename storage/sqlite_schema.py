@@ -1,9 +1,9 @@
 """
 What an SQLite file of ours has to look like: files of earlier versions are brought there, all others are refused by name.
 
-The version of a file (``PRAGMA user_version``) counts the steps that it went through.  A step was once changed after files had been
-made with it: those say version 2 and lack columns of it.  So the columns are looked at as well, and one that is missing is added
-as the step would have done it.
+The version of a file (``PRAGMA user_version``) counts the steps that it went through.  A step was once changed after files had
+been made with it: those say version 2 and lack columns of it.  So the columns are looked at as well, and one that is missing is
+added as the step would have done it.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ def prepare(connection: sqlite3.Connection, path: str, schema: Sequence[str]) ->
     newest = len(schema)
     if version > newest:
         raise Unavailable(
-            f"{path} was written by a newer Holdfast: its schema is version {version}, this Holdfast knows versions up to {newest};"
-            " start the newer Holdfast again, or use another data folder"
+            f"{path} was written by a newer Holdfast: its schema is version {version}, this Holdfast knows versions"
+            f" up to {newest}; start the newer Holdfast again, or use another data folder"
         )
     try:
         with closing(sqlite3.connect(":memory:")) as pristine:

@@ -46,6 +46,7 @@ class RequestContent:
         self._length = length
         self._reception = reception
         self._door = door_of(scope)
+        self._expects = any(name == b"expect" for name, _ in scope["headers"])
         self._intake: Intake | None = None
         self._stopped: Stop | None = None
         self._block = NOTHING
@@ -69,6 +70,10 @@ class RequestContent:
         if intake is None:
             return self._length == 0
         return intake.complete and not intake.held and not self._block
+
+    @property
+    def is_awaited(self) -> bool:
+        return self._expects and not self.asked
 
     @property
     def stopped(self) -> Stop | None:

@@ -52,6 +52,11 @@ class DecodedContent:
         return self._whole and not self._ready
 
     @property
+    def is_awaited(self) -> bool:
+        """Whether the client sends it only after it was told so."""
+        return self._content.is_awaited
+
+    @property
     def stopped(self) -> Stop | None:
         """Why it ended before its end, if it did."""
         return Stop.REFUSED if self.error is not None else self._content.stopped

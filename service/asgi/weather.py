@@ -1,7 +1,8 @@
 """
 Which stores answer: asked when somebody wants to know, and again and again while one does not; the log is told what changes.
 
-However many requests meet an outage, it is one line when it begins, one a minute while it lasts, and one when it is over.
+However many requests meet an outage, it is one line when it begins, one a minute while it lasts, and one when it is over.  That
+a store has no room for more is an outage, too.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from storage.errors import StorageError, Unavailable
+from storage.errors import NoSpace, StorageError, Unavailable
 
 logger = logging.getLogger("holdfast")
 
@@ -65,12 +66,12 @@ class Weather:
         Find out which store it is, if *error* is because one does not answer.
         """
         cause: BaseException | None = error
-        while cause is not None and not isinstance(cause, Unavailable):
+        while cause is not None and not isinstance(cause, (Unavailable, NoSpace)):
             cause = cause.__cause__
         if cause is None or any(place.is_out for place in self._places):
             return
         if self._looking is None or self._looking.done():
-            self._looking = asyncio.create_task(self._find_out(str(cause)))
+            self._looking = asyncio.create_task(self._find_out(cause))
 
     async def close(self) -> None:
         """
@@ -84,14 +85,17 @@ class Weather:
         if tasks:
             await asyncio.wait(tasks, timeout=self._pace.bound)  # what waits for a thread cannot be hurried
 
-    async def _find_out(self, why: str) -> None:
+    async def _find_out(self, why: Unavailable | NoSpace) -> None:
         await asyncio.wait([place.ask() for place in self._places])
         if any(place.is_out for place in self._places):
             return
         now = time.monotonic()
         if self._told is None or now - self._told >= self._pace.remind:
             self._told = now
-            logger.warning("a store did not answer, and does again: %s", why)
+            if isinstance(why, NoSpace):
+                logger.warning("a store had no room for something: %s", why)
+            else:
+                logger.warning("a store did not answer, and does again: %s", why)
 
 
 class _Place:
@@ -108,6 +112,7 @@ class _Place:
         self._asking: asyncio.Task[None] | None = None
         self._since: float | None = None
         self._told = 0.0
+        self._is_full = False
 
     @property
     def is_out(self) -> bool:
@@ -130,7 +135,7 @@ class _Place:
             _, silent = await asyncio.wait(questions.values(), timeout=self._pace.silence)
             if silent:
                 self.answers |= {name: False for name, question in questions.items() if question in silent}
-                self._is_bad(f"it says nothing for {self._pace.silence:.0f} s")
+                self._is_bad(Unavailable(f"it says nothing for {self._pace.silence:.0f} s"))
                 await asyncio.wait(silent)
             trouble = [why for question in questions.values() if (why := question.result()) is not None]
         finally:
@@ -138,32 +143,36 @@ class _Place:
         if trouble:
             self._is_bad(trouble[0])
         elif self._since is not None:
-            logger.warning("%s answers again, after %.0f s", self._name, time.time() - self._since)
+            better = "has room again" if self._is_full else "answers again"
+            logger.warning("%s %s, after %.0f s", self._name, better, time.time() - self._since)
             self._since = None
 
-    async def _answer(self, name: str) -> str | None:
+    async def _answer(self, name: str) -> Exception | None:
         """Return what is wrong with a store, or None."""
-        why: str | None = None
+        why: Exception | None = None
         try:
             await self._pings[name]()
         except StorageError as error:
-            why = str(error)
+            why = error
         except Exception as error:
             logger.exception("%s: asking for %s went wrong", self._name, name)
-            why = repr(error)
+            why = Unavailable(repr(error))
         self.answers[name] = why is None
         return why
 
-    def _is_bad(self, why: str) -> None:
+    def _is_bad(self, why: Exception) -> None:
         now = time.monotonic()
+        is_full = isinstance(why, NoSpace)
+        state = "has no room" if is_full else "does not answer"
         if self._since is None:
             self._since, self._told = time.time(), now
-            logger.error("%s does not answer: %s", self._name, why)
+            logger.error("%s %s: %s", self._name, state, why)
             self._start(self._wait_for_better())
-        elif now - self._told >= self._pace.remind:
+        elif now - self._told >= self._pace.remind or is_full is not self._is_full:
             self._told = now
             since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(self._since))
-            logger.error("%s does not answer since %s: %s", self._name, since, why)
+            logger.error("%s %s since %s: %s", self._name, state, since, why)
+        self._is_full = is_full
 
     async def _wait_for_better(self) -> None:
         while self.is_out:

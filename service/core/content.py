@@ -36,6 +36,11 @@ class Content(Protocol):
         ...
 
     @property
+    def is_awaited(self) -> bool:
+        """Whether the client sends it only after it was told so; to read it tells."""
+        ...
+
+    @property
     def stopped(self) -> Stop | None:
         """Why it ended before its end, if it did."""
         ...
@@ -63,6 +68,7 @@ class NoContent:
 
     length = 0
     ended = True
+    is_awaited = False
     stopped: Stop | None = None
 
     async def read(self, _limit: int) -> memoryview:

@@ -28,7 +28,7 @@ from service.core.sniffing import SNIFFED_BYTES, canonical, sniff
 from service.core.store_errors import loudness
 from service.core.timekeeper import Times
 from service.core.upload import Step
-from storage.errors import Corrupted, NotFound, StorageError
+from storage.errors import Corrupted, NoSpace, NotFound, StorageError
 from storage.ports import ByteStore
 from storage.records import Key, State, UploadRecord
 
@@ -107,7 +107,15 @@ class Finish:
         End an upload, then delete its content; if that does not work now, the sweeper will.
         """
         ended = rules.end(record, last, self._clock())
-        return await self.delete_content(await self._ledger.replace(record, ended, by, reason))
+        try:
+            buried = await self._ledger.replace(record, ended, by, reason)
+        except NoSpace:
+            if record.state is State.COMPLETE:
+                raise  # somebody may be attaching it: only the record says who comes first
+            # Its own bytes make the room.  If this process crashes here, who goes on with the upload finds that they are gone.
+            await self._bytes.delete(record)
+            buried = await self._ledger.replace(record, ended, by, reason)
+        return await self.delete_content(buried)
 
     async def delete_content(self, record: UploadRecord) -> UploadRecord:
         """

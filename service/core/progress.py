@@ -10,9 +10,11 @@ from collections.abc import AsyncIterator, Callable
 
 from service.core import upload as rules
 from service.core.content import NOTHING, Content
+from service.core.errors import OutOfSpace
 from service.core.ledger import Ledger
 from service.core.limits import Limits
-from storage.ports import Receipt
+from storage.errors import NoSpace
+from storage.ports import ByteStore, Receipt
 from storage.records import UploadRecord
 
 BLOCK = 1024 * 1024
@@ -48,6 +50,22 @@ class AppendProgress:
         """
         if self.advance(receipt) != self.stored:
             self.stored = self.record = await self._ledger.replace(self.stored, self.record)
+
+    async def store(self, store: ByteStore, content: Content, room: int) -> tuple[UploadRecord, UploadRecord]:
+        """
+        Store up to *room* bytes of content; return the record as it is stored, and as it is with all that is durable.
+
+        :raises OutOfSpace: there is no room for more; what did become durable is recorded.
+        """
+        try:
+            if content.is_awaited:
+                await store.expect(self.record)
+            receipt = await store.append(self.record, blocks_of(content, room, self._limits), self.checkpoint)
+        except NoSpace as error:
+            if error.receipt is not None:
+                await self.checkpoint(error.receipt)
+            raise OutOfSpace("there is no room for more", self.stored) from error
+        return self.stored, self.advance(receipt)
 
 
 async def blocks_of(content: Content, room: int, limits: Limits) -> AsyncIterator[memoryview]:

@@ -27,6 +27,9 @@ STORAGE_ERRORS: dict[type[storage_errors.StorageError], tuple[type[UploadError],
 }
 
 
+OUTAGES = (storage_errors.Unavailable, storage_errors.NoSpace, StoreFailed, OutOfSpace)
+
+
 class translated:  # noqa: N801 - it is a context manager, and often used: a generator for each would cost more
     """
     Raise storage errors in the words of uploads, but for those that the caller knows what to do about.
@@ -62,4 +65,4 @@ def loudness(error: Exception) -> int:
     """
     Return the level at which the log is told of *error*: an outage is told once for all, by whoever watches over stores.
     """
-    return logging.DEBUG if isinstance(error, (storage_errors.Unavailable, StoreFailed)) else logging.WARNING
+    return logging.DEBUG if isinstance(error, OUTAGES) else logging.WARNING

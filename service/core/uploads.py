@@ -25,7 +25,6 @@ from service.core.errors import (
     Evicted,
     LengthExceeded,
     LengthMismatch,
-    OutOfSpace,
     StoreFailed,
     UploadError,
 )
@@ -35,7 +34,7 @@ from service.core.limits import Limits
 from service.core.losses import Losses
 from service.core.policies import Policies
 from service.core.principals import ANYBODY, Principal
-from service.core.progress import BLOCK, AppendProgress, blocks_of
+from service.core.progress import BLOCK, AppendProgress
 from service.core.store_errors import lost, loudness, translated
 from service.core.timekeeper import ByClock, Times
 from service.core.upload import Step
@@ -294,15 +293,10 @@ class Uploads:
             if not await self._repeats(stored, command, admitted.overlap, content):
                 return stored
         if room and not content.ended:
+            before = record.offset
             progress = AppendProgress(self._ledger, stored, record, self.limits, self._clock)
-            try:
-                receipt = await self._bytes.append(record, blocks_of(content, room, self.limits), progress.checkpoint)
-            except storage_errors.NoSpace as error:
-                if error.receipt is not None:
-                    await progress.checkpoint(error.receipt)
-                raise OutOfSpace("there is no room for more", progress.stored) from error
-            stored, record = progress.stored, progress.advance(receipt)
-            room -= receipt.received
+            stored, record = await progress.store(self._bytes, content, room)
+            room -= record.offset - before
         if not room:
             stored, record = await self._receive_end(stored, record, content)
         return await self._record_end(stored, record, command, content, held)

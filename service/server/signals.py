@@ -105,7 +105,7 @@ class Workers(Multiprocess):
 
 def begin_worker() -> None:
     """
-    Hear Ctrl-C again, in a process that `Workers` has started; leave SIGHUP to the parent, which replaces this process by another.
+    Hear Ctrl-C again, in a process that `Workers` has started; leave SIGHUP to the parent, which replaces it by another.
     """
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})

@@ -12,9 +12,9 @@ from collections.abc import AsyncIterator
 import pytest
 
 from service.asgi.weather import Pace, Weather
-from service.core.errors import FinishFailed, StoreFailed
+from service.core.errors import FinishFailed, OutOfSpace, StoreFailed
 from service.stores import Stores
-from storage.errors import Corrupted, StorageError, Unavailable
+from storage.errors import Corrupted, NoSpace, StorageError, Unavailable
 from storage.memory import MemoryByteStore, MemoryLeases, MemoryMetadataStore
 from storage.ports import Checkpoint, Receipt, unrecorded
 from storage.records import UploadRecord
@@ -167,6 +167,41 @@ async def test_what_is_over_already(skies: Skies, caplog: pytest.LogCaptureFixtu
         await asyncio.sleep(0.02)
 
     assert ["a store did not answer, and does again: reset by peer"] == caplog.messages
+
+
+async def test_a_full_store_is_told(skies: Skies, caplog: pytest.LogCaptureFixture) -> None:
+    """That a store has no room is one line, however many requests meet it, and so is that it has room again."""
+    skies.content.trouble = NoSpace("0 bytes left")
+    error = OutOfSpace("there is no room left")
+    error.__cause__ = skies.content.trouble
+    for _ in range(100):
+        skies.weather.notice(error)
+    await logged(caplog, 1)
+    during = await skies.weather.look()
+    skies.content.trouble = None
+    said = await logged(caplog, 2)
+
+    assert {"metadata": True, "leases": True, "bytes": False} == during
+    assert ["s3://b has no room: 0 bytes left", "s3://b has room again, after 0 s"] == said
+
+
+async def test_what_only_did_not_fit(skies: Skies, caplog: pytest.LogCaptureFixture) -> None:
+    """A store that has room, but not for what somebody brought, is told of as such."""
+    error = OutOfSpace("there is no room left")
+    error.__cause__ = NoSpace("16777216 bytes do not fit")
+    skies.weather.notice(error)
+
+    assert ["a store had no room for something: 16777216 bytes do not fit"] == await logged(caplog, 1)
+
+
+async def test_an_outage_that_becomes_another(skies: Skies, caplog: pytest.LogCaptureFixture) -> None:
+    """A store that does not answer, and then does, but has no room, is told of at once."""
+    skies.content.trouble = Unavailable("connection refused")
+    await skies.weather.look()
+    skies.content.trouble = NoSpace("full")
+    said = await logged(caplog, 2)
+
+    assert said[1].startswith("s3://b has no room since ")
 
 
 async def test_what_is_no_outage(skies: Skies, caplog: pytest.LogCaptureFixture) -> None:

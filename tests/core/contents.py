@@ -28,7 +28,9 @@ class FakeContent:
         cut: Stop | None = None,
         block: int = 65_536,
         hold_at: int | None = None,
+        is_awaited: bool = False,
     ) -> None:
+        self._is_awaited = is_awaited
         self._data = data
         self._length = None if chunked else len(data) if length is None else length
         self._cut = cut
@@ -46,6 +48,10 @@ class FakeContent:
     @property
     def length(self) -> int | None:
         return self._length
+
+    @property
+    def is_awaited(self) -> bool:
+        return self._is_awaited
 
     @property
     def ended(self) -> bool:

@@ -64,6 +64,10 @@ class FaultyByteStore:
         if faults:
             raise faults.pop()
 
+    async def expect(self, record: UploadRecord) -> None:
+        self._try("expect")
+        await self._inner.expect(record)
+
     async def append(
         self, record: UploadRecord, content: AsyncIterator[memoryview], checkpoint: Checkpoint = unrecorded
     ) -> Receipt:

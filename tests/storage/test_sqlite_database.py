@@ -18,7 +18,10 @@ import pytest
 from storage.errors import AlreadyExists, NoSpace, PreconditionFailed, StorageError, Unavailable
 from storage.local import Durability
 from storage.sqlite import SqliteMetadataStore
-from storage.sqlite_database import BUSY_WAIT, LONG_LOG, TOGETHER, Busy, Commit, Database
+from storage.sqlite_commits import Commit
+from storage.sqlite_connection import BUSY_WAIT
+from storage.sqlite_database import TOGETHER, Busy, Database
+from storage.sqlite_log import LONG_LOG
 from tests.storage.backends import changed, new_upload
 
 # Who waits for somebody that never comes fails soon.

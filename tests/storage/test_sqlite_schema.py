@@ -96,7 +96,7 @@ STRANGE = {
 
 @pytest.mark.parametrize("name", STRANGE)
 def test_what_cannot_be_upgraded_is_refused_by_name(path: Path, name: str) -> None:
-    """The refusal says which file, which version it is, which ones are known, what is wrong and what to do; nothing is changed."""
+    """The refusal says which file, which version it has, which ones are known, what is wrong and what to do."""
     version, steps, why = STRANGE[name]
     make(path, *steps, version=version)
     with closing(sqlite3.connect(path)) as connection:
