@@ -5,6 +5,8 @@ Settings: what is read, and what is refused by name, so that nobody believes it 
 from __future__ import annotations
 
 import os
+import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -249,3 +251,18 @@ def test_frozen() -> None:
 def test_is_loopback(host: str, loopback: bool) -> None:
     """Loopback is what nobody else reaches."""
     assert loopback is is_loopback(host)
+
+
+def test_shipped_unit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The shipped unit has accounts: it starts with the secret that its first lines make, and not without."""
+    unit = (Path(__file__).parents[1] / "deploy" / "holdfast.service").read_text()
+    for line in re.findall(r"^Environment=(.+)$", unit, re.MULTILINE):
+        monkeypatch.setenv(*line.split("=", 1))
+    with pytest.raises(SettingsError, match="HOLDFAST_JWT_SECRET"):
+        load()
+    made = re.search(r"echo (HOLDFAST_JWT_SECRET)=\$\((.+)\) > (\S+)\)$", unit, re.MULTILINE)
+
+    assert made is not None
+    assert f"\nEnvironmentFile={made[3]}\n" in unit
+    monkeypatch.setenv(made[1], subprocess.run(["sh", "-c", made[2]], capture_output=True, text=True, check=True).stdout.strip())
+    assert load().auth == "jwt"

@@ -25,8 +25,8 @@ MAX_STRING = 16 * 1024  # bytes, as they stand
 MAX_NUMBER = 512  # characters; the longest double that is written out has 309 digits before its point
 MAX_OTHERS = 64 * 1024  # bytes of all that is not the wanted text: they are walked through in Python
 
-# RFC 8259, section 2: ws.  A byte order mark is none, and is ignored before everything else only (section 8.1: parsers "MAY ignore
-# the presence of a byte order mark rather than treating it as an error").
+# RFC 8259, section 2: ws.  A byte order mark is none, and is ignored before everything else only (section 8.1: "MAY ignore the
+# presence of a byte order mark rather than treating it as an error").
 _WHITE_SPACE = re.compile(rb"[ \t\n\r]*+")
 # What a string consists of up to its end, or up to a backslash whose character has not come yet (section 7).
 _STRING = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*+', re.DOTALL)

@@ -136,6 +136,20 @@ async def test_credentials(serve: Serve) -> None:
     assert "Access-Control-Allow-Credentials" not in answers[2].headers
 
 
+async def test_own_pages_behind_a_proxy(serve: Serve) -> None:
+    """Our own pages may send cookies under the name that a trusted proxy, or the public URL, gives us."""
+    asked = creation(20) | {"Cookie": f"iglooauth={TOKENS['owner']}", "Origin": "https://files.example"}
+    proxied = {"X-Forwarded-Host": "files.example", "X-Forwarded-Proto": "https"}
+    plain, public = await serve(**ACCOUNTS), await serve(**ACCOUNTS, public_url="https://files.example/up")
+    answers = [
+        await plain.send("POST", "/files", asked | proxied),
+        await public.send("POST", "/files", asked),
+        await plain.send("POST", "/files", asked),
+    ]
+
+    assert [201, 201, 401] == [answer.status_code for answer in answers]
+
+
 async def test_no_page(service: Service) -> None:
     """A client that is no page is served as ever."""
     response = await service.send("POST", "/files", creation(20))

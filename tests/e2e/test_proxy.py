@@ -44,6 +44,14 @@ def test_what_clients_say(serve: Serve, folder: Path) -> None:
         assert [(403, "accounts_off")] * 2 == [(answer.status_code, answer.text.split(":")[0]) for answer in refused]
 
 
+def test_cluster(serve: Serve, folder: Path) -> None:
+    """The nginx of scripts/cluster passes on what this machine asks, and nothing is refused for that."""
+    with Nginx(folder / "nginx", [serve().port]) as nginx:
+        created = httpx.post(f"{nginx.url}/files", headers=TUS)
+
+    assert (201, nginx.url) == (created.status_code, created.headers["Location"].rpartition("/files/")[0])
+
+
 @pytest.mark.parametrize(
     "settings",
     [{}, {"relative_location": True}, {"public_url": "https://files.example/up", "trusted_proxies": ""}],

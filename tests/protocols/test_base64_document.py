@@ -20,6 +20,7 @@ LIMIT = 9
 LONGEST = 200
 
 ACCEPTED: dict[str, tuple[bytes, bytes, str | None]] = {
+    "a byte order mark": (b'\xef\xbb\xbf {"image":"YWJj"}', b"abc", None),
     "one member": (b'{"image":"YWJj"}', b"abc", None),
     "white space around everything": (b'\r\n\t { "image" : "YWJj" } \r\n\t ', b"abc", None),
     "first of some": (b'{"image":"YWJj","a":1}', b"abc", None),
