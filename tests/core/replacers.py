@@ -1,7 +1,7 @@
 """
 Processes that replace a photo until they are killed: ``python -m tests.core.replacers FOLDER KILLS SEED KEY…``.
 
-The first one has imported everything and opens no store; it forks those that work, kills them and forks the next ones, which costs
+The first one has imported everything and opens no store; it forks those that work, kills them and forks the next ones: that costs
 less than a start.  Each writes a line for every replacement that was acknowledged: the id of the association.
 """
 

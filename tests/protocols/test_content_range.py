@@ -10,7 +10,7 @@ import pytest
 
 from storage.records import State
 from tests.protocols.attachments_requests import ENTRY_URL, part, span
-from tests.protocols.exchange import ABSENT, Exchange, Like, check, check_unchanged, refusals
+from tests.protocols.exchange import ABSENT, Exchange, Like, check
 from tests.protocols.service import (
     CANCELLED,
     COMPLETE,
@@ -200,12 +200,6 @@ TABLE = REQUIRED | RANGES | STATUS | GONE | QUESTIONS
 async def test_content(service: Service, exchange: Exchange) -> None:
     """Every request about an entry is answered as its documentation, and the known client, have it."""
     await check(service, exchange)
-
-
-@pytest.mark.parametrize("exchange", refusals(TABLE).values(), ids=refusals(TABLE).keys())
-async def test_refused_changes_nothing(service: Service, exchange: Exchange) -> None:
-    """A request that is refused leaves the upload exactly as it was."""
-    await check_unchanged(service, exchange)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from tests.protocols.draft_requests import INCONSISTENT_LENGTH, INTEROP, MISMATCHING_OFFSET, append
-from tests.protocols.exchange import ABSENT, Exchange, Like, check, check_unchanged, refusals
+from tests.protocols.exchange import ABSENT, Exchange, Like, check
 from tests.protocols.service import (
     CANCELLED,
     COMPLETE,
@@ -276,12 +276,6 @@ TABLE = APPENDS | FIELDS | REFUSED | QUESTIONS | INACTIVE | CANCELLATIONS
 async def test_upload(service: Service, exchange: Exchange) -> None:
     """Every request about an upload is answered as the draft says."""
     await check(service, exchange)
-
-
-@pytest.mark.parametrize("exchange", refusals(TABLE).values(), ids=refusals(TABLE).keys())
-async def test_refused_changes_nothing(service: Service, exchange: Exchange) -> None:
-    """A request that is refused leaves the upload exactly as it was."""
-    await check_unchanged(service, exchange)
 
 
 @pytest.mark.parametrize(
