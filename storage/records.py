@@ -132,7 +132,7 @@ class UploadRecord:
     metadata: str | None = None
     """The tus ``Upload-Metadata`` value, exactly as it came."""
     idempotency_key: str | None = None
-    """What the client calls the request that created this upload; unique within a tenant."""
+    """What names the request that created this upload: the client's key, and whose it is; unique within a tenant."""
     parts: Parts = NO_PARTS
     creator: Subject | None = None
     """Who made the upload; None where there are no accounts."""

@@ -22,7 +22,7 @@ from service.core.errors import (
 from service.core.limits import Limits
 from service.core.sniffing import canonical
 from service.core.upload import expiry, refuse_gone
-from storage.records import Key, State, UploadRecord
+from storage.records import Key, State, Subject, UploadRecord
 
 # What a repeated creation has to agree in.
 CREATED_WITH = ("name", "content_type", "content_encoding", "metadata", "creator", "intent")
@@ -60,7 +60,7 @@ def begin(command: Create, key: Key, limits: Limits, now: float) -> UploadRecord
         content_encoding=command.content_encoding,
         verify_type=command.verify_type,
         metadata=command.metadata,
-        idempotency_key=command.idempotency_key,
+        idempotency_key=_own(command.idempotency_key, command.principal.subject),
         creator=command.principal.subject,
         intent=command.intent,
     )
@@ -156,6 +156,17 @@ def refuse_other_request(existing: UploadRecord, wanted: UploadRecord) -> None:
     # A length that the first request left open may have become known since.
     if not same or wanted.length not in (None, existing.length):
         raise IdempotencyConflict("this idempotency key belongs to another request")
+
+
+def _own(idempotency_key: str | None, subject: Subject | None) -> str | None:
+    """
+    Return an idempotency key as one of *subject*, who finds no request of others by it and is in the way of none.
+
+    No field of HTTP has a line break, so no key of somebody without an account is taken for one of somebody else.  Keys that were
+    stored before they belonged to anybody are found by nobody who has an account: such a creation that is repeated makes a new
+    upload.
+    """
+    return idempotency_key if None in (idempotency_key, subject) else f"{subject}\n{idempotency_key}"
 
 
 def _refuse_offset(record: UploadRecord, command: Append) -> None:

@@ -41,6 +41,7 @@ class Create:
     verify_type: bool = False
     metadata: str | None = None
     idempotency_key: str | None = None
+    """What the client calls this request; it belongs to the principal."""
     intent: Intent | None = None
     """What the upload is to be attached to as soon as it is complete."""
     principal: Principal = ANYBODY

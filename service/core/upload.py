@@ -55,7 +55,6 @@ from storage.ports import Receipt
 from storage.records import State, UploadRecord
 from storage.salvage import Remains
 
-
 MOST_DOUBLINGS = 16
 
 

@@ -13,6 +13,7 @@ from typing import Any
 from service.core import errors
 from service.core.commands import GetObject, ObjectOutcome, PictureCommand, SetPicture
 from service.core.errors import UploadError
+from service.core.names import canonical_guid
 from service.core.policies import Policy
 from service.protocols.avatars import ORIGINAL, avatar_url
 from service.protocols.fields import media_type_is
@@ -81,7 +82,7 @@ class GroupAvatar:
     """
 
     def __init__(self, group: str, *, policy: Policy, is_avatar: bool, strict: bool) -> None:
-        self._group = group
+        self._group = canonical_guid(group) or group  # a GUID is the same however it is written
         self._policy = policy
         self._method = "POST" if is_avatar else "GET"
         self._strict = strict

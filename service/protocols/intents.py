@@ -55,7 +55,8 @@ def parse_slot(value: str, tenant: Tenant) -> SlotRef:
     """
     kind, _, rest = value.partition("/")
     name, _, slot = rest.partition("/")
+    # A GUID is the same however it is written.
+    name = canonical_guid(name) or name
     if not (KIND.fullmatch(kind) and ID.fullmatch(name) and SLOT.fullmatch(slot)):
         raise ProtocolError(400, "attach_to_invalid", "what to attach to is written KIND/ID/SLOT")
-    # A GUID is the same however it is written.
-    return SlotRef(tenant=tenant, kind=kind, id=canonical_guid(name) or name, slot=slot)
+    return SlotRef(tenant=tenant, kind=kind, id=name, slot=slot)

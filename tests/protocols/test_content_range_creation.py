@@ -9,6 +9,7 @@ import json
 import httpx
 import pytest
 
+from tests.protocols.accounts import bearing, serve_accounts
 from tests.protocols.attachments_requests import COMMUNITY_URL, ENTRY_URL, FORM, JSON, entry, form, part, span
 from tests.protocols.exchange import ABSENT, IMF_FIXDATE, Exchange, Like, check
 from tests.protocols.service import IMAGE, LENGTH, ORIGIN, Serve, Service, key_of
@@ -212,6 +213,18 @@ async def test_idempotency_key(service: Service) -> None:
     assert (201, 201, 422) == (first.status_code, again.status_code, other.status_code)
     assert other.json()["code"] == "idempotency_conflict"
     assert (201, True) == (elsewhere.status_code, key_of(first) != key_of(elsewhere))
+
+
+async def test_an_idempotency_key_belongs_to_its_account(serve: Serve) -> None:
+    """Two people may call different requests alike, and each finds his own again."""
+    service = await serve_accounts(serve)
+    fields = JSON | {"Idempotency-Key": "7b3c"}
+    mine, yours = [await service.send("POST", COMMUNITY_URL, fields | bearing(who), entry()) for who in ("owner", "member")]
+    again = await service.send("POST", COMMUNITY_URL, fields | bearing("owner"), entry())
+    other = await service.send("POST", COMMUNITY_URL, fields | bearing("member"), entry(ContentLength=21))
+
+    assert [201, 201, 201, 422] == [answer.status_code for answer in (mine, yours, again, other)]
+    assert key_of(mine) == key_of(again) != key_of(yours)
 
 
 async def test_idempotency_key_after_progress(service: Service) -> None:

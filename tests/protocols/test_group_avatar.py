@@ -34,6 +34,8 @@ TOLD = {
     "implicitConnection": {"connectedTenantsList": [100], "connectedUsersList": [12345678900000]},
     "interactionTransfer": {"restrictedTenantsList": [100], "restrictedUsersList": [12345678900000]},
 }
+TEAM = "abcdefab-2222-4333-8444-555555555555"
+TEAM_IN_CAPITALS = TEAM.upper()
 PLAIN = b64encode(PNG).decode()
 
 
@@ -77,6 +79,18 @@ async def unattached(service: Service) -> int:
     created = {event.attachment for event in events if event.type == "upload.created"}
     ended = {event.attachment for event in events if event.type in ("upload.cancelled", "upload.rejected", "attachment.attached")}
     return len(created - ended)
+
+
+@pytest.mark.parametrize("written", [TEAM, TEAM_IN_CAPITALS, f"%7B{TEAM_IN_CAPITALS}%7D"])
+async def test_a_group_that_is_a_guid(serve: Serve, written: str) -> None:
+    """A GUID is the same in any case, and with braces, whether the group is read or changed."""
+    service = await serve()
+    await service.send("PUT", f"/api/v1/objects/group/{TEAM}", JSON, json.dumps(TOLD).encode())
+    url = f"/profile-manager/v1/groups/{written}"
+    changed = await service.send("POST", f"{url}/avatar", HOST | JSON, document())
+    read = await service.send("GET", url, HOST)
+
+    assert [(200, TEAM), (200, TEAM)] == [(answer.status_code, answer.json()["id"]) for answer in (changed, read)]
 
 
 async def test_the_whole_group(serve: Serve) -> None:

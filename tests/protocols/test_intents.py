@@ -125,6 +125,15 @@ async def test_malformed(service: Service, value: str) -> None:
     assert (400, True) == (response.status_code, response.text.startswith("attach_to_invalid"))
 
 
+@pytest.mark.parametrize("user", [KELP.upper(), "{" + KELP + "}"])
+async def test_a_guid_is_the_same_however_it_is_written(service: Service, user: str) -> None:
+    """In any case, and with braces, it names the same user."""
+    fields = {**TUS, "Upload-Length": str(len(PNG)), "Holdfast-Attach-To": f"user/{user}/ProfilePhoto"}
+    created = await service.send("POST", "/files", fields, PNG)
+
+    assert (201, [key_of(created)]) == (created.status_code, await in_slot(service))
+
+
 async def test_unknown_slot(service: Service) -> None:
     """Objects of this kind have no such slot: 422."""
     fields = {**TUS, "Upload-Length": "5", "Holdfast-Attach-To": f"user/{KELP}/Banner"}
