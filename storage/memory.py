@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
 
-from storage.errors import AlreadyExists, Corrupted, LeaseLost, NotFound, PreconditionFailed
+from storage.errors import AlreadyExists, Corrupted, LeaseLost, NotFound, PreconditionFailed, UnknownPosition
 from storage.inventory import Stored
 from storage.notes import SECRET_BYTES
 from storage.objects import Event, LoggedEvent, ObjectRecord, SlotRecord
@@ -219,6 +219,8 @@ class MemoryMetadataStore:
 
     async def events(self, tenant: Tenant, after: str, limit: int, attachment: Key | None = None) -> Sequence[LoggedEvent]:
         begin = parse_position(after)
+        if after and not (0 < begin <= len(self._events) and self._events[begin - 1].tenant == tenant):
+            raise UnknownPosition("there is no event at this position")
         places = enumerate(self._events[begin:], start=begin + 1)
         mine = (LoggedEvent(position=str(place), event=event) for place, event in places if event.tenant == tenant)
         return [logged for logged in mine if attachment in (None, logged.event.attachment)][:limit]

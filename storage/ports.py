@@ -267,7 +267,7 @@ class MetadataStore(Notes, Protocol):
 
         Given *attachment*, only those that name it.  No event appears later before a position that was read.
 
-        :raises UnknownPosition: *after* is no position of this store.
+        :raises UnknownPosition: this tenant has no event at *after*.
         :raises Unavailable: the store does not answer.
         """
         ...

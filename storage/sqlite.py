@@ -19,7 +19,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from storage.errors import AlreadyExists, NoSpace, NotFound, PreconditionFailed
+from storage.errors import AlreadyExists, NoSpace, NotFound, PreconditionFailed, UnknownPosition
 from storage.local import Durability
 from storage.notes import SECRET_BYTES
 from storage.objects import EVENT_FIELDS, OBJECT_FIELDS, SLOT_FIELDS, Event, LoggedEvent, ObjectRecord, SlotRecord, slot_size
@@ -152,6 +152,7 @@ _LIST_EVENTS = (
 )
 _ALL_EVENTS, _EVENTS_OF_ONE = _LIST_EVENTS.format(""), _LIST_EVENTS.format("AND attachment = :attachment")
 _MANY = f"{_UPLOADS.select} WHERE tenant = :tenant AND key IN (SELECT value FROM json_each(:keys))"  # noqa: S608
+_EVENT_AT = "SELECT 1 FROM events WHERE position = :after AND tenant = :tenant"
 _PAGE = f"{_UPLOADS.select} WHERE key > :after ORDER BY key LIMIT :limit"
 _DUE = (
     f"{_UPLOADS.select}"
@@ -227,6 +228,8 @@ class SqliteMetadataStore:
 
     async def events(self, tenant: Tenant, after: str, limit: int, attachment: Key | None = None) -> Sequence[LoggedEvent]:
         asked = {"tenant": tenant, "after": parse_position(after), "limit": limit, "attachment": attachment}
+        if after and await self._one(_EVENT_AT, asked) is None:
+            raise UnknownPosition("there is no event at this position")
         rows = await self._all(_ALL_EVENTS if attachment is None else _EVENTS_OF_ONE, asked)
         return [LoggedEvent(position=str(row.pop("position")), event=Event.from_mapping(row)) for row in rows]
 

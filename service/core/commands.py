@@ -128,13 +128,24 @@ class MakeLink:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EventFilter:
+    """Which events are wanted: those that agree in all that is given."""
+
+    type: str | None = None
+    attachment: Key | None = None
+    object: ObjectRef | None = None
+    actor: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GetEvents:
-    """Ask what happened in a tenant, or to one attachment of it."""
+    """Ask what happened in a tenant, or to one attachment of it, behind the position *after* ("": from the beginning)."""
 
     tenant: Tenant
     attachment: Key | None
     after: str
     limit: int
+    wanted: EventFilter = EventFilter()
     principal: Principal = ANYBODY
 
 
@@ -255,9 +266,14 @@ class AttachmentOutcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventsOutcome:
-    """Events in their order; *more*: there are others behind them."""
+    """
+    Events in their order; *more*: there are others behind them, or may be.
+
+    *position* is where to go on from, also where no event was found: those before it were looked at.
+    """
 
     events: tuple[LoggedEvent, ...]
+    position: str
     more: bool
 
 

@@ -36,6 +36,7 @@ from service.core.commands import (
     Undo,
 )
 from service.core.errors import Forbidden
+from service.core.event_pages import read_page
 from service.core.objects import Objects
 from service.core.principals import Capability
 from service.core.store_errors import translated
@@ -144,8 +145,7 @@ class Filing:
             record = await self._uploads.find(Ref(tenant=command.tenant, key=command.attachment))
             rights.refuse_history(command.principal, record)
         with translated():
-            found = await self._metadata.events(command.tenant, command.after, command.limit + 1, command.attachment)
-        return EventsOutcome(events=tuple(found[: command.limit]), more=len(found) > command.limit)
+            return await read_page(self._metadata, command)
 
     async def _object(self, command: Register | GetObject | DeleteObject) -> ObjectOutcome:
         by = command.principal

@@ -30,6 +30,8 @@ MAX_DOCUMENT = 64 * KiB
 MAX_PARAMETERS = 32
 MAX_CURSOR = 255  # characters
 DEFAULT_PAGE, MAX_PAGE = 100, 1000
+# Any URL may have these: whose it is, and a link that opens it.
+COMMON = ("communityKey", "link")
 NO_STORE = ("Cache-Control", "no-store")
 
 REFUSALS: dict[type[UploadError], Refusal] = {
@@ -170,28 +172,34 @@ def parse_object(request: Request, names: tuple[str, ...] | None = None) -> dict
     return value
 
 
-def parse_page(request: Request) -> tuple[str, int]:
+def parse_page(request: Request, filters: tuple[str, ...] = ()) -> tuple[str, int, dict[str, str]]:
     """
-    Return the cursor behind which a page begins, and how much it may hold.
+    Return the cursor behind which a page begins, how much it may hold, and the values of those *filters* that are given.
+
+    :raises ProtocolError: a parameter cannot be understood, or is not known: a filter that is spelled wrong finds too much.
     """
-    values = parse_query(request, ("after", "limit", "communityKey"))
+    values = parse_query(request, ("after", "limit", *COMMON, *filters), strict=True)
     limit = parse_integer(values.get("limit", str(DEFAULT_PAGE)))
     after = values.get("after", "")
     if limit is None or not 1 <= limit <= MAX_PAGE:
         raise ProtocolError(400, "limit_invalid", f"limit is a number from 1 to {MAX_PAGE}")
     if len(after) > MAX_CURSOR or not after.isprintable():
         raise ProtocolError(400, "cursor_invalid", "after has to be what a page before told as next")
-    return after, limit
+    return after, limit, {name: value for name, value in values.items() if name in filters}
 
 
-def parse_query(request: Request, names: tuple[str, ...]) -> dict[str, str]:
+def parse_query(request: Request, names: tuple[str, ...], *, strict: bool = False) -> dict[str, str]:
     """
-    Return the parameters of a query; others than *names* are ignored.
+    Return the parameters of a query; others than *names* are ignored, or refused if that is *strict*.
     """
     try:
         pairs = parse_qsl(request.query, keep_blank_values=True, max_num_fields=MAX_PARAMETERS)
     except ValueError as error:
         raise ProtocolError(400, "query_invalid", "the query cannot be understood") from error
+    unknown = sorted({name for name, _ in pairs} - set(names)) if strict else []
+    if unknown:
+        message = f"{unknown[0]!r} means nothing in the query; known are {', '.join(names)}"
+        raise ProtocolError(400, "parameter_unknown", message)
     known = [(name, value) for name, value in pairs if name in names]
     if len(known) > len(dict(known)):
         raise ProtocolError(400, "repeated_value", "a parameter stands there twice")

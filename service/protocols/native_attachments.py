@@ -5,6 +5,7 @@ The native JSON API: attachments, what happened to them, and links that open one
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any, ClassVar
 from urllib.parse import quote
@@ -12,6 +13,7 @@ from urllib.parse import quote
 from service.core.commands import (
     AttachmentOutcome,
     DeleteAttachment,
+    EventFilter,
     EventsOutcome,
     FiledCommand,
     FiledOutcome,
@@ -20,13 +22,26 @@ from service.core.commands import (
     LinkOutcome,
     MakeLink,
 )
+from service.core.names import canonical_guid
 from service.core.principals import Capability
+from service.protocols.intents import ID, KIND
 from service.protocols.native import Resource, attachment_key, document_response, moment, parse_object, parse_page
 from service.protocols.wire import ProtocolError, Request, Response
+from storage.keys import parse_key
 from storage.objects import LoggedEvent
-from storage.records import Ref, UploadRecord
+from storage.records import Key, ObjectRef, Ref, UploadRecord
 
 DEFAULT_LINK_LIFE = 600  # seconds
+FILTERED_BY = {
+    "type": "the type of an event, as attachment.attached",
+    "attachment": "the key of an attachment",
+    "object": "the kind and the id of an object, as user/7",
+    "actor": "the subject of an account",
+}
+FILTERS = tuple(FILTERED_BY)
+FILTERS_OF_ONE = tuple(name for name in FILTERS if name != "attachment")
+EVENT_TYPE = re.compile(r"[a-z_]{1,32}\.[a-z_]{1,32}")
+ACTOR = re.compile(r"[^\x00-\x1f\x7f]{1,255}")
 
 
 class Attachment(Resource):
@@ -98,9 +113,8 @@ class Timeline(Attachment):
         assert isinstance(outcome, EventsOutcome)  # noqa: S101 - what the commands above come to
         # The cursor of the last page is good for asking again, later.  It counts the events of the store, those of other tenants
         # too: how many there are in all is no secret, and a number that only grows needs no key that could be lost.
-        following = outcome.events[-1].position if outcome.events else None
         items = [_event(logged) for logged in outcome.events]
-        return document_response(200, {"items": items, "next": following, "more": outcome.more})
+        return document_response(200, {"items": items, "next": outcome.position, "more": outcome.more})
 
 
 class Events(Timeline):
@@ -113,9 +127,45 @@ class Events(Timeline):
 
 
 def _events(request: Request, ref: Ref | None) -> GetEvents:
-    after, limit = parse_page(request)
+    after, limit, filters = parse_page(request, FILTERS if ref is None else FILTERS_OF_ONE)
     key = None if ref is None else ref.key
-    return GetEvents(tenant=request.tenant, attachment=key, after=after, limit=limit, principal=request.principal)
+    wanted = EventFilter(
+        type=_filter(filters, "type", EVENT_TYPE),
+        attachment=_attachment_filter(filters),
+        object=_object_filter(request, filters),
+        actor=_filter(filters, "actor", ACTOR),
+    )
+    return GetEvents(tenant=request.tenant, attachment=key, after=after, limit=limit, wanted=wanted, principal=request.principal)
+
+
+def _filter(filters: Mapping[str, str], name: str, grammar: re.Pattern[str]) -> str | None:
+    value = filters.get(name)
+    if value is not None and not grammar.fullmatch(value):
+        raise _filter_invalid(name)
+    return value
+
+
+def _attachment_filter(filters: Mapping[str, str]) -> Key | None:
+    value = filters.get("attachment")
+    key = None if value is None else parse_key(value)
+    if value is not None and key is None:
+        raise _filter_invalid("attachment")
+    return key
+
+
+def _object_filter(request: Request, filters: Mapping[str, str]) -> ObjectRef | None:
+    value = filters.get("object")
+    if value is None:
+        return None
+    kind, _, name = value.partition("/")
+    identifier = canonical_guid(name) or name
+    if not KIND.fullmatch(kind) or not ID.fullmatch(identifier):
+        raise _filter_invalid("object")
+    return ObjectRef(tenant=request.tenant, kind=kind, id=identifier)
+
+
+def _filter_invalid(name: str) -> ProtocolError:
+    return ProtocolError(400, "filter_invalid", f"{name} has to be {FILTERED_BY[name]}")
 
 
 def _attachment(record: UploadRecord) -> dict[str, Any]:

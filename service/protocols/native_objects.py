@@ -38,7 +38,7 @@ class ObjectList(Resource):
     verbs: ClassVar[Mapping[str, str]] = {"GET": "list"}
 
     def list(self, request: Request) -> FiledCommand:
-        after, limit = parse_page(request)
+        after, limit, _ = parse_page(request)
         return ListObjects(tenant=request.tenant, kind=self.kind(), after=after, limit=limit, principal=request.principal)
 
     def send(self, _request: Request, _command: FiledCommand, outcome: FiledOutcome) -> Response:

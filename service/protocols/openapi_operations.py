@@ -57,6 +57,16 @@ PAGES = (
     query("after", {"type": "string", "maxLength": native.MAX_CURSOR}, "What a page before told as `next`."),
     query("limit", {"type": "integer", "minimum": 1, "maximum": native.MAX_PAGE, "default": native.DEFAULT_PAGE}),
 )
+FILTERS_OF_ONE = (
+    query("type", {"type": "string", "pattern": r"^[a-z_]{1,32}\.[a-z_]{1,32}$"}, "Only events of this type."),
+    query(
+        "object",
+        {"type": "string", "pattern": r"^[a-z][a-z0-9_]{0,63}/[^/]+$"},
+        "Only of this object: KIND/ID.",
+    ),
+    query("actor", {"type": "string", "minLength": 1, "maxLength": 255}, "Only what this account did."),
+)
+FILTERS = (*FILTERS_OF_ONE, query("attachment", {"type": "string", "pattern": "^[0-9A-Za-z]{10}$"}, "Only of this attachment."))
 COMMUNITY_QUERY = query(
     "communityKey", {"type": "string", "pattern": COMMUNITY_KEY}, "The tenant; without it that of the token, or the default one."
 )
@@ -77,7 +87,8 @@ OF_MEMBERS: Codes = {400: ("member_unknown",)}
 OF_OBJECT: Codes = {400: ("kind_invalid", "id_invalid")}
 OF_SLOT: Codes = {400: ("kind_invalid", "id_invalid", "slot_invalid")}
 OF_CONDITIONS: Codes = {400: ("if_match_invalid",)}
-OF_PAGES: Codes = {400: ("limit_invalid", "cursor_invalid")}
+OF_PAGES: Codes = {400: ("limit_invalid", "cursor_invalid", "parameter_unknown")}
+OF_FILTERS: Codes = {400: ("filter_invalid",)}
 OF_TYPE: Codes = {400: ("type_required", "type_unknown", "object_id_invalid", "repeated_value")}
 
 _ANYWHERE: Codes = {

@@ -87,7 +87,7 @@ SCHEMAS: dict[str, Schema] = {
             "cursor": TEXT,
         }
     ),
-    "Events": object_of({"items": list_of(ref_of("Event")), "next": MAYBE_TEXT, "more": {"type": "boolean"}}),
+    "Events": object_of({"items": list_of(ref_of("Event")), "next": TEXT, "more": {"type": "boolean"}}),
     "ObjectSummary": object_of(_OBJECT),
     "Objects": object_of({"items": list_of(ref_of("ObjectSummary")), "next": MAYBE_TEXT}),
     "Association": object_of(_ASSOCIATION),

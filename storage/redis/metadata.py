@@ -26,7 +26,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Any, TypeVar
 
-from storage.errors import AlreadyExists, Corrupted, NotFound, PreconditionFailed, StorageError
+from storage.errors import AlreadyExists, Corrupted, NotFound, PreconditionFailed, StorageError, UnknownPosition
 from storage.notes import SECRET_BYTES
 from storage.objects import ASSOCIATION_SIZE, Event, LoggedEvent, ObjectRecord, SlotRecord
 from storage.ports import Change
@@ -125,10 +125,12 @@ class RedisMetadataStore:
     async def events(self, tenant: Tenant, after: str, limit: int, attachment: Key | None = None) -> Sequence[LoggedEvent]:
         log = self._names.events(tenant)
         if attachment is None:
-            found = await self._line.run(EVENTS, [log], [parse_place(after), limit])
+            found = await self._line.run(EVENTS, [log], [parse_place(after), limit, after])
         else:
             index = self._names.events_of(tenant, attachment)
-            found = await self._line.run(EVENTS_OF_ONE, [log, index], [parse_place_of_one(after), limit])
+            found = await self._line.run(EVENTS_OF_ONE, [log, index], [parse_place_of_one(after), limit, after])
+        if found is None:
+            raise UnknownPosition("there is no event at this position")
         pairs = zip(found[::2], found[1::2], strict=True)
         return [
             LoggedEvent(position=position.decode(), event=_read(Event.from_mapping, document)) for position, document in pairs

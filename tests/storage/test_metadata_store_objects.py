@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from storage.errors import AlreadyExists, NotFound, PreconditionFailed
+from storage.errors import AlreadyExists, NotFound, PreconditionFailed, UnknownPosition
 from storage.keys import new_key
 from storage.objects import EVENT_FIELDS, OBJECT_FIELDS, SLOT_FIELDS, Association, Ending, Event, ObjectRecord, SlotRecord
 from storage.ports import Change, MetadataStore, Record
@@ -264,6 +264,26 @@ async def test_events_are_read_by_pages(metadata: MetadataStore) -> None:
             position = page[-1].position
 
         assert [event for event in events if wanted in (None, event.attachment)] == read
+
+
+@on_every_topology
+async def test_unknown_positions(metadata: MetadataStore) -> None:
+    """A position where this tenant has no event is none, whether another has one there, none has one, or none could."""
+    key = new_key()
+    event, other = new_event(attachment=key), new_event(tenant=OTHER_TENANT)
+    await metadata.commit([], [other])
+    await metadata.commit([], [event])
+    (logged,), (foreign,) = await metadata.events(TENANT, "", 9), await metadata.events(OTHER_TENANT, "", 9)
+    number, _, sequence = logged.position.partition("-")
+    later = f"{int(number) + 10}-{sequence}" if sequence else str(int(number) + 10)
+    # Where each tenant has a log of its own, two events of one moment have the same position.
+    for unknown in {foreign.position, later, "0", "0-0", "kelp", "-1"} - {logged.position}:
+        for wanted in (None, key):
+            with pytest.raises(UnknownPosition):
+                await metadata.events(TENANT, unknown, 9, wanted)
+
+    assert [] == await metadata.events(TENANT, logged.position, 9)
+    assert [] == await metadata.events(TENANT, logged.position, 9, key)
 
 
 @on_every_topology

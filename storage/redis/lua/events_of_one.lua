@@ -1,7 +1,13 @@
 -- Answers the events that name one attachment: position, document, position, document, and so on.
 --
--- KEYS: events, the index of the attachment.  ARGV: the beginning of the range of the index, the limit.
+-- KEYS: events, the index of the attachment.  ARGV: the beginning of the range of the index, the limit, the position that it is
+-- behind or "".
+--
+-- Answers nothing when there is no event at that position.
 
+if ARGV[3] ~= '' and #redis.call('XRANGE', KEYS[1], ARGV[3], ARGV[3]) == 0 then
+  return false
+end
 local found = {}
 for _, padded in ipairs(redis.call('ZRANGEBYLEX', KEYS[2], ARGV[1], '+', 'LIMIT', 0, ARGV[2])) do
   local milliseconds, sequence = padded:match('^0*(%d+)-0*(%d+)$')
