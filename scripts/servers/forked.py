@@ -94,9 +94,11 @@ class _Preloaded:
         self._turn = threading.Lock()
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
-            command = [sys.executable, str(PROGRAM)]
+            # The folder of the program is none to import from: a module there has the name of a library.
+            command = [sys.executable, "-P", str(PROGRAM)]
+            environment = {**os.environ, "PYTHONPATH": str(folder)}
             self._process = subprocess.Popen(
-                command, cwd=folder, stdin=theirs.fileno(), stdout=subprocess.DEVNULL, start_new_session=True
+                command, cwd=folder, env=environment, stdin=theirs.fileno(), stdout=subprocess.DEVNULL, start_new_session=True
             )
         atexit.register(self._end)
 

@@ -16,6 +16,13 @@ import socket
 import sys
 from typing import Any, NoReturn
 
+# The service imports these when it needs them.
+import boto3  # noqa: F401
+import uvloop  # noqa: F401
+
+import service.server.http  # noqa: F401
+import storage.redis.stores
+import storage.s3.store  # noqa: F401
 from service.cli.main import main as command
 
 MESSAGE = 1024 * 1024  # bytes, more than any environment has

@@ -15,6 +15,7 @@ import pytest
 
 from servers.holdfast import Holdfast
 from servers.process import ServerError, living
+from servers.redis import RedisServer
 
 
 @pytest.fixture
@@ -60,3 +61,11 @@ def test_settings_that_mean_nothing(make: Callable[..., Holdfast], *, forked: bo
         make(forked=forked, durability="maybe").start()
 
     assert 200 == httpx.get(f"{make(forked=forked).start().url}/readyz").status_code
+
+
+@pytest.mark.parametrize("forked", [True, False])
+def test_redis(make: Callable[..., Holdfast], redis_server: RedisServer, *, forked: bool) -> None:
+    """What is imported when it is needed is the same in both."""
+    server = make(forked=forked, metadata_url=redis_server.url).start()
+
+    assert "ok" == httpx.get(f"{server.url}/readyz").json()["stores"]["metadata"]
