@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from pathlib import Path
 
 import pytest
 from redis import exceptions as vendor
@@ -111,3 +112,17 @@ async def test_a_closed_line(redis_server: RedisServer) -> None:
     assert b"still there" == answer
     with pytest.raises(Unavailable, match="closed"):
         await line.call("ECHO", "no longer")
+
+
+async def test_a_server_that_can_only_be_read_is_left(redis_server: RedisServer, tmp_path: Path) -> None:
+    """Who is told so lets go of its connections: the name of the server may be another one's by now."""
+    only_once = "return redis.call('INCR', KEYS[1]) > 1 or redis.error_reply('READONLY You can\\'t write against a replica.')"
+    line = Line(redis_server.url)
+    line.join()
+    before = await line.call("CLIENT", "ID")
+    written = await line.call("EVAL", only_once, 1, f"{tmp_path}:tries")
+    after = await line.call("CLIENT", "ID")
+    await line.leave()
+
+    assert 1 == written
+    assert before != after

@@ -9,7 +9,7 @@ import asyncio
 import pytest
 
 from servers.sentinel import RedisSentinel
-from storage.redis.servers import find_servers
+from storage.redis.servers import SentinelServers, find_servers
 from tests.storage.redis.stores import url_of
 
 # Who waits for somebody that never comes fails soon.
@@ -31,3 +31,19 @@ async def test_no_sentinel_gets_lost(redis_sentinel: RedisSentinel) -> None:
     async with await servers.listener() as client:
         assert await client.ping()
     await servers.close()
+
+
+async def test_who_was_the_primary_is_left(redis_watched: RedisSentinel) -> None:
+    """When the Sentinels name another primary, nobody goes on with a connection that was in use meanwhile."""
+    servers = find_servers(url_of(redis_watched), connections=1)
+    assert isinstance(servers, SentinelServers)
+    before = await servers.commands.client_id()
+    waiting = asyncio.ensure_future(servers.commands.blpop(["nothing comes here"], timeout=0.3))
+    await asyncio.sleep(0.05)
+    servers._pool.master_address = ("192.0.2.1", 1)  # that it was, for all that is known
+    await servers.look_again()
+    await waiting
+    after = await servers.commands.client_id()
+    await servers.close()
+
+    assert before != after
