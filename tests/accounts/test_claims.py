@@ -49,6 +49,19 @@ def test_little() -> None:
     assert not found.trusted
 
 
+def test_nothing_is_not_everything() -> None:
+    """Who is given an empty list of capabilities has none; only who says nothing of it has all."""
+    for nothing in ([], "", ["fly"]):
+        assert frozenset() == principal_of({"sub": "kelp", "capabilities": nothing}, default_tenant=DEFAULT).capabilities
+
+
+def test_one_entitlement_may_have_blanks() -> None:
+    """A text is one entitlement, whatever blanks are in it; of roles and capabilities it is a list."""
+    found = principal_of({"sub": "kelp", "entitlements": "Distribution List Manager"}, default_tenant=DEFAULT)
+
+    assert frozenset({"Distribution List Manager"}) == found.entitlements
+
+
 @pytest.mark.parametrize(
     "changed",
     [

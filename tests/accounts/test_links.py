@@ -4,6 +4,10 @@ Signed links.
 
 from __future__ import annotations
 
+import hashlib
+import hmac
+from base64 import urlsafe_b64encode
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -92,3 +96,11 @@ def test_cut(length: int) -> None:
     for cut in (LINK[:length], LINK[length + 1 :], LINK + LINK[:length] if length else "x" * 5000):
         with pytest.raises(TokenRefused):
             LINKS.verify(cut, now=NOW)
+
+
+def test_links_have_a_key_of_their_own() -> None:
+    """What somebody else signs with the same secret, a token say, is never a link."""
+    signed, _, _ = LINK.rpartition(".")
+    forged = urlsafe_b64encode(hmac.digest(b"secret", signed.encode(), hashlib.sha256)).rstrip(b"=").decode()
+    with pytest.raises(TokenRefused):
+        LINKS.verify(f"{signed}.{forged}", now=NOW)

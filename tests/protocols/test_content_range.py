@@ -235,6 +235,13 @@ async def test_attachment_document(service: Service) -> None:
     assert (200, IMAGE) == (download.status_code, download.content)
 
 
+async def test_what_is_not_there_yet_has_no_location(service: Service) -> None:
+    """The document of an upload that is not complete tells no URL of content or of a thumbnail."""
+    document = (await service.send("GET", ENTRY_URL.replace("{key}", await service.keep(HALF_PNG)))).json()
+
+    assert (None, None) == (document["binaryLocation"], document["thumbnailLocation"])
+
+
 async def test_content_is_sniffed(service: Service) -> None:
     """Content that is not of the declared type is 415 when all of it is there, and then the upload is over."""
     key = await service.keep({**PNG, "content_type": "image/gif"})

@@ -11,7 +11,7 @@ import pytest
 from storage.records import Intent, Key, SlotRef, Subject
 from tests.pictures import PNG, TELLING
 from tests.protocols.accounts import GROUP, KELP, WRACK, bearing, serve_accounts
-from tests.protocols.service import COMMUNITY, HALF_SENT, Serve, Service
+from tests.protocols.service import COMMUNITY, COMPLETE, HALF_SENT, Serve, Service
 
 JSON = {"Content-Type": "application/json"}
 SLOT = f"/api/v1/objects/user/{KELP}/slots/ProfilePhoto"
@@ -92,3 +92,17 @@ async def test_an_attach_link_is_for_its_own_upload(serve: Serve) -> None:
     ]
 
     assert [404, 404, 403, 403, 403, 200, 200, 404] == [answer.status_code for answer in answers]
+
+
+@pytest.mark.parametrize("purpose", ["view", "upload", "attach"])
+async def test_a_link_makes_no_links(serve: Serve, purpose: str) -> None:
+    """Who has a link cannot make it last longer, or give it on as another one."""
+    service = await serve_accounts(serve)
+    key = await service.keep(HALF_SENT if purpose == "upload" else COMPLETE)
+    record = await service.record(key)
+    status, link = await sign(service, "admin", key, purpose)
+    document = json.dumps({"purpose": purpose}).encode()
+    answer = await service.send("POST", f"/api/v1/attachments/{key}/links?link={link}", JSON, document)
+
+    assert (201, 403) == (status, answer.status_code)
+    assert record == await service.record(key)

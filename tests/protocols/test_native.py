@@ -4,14 +4,16 @@ The native JSON API: objects, and what is in their slots.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import pytest
 
-from storage.records import Subject
+from storage.ports import Change
+from storage.records import ObjectRef, Subject
 from tests.protocols.accounts import ACCOUNTS, KELP, bearing
 from tests.protocols.attachments_requests import COMMUNITY_URL, JSON
-from tests.protocols.service import Serve, Service
+from tests.protocols.service import COMMUNITY, Serve, Service
 
 USER = "0f8fad5b-d9cb-469f-a165-70867728950e"
 URL = f"/api/v1/objects/user/{USER}"
@@ -136,3 +138,15 @@ async def test_who_changed_it(serve: Serve) -> None:
     changed = await service.send("GET", URL, bearing("admin"))
 
     assert ["root", KELP] == [answer.json()["updatedBy"] for answer in (created, changed)]
+
+
+async def test_when_it_was_created_and_changed(service: Service) -> None:
+    """An object tells both moments, each by its own name."""
+    await service.send("PUT", URL, JSON, b"{}")
+    ref = ObjectRef(tenant=COMMUNITY, kind="user", id=USER)
+    record = await service.stores.metadata.get_object(ref)
+    aged = dataclasses.replace(record, created_at=0.0, updated_at=86_400.0, revision=record.revision + 1)
+    await service.stores.metadata.commit([Change(old=record, new=aged)])
+    found = (await service.send("GET", URL)).json()
+
+    assert ("1970-01-01", "1970-01-02") == (found["createdAt"][:10], found["updatedAt"][:10])
