@@ -27,25 +27,26 @@ A holder that lets go, or is dead, is not passed over, so this copy is only made
     acknowledged   fdatasync before every append returns; fsync of the directories when a name appears
     complete       the same, but only when the upload completes
     none           whatever the kernel does; survives a crash of the process, not of the machine
+
+*A sync that failed* is not believed when it is made again: what was not synced before is written again by the client that was not
+told of it, or has to be received again.
 """
 
 from __future__ import annotations
 
 import enum
 import os
-import resource
-import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from functools import partial
 
 from storage import files, keys
-from storage.errors import Corrupted, NoSpace, NotFound, Unavailable
-from storage.local_append import RESERVE, UNRECORDED, LocalAppend, Opened
+from storage.errors import Corrupted, NoSpace, NotFound, StorageError, Unavailable
+from storage.local_append import UNRECORDED, LocalAppend, Opened
 from storage.local_folders import Folders, make_root
+from storage.local_room import FOLDERS, LocalRoom
 from storage.ports import Checkpoint, Receipt, unrecorded
-from storage.probe import Probe
 from storage.records import Parts, UploadRecord
 from storage.salvage import Remains
 from storage.threads import Threads
@@ -53,7 +54,6 @@ from storage.threads import Threads
 KiB = 1024
 
 READ_BLOCK = 256 * KiB
-PROBE = 4 * KiB
 COPY = ".copy"
 _KNOWN = os.O_RDWR | os.O_CLOEXEC
 _NEW = _KNOWN | os.O_CREAT | os.O_EXCL
@@ -88,10 +88,10 @@ class LocalByteStore:
         self._sync_completion = durability is not Durability.NONE
         self._threads = Threads("bytes", threads)
         self._folders = Folders()
-        self._probe = Probe(partial(self._threads.run, self._write))
+        self._room = LocalRoom(self._root, self._threads, syncs=self._sync_completion)
         with files.translated():
             make_root(self._root, syncs=self._sync_completion)
-            for folder in ("uploads", "attachments"):
+            for folder in FOLDERS:
                 self._folders.make(os.path.join(self._root, folder))
             if self._sync_completion:
                 files.sync_folders([self._root])
@@ -115,11 +115,7 @@ class LocalByteStore:
         return [os.path.relpath(self._upload(record, generation), self._root) for generation in generations]
 
     async def expect(self, record: UploadRecord) -> None:
-        try:
-            await self._threads.nearby(self._refuse_without_room, record)
-        except NoSpace:
-            self._probe.doubt()
-            raise
+        await self._threads.nearby(self._room.refuse_without_room, record)
 
     async def append(
         self, record: UploadRecord, content: AsyncIterator[memoryview], checkpoint: Checkpoint = unrecorded
@@ -135,7 +131,7 @@ class LocalByteStore:
             unrecorded=self._unrecorded,
         )
         try:
-            await self._threads.nearby(self._refuse_what_never_fits, record)
+            await self._threads.nearby(self._room.refuse_what_never_fits, record)
             await append.open()
             async for block in content:
                 if block:
@@ -146,7 +142,7 @@ class LocalByteStore:
                     await checkpoint(append.tell())
             return await append.end()
         except NoSpace as error:
-            self._probe.doubt()
+            self._room.doubt()
             if error.receipt is None:
                 raise  # not of a block
             raise NoSpace(str(error), await append.end()) from error
@@ -188,8 +184,7 @@ class LocalByteStore:
         await self._threads.run(self._delete, record)
 
     async def ping(self) -> None:
-        await self._threads.run(self._ping)
-        await self._probe.make()
+        await self._room.ping()
 
     async def close(self) -> None:
         self._threads.close()
@@ -217,24 +212,6 @@ class LocalByteStore:
     def _open_for_appending(self, record: UploadRecord) -> Opened:
         with files.translated():
             return self._open_generation(record)
-
-    def _refuse_without_room(self, record: UploadRecord) -> None:
-        """Refuse before the first byte what does not fit.  Nothing is reserved: a client that goes away would keep it."""
-        self._refuse_what_never_fits(record)
-        with files.translated():
-            room = os.statvfs(self._root)
-        if (record.remaining or 0) + RESERVE > room.f_bavail * room.f_frsize:
-            raise NoSpace(f"{record.remaining or 'more'} bytes do not fit")
-
-    def _refuse_what_never_fits(self, record: UploadRecord) -> None:
-        """Refuse what is larger than the disk; what it has no room for at the moment may come as far as it fits."""
-        if record.length is None or record.remaining is None:
-            return
-        with files.translated():
-            disk = os.statvfs(self._root)
-        limit, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
-        if record.remaining > disk.f_blocks * disk.f_frsize or 0 <= limit < record.length:
-            raise NoSpace(f"{record.remaining} bytes do not fit")
 
     def _open_generation(self, record: UploadRecord) -> Opened:
         """Open the file that belongs to the record's generation, with its *offset* bytes in it."""
@@ -317,10 +294,10 @@ class LocalByteStore:
         try:
             if os.fstat(descriptor).st_size > record.offset:
                 os.ftruncate(descriptor, record.offset)
+            source = self._upload(record, record.generation)
             # Though it was acknowledged: less may have been promised then.
             if self._sync_completion:
-                os.fsync(descriptor)
-            source = self._upload(record, record.generation)
+                self._sync_or_drop(descriptor, record)
             try:
                 os.rename(source, target)
             except FileNotFoundError:
@@ -328,6 +305,23 @@ class LocalByteStore:
                 os.rename(source, target)
         finally:
             os.close(descriptor)
+
+    def _sync_or_drop(self, descriptor: int, record: UploadRecord) -> None:
+        """
+        Sync what is to be published; what was not synced before, and cannot be now, is no content any more.
+
+        After an error the system forgets what it did not write, and says next time that all is well.  Only what was acknowledged
+        as durable was synced before, and stays.
+        """
+        try:
+            os.fsync(descriptor)
+        except OSError as error:
+            if self._sync_appends:
+                raise
+            self._remove_generations(record, below=record.generation + 1)
+            with suppress(StorageError):
+                files.sync_folders([os.path.dirname(self._upload(record, 0))])
+            raise Corrupted(f"the disk did not take all of {record.key}: {error}") from error
 
     def _open_for_reading(self, record: UploadRecord) -> int:
         with files.translated():
@@ -344,7 +338,7 @@ class LocalByteStore:
 
     def _refuse_without_folders(self) -> None:
         """Refuse to take content for lost while the file system with all of it is not mounted."""
-        for folder in ("uploads", "attachments"):
+        for folder in FOLDERS:
             if not os.path.isdir(os.path.join(self._root, folder)):
                 raise Unavailable(f"the folder {folder} of the byte store is missing: is its file system mounted?")
 
@@ -365,22 +359,6 @@ class LocalByteStore:
             self._remove_generations(record, below=record.generation + 1)
             with suppress(FileNotFoundError):
                 os.unlink(self._path("attachments", record))
-
-    def _ping(self) -> None:
-        with files.translated():
-            for folder in ("uploads", "attachments"):
-                if not os.access(os.path.join(self._root, folder), os.W_OK | os.X_OK):
-                    raise Unavailable(f"the folder {folder} of the byte store cannot be written")
-            room = os.statvfs(self._root)
-        if room.f_bavail * room.f_frsize < RESERVE:
-            raise NoSpace(f"{self._root} has {room.f_bavail * room.f_frsize} bytes left")
-
-    def _write(self) -> None:
-        """Write a little as an append would, into a file without a name."""
-        with files.translated(), tempfile.TemporaryFile(dir=self._root, buffering=0) as file:
-            file.write(bytes(PROBE))
-            if self._sync_completion:
-                os.fsync(file.fileno())
 
 
 def _whole(descriptor: int, record: UploadRecord) -> int:

@@ -8,10 +8,12 @@ so a process believes nobody: it syncs the name of each folder once, also of one
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Sequence
 from contextlib import suppress
 
 from storage import files
+from storage.errors import StorageError
 
 
 class Folders:
@@ -21,6 +23,8 @@ class Folders:
 
     def __init__(self) -> None:
         self._there_for_good: set[str] = set()
+        self._doubtful: set[str] = set()
+        """Those of which a sync failed: the system has forgotten what it did not write, so that the next one proves nothing."""
 
     def make(self, path: str) -> None:
         """
@@ -40,7 +44,17 @@ class Folders:
         """
         Return when the names in the folders *paths* are on the disk.
         """
-        files.sync_folders(paths)
+        for path in paths:
+            if path in self._doubtful:
+                # What changes is written, and with it what is beside it.
+                with files.translated(), tempfile.NamedTemporaryFile(dir=path, prefix="."):
+                    pass
+            try:
+                files.sync_folders([path])
+            except StorageError:
+                self._doubtful.add(path)
+                raise
+            self._doubtful.discard(path)
         self._there_for_good.update(path for path in paths if os.path.dirname(path) in paths)
 
 

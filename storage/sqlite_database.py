@@ -23,6 +23,8 @@ is made again by itself, on the other thread: some may find room where all toget
 its own.  That thread also waits when somebody else has the lock on the database.  If it is not to be had there is no second time,
 for all have waited for it.
 
+*A sync that failed* is not believed when it is made again: what the log has is written again first (`storage.sqlite_log`).
+
 *On a full disk* a commit that frees room has to get through.  So a reserve is kept (`storage.reserve`): it is given back when
 such a commit, or the opening of the database, finds no room, and is made again when there is some.
 
@@ -244,6 +246,8 @@ class Database:
     def _begun(self, *, syncs: bool) -> bool:
         """Begin a transaction, and say whether that could be done at once."""
         writer = self._writer
+        if self._log.is_doubtful:
+            return False
         try:
             self._look()
             if syncs is not self._writer_syncs:
@@ -262,7 +266,8 @@ class Database:
                 make_one(writer, turn)
             if commits:
                 writer.execute("COMMIT")
-        except Exception:  # noqa: BLE001 - whatever it is, it will be raised again where it is waited for
+        except Exception as error:  # noqa: BLE001 - whatever it is, it will be raised again where it is waited for
+            self._log.notice(error)
             roll_back(writer)
             return False
         return True
@@ -271,6 +276,7 @@ class Database:
         if commit.exception() is None:
             self._made(group)
         else:
+            self._log.notice(commit.exception())
             roll_back(self._writer)
             self._wait_with(group, together=False)
 
@@ -318,7 +324,7 @@ class Database:
         connection = self._connection
         with translated():
             self._look()
-            with synced(connection, synced=commit.synced), transaction(connection):
+            with self._log.believed(self._path), synced(connection, synced=commit.synced), transaction(connection):
                 commit.make(connection)
 
     def _with_reserve(self, function: Callable[[], T]) -> T:
@@ -338,7 +344,8 @@ class Database:
         try:
             with translated():
                 self._look()
-                with synced(connection, synced=any(turn.commit.synced for turn in group)), transaction(connection):
+                is_synced = any(turn.commit.synced for turn in group)
+                with self._log.believed(self._path), synced(connection, synced=is_synced), transaction(connection):
                     begun = True
                     for turn in group:
                         make_one(connection, turn)
