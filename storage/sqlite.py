@@ -224,7 +224,8 @@ class SqliteMetadataStore:
         return await aside(partial(SlotRecord.from_mapping, found), size=slot_size(found))
 
     async def get_slots(self, ref: ObjectRef) -> Sequence[SlotRecord]:
-        return [SlotRecord.from_mapping(row) for row in await self._all(_LIST_SLOTS, dataclasses.asdict(ref))]
+        rows = await self._all(_LIST_SLOTS, dataclasses.asdict(ref))
+        return [await aside(partial(SlotRecord.from_mapping, row), size=slot_size(row)) for row in rows]
 
     async def events(self, tenant: Tenant, after: str, limit: int, attachment: Key | None = None) -> Sequence[LoggedEvent]:
         asked = {"tenant": tenant, "after": parse_position(after), "limit": limit, "attachment": attachment}

@@ -7,6 +7,7 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from service.core import slots
@@ -20,7 +21,8 @@ from service.core.store_errors import translated
 from storage import errors as storage_errors
 from storage.objects import Ending, Event, ObjectRecord, SlotRecord
 from storage.ports import Change, MetadataStore
-from storage.records import Key, ObjectRef, Ref, SlotRef, Tenant
+from storage.records import Key, ObjectRef, Ref, SlotRef, Tenant, UploadRecord
+from storage.threads import aside
 
 KiB = 1024
 TRIES = 20
@@ -162,23 +164,29 @@ class Objects:
 
     async def _emptied(self, ref: ObjectRef, by: Principal, now: float) -> tuple[list[Change], list[Event]]:
         """Return how all slots of an object become empty, and what happens to their attachments, each once."""
+        used = [slot for slot in await self._metadata.get_slots(ref) if slot.active]
+        keys = list(dict.fromkeys(key for slot in used for key in slots.keys(slot)))
+        uploads = await self._metadata.get_many([Ref(tenant=ref.tenant, key=key) for key in keys])
+        return await aside(partial(self._emptying, used, uploads, by, now), size=len(uploads))
+
+    def _emptying(
+        self, used: Sequence[SlotRecord], uploads: Sequence[UploadRecord], by: Principal, now: float
+    ) -> tuple[list[Change], list[Event]]:
         changes: list[Change] = []
         told: list[Event] = []
         kept_for: dict[Key, float] = {}
-        for slot in await self._metadata.get_slots(ref):
-            if not slot.active:
-                continue
-            policy = self._policies.find(slot.ref) or Policy(kind=ref.kind, slot=slot.slot)
+        for slot in used:
+            policy = self._policies.find(slot.ref) or Policy(kind=slot.kind, slot=slot.slot)
             new = slots.detach(slot, None, policy, by.subject, now, Ending.OBJECT_DELETED)
             changes.append(Change(old=slot, new=dataclasses.replace(new, etag=new_name(), revision=slot.revision + 1)))
             for association in slot.active:
                 why = {"association": association.id, "ending": Ending.OBJECT_DELETED}
                 told.append(event("attachment.detached", slot.ref, now, by, association.attachment, why))
                 kept_for[association.attachment] = max(kept_for.get(association.attachment, 0), policy.grace)
-        uploads = await self._metadata.get_many([Ref(tenant=ref.tenant, key=key) for key in kept_for])
-        for upload, grace in zip(uploads, kept_for.values(), strict=True):
-            left = tuple(slot for slot in upload.attached if slot.object != ref)
-            expires_at = rules.kept_until(upload, now + max(grace, self._kept_at_least))
+        emptied = {slot.ref.object for slot in used}
+        for upload in uploads:
+            left = tuple(slot for slot in upload.attached if slot.object not in emptied)
+            expires_at = rules.kept_until(upload, now + max(kept_for[upload.key], self._kept_at_least))
             moved = dataclasses.replace(upload, attached=left, expires_at=expires_at, revision=upload.revision + 1)
             changes.append(Change(old=upload, new=moved))
         return changes, told

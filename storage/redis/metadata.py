@@ -120,7 +120,7 @@ class RedisMetadataStore:
 
     async def get_slots(self, ref: ObjectRef) -> Sequence[SlotRecord]:
         found = await self._line.run(LIST, [self._names.all_slots(ref)], [self._names.slots(ref), "-", "+", ALL, 0])
-        return [_read(SlotRecord.from_mapping, document) for document in found]
+        return await aside(partial(_read_slots, found), size=sum(map(len, found)) // ASSOCIATION_SIZE)
 
     async def events(self, tenant: Tenant, after: str, limit: int, attachment: Key | None = None) -> Sequence[LoggedEvent]:
         log = self._names.events(tenant)
@@ -250,6 +250,10 @@ def read_upload(ref: Ref, document: bytes | None, timeline: str = UNKNOWN) -> Up
 
 def _read_uploads(documents: Sequence[bytes]) -> list[UploadRecord]:
     return [_read(UploadRecord.from_mapping, document) for document in documents]
+
+
+def _read_slots(documents: Sequence[bytes]) -> list[SlotRecord]:
+    return [_read(SlotRecord.from_mapping, document) for document in documents]
 
 
 def _read(make: Callable[[Mapping[str, Any]], T], document: bytes) -> T:

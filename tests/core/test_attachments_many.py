@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from service.core.attachments import Attachments
-from service.core.commands import Detach, GetSlot, Reorder, Undo
+from service.core.commands import DeleteObject, Detach, GetSlot, Reorder, Undo
 from service.core.errors import NothingToUndo
 from service.core.events import new_name
 from service.core.filing import Filing
@@ -74,6 +74,11 @@ async def test_a_slot_of_a_thousand(tmp_path: Path) -> None:
         await filing.perform(Detach(slot=SLOT, key=None))
         await filing.perform(Undo(slot=SLOT))
 
+    async def forget() -> None:
+        await filing.perform(DeleteObject(ref=SLOT.object))
+        await objects.register(SLOT.object)
+        await filing.perform(Undo(slot=SLOT))
+
     async def refused() -> None:
         with suppress(NothingToUndo):
             await filing.perform(Undo(slot=SLOT))
@@ -81,6 +86,7 @@ async def test_a_slot_of_a_thousand(tmp_path: Path) -> None:
     assert await longest_step(lambda: filing.perform(GetSlot(slot=SLOT))) < STEP
     assert await longest_step(reorder) < STEP
     assert await longest_step(empty_and_undo) < STEP
+    assert await longest_step(forget) < STEP
 
     await filing.perform(Detach(slot=SLOT, key=None))
     await _delete(metadata, keys)
