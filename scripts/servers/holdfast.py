@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -24,6 +24,7 @@ class Holdfast(Server):
     ``python -m service serve`` on one port and one data directory, for as many lives as somebody wants.
 
     With *forked* it is not the command that runs but a fork of a process that has imported the service: a start takes a tenth.
+    *before* are words in front of the command, as of a program that changes limits and then becomes the command.
 
     *settings* are those of the README in lower case and without ``HOLDFAST_``; *environment* is whatever else it shall find.
     """
@@ -37,6 +38,7 @@ class Holdfast(Server):
         port: int = 0,
         environment: Mapping[str, str] | None = None,
         forked: bool = False,
+        before: Sequence[str] = (),
     ) -> None:
         self.data_dir = data_dir
         self.port = port or free_port()
@@ -44,7 +46,7 @@ class Holdfast(Server):
         self._environment = environment or {}
         self.process = Process(
             name,
-            [sys.executable, "-m", "service", "serve"],
+            [*before, sys.executable, "-m", "service", "serve"],
             ready=lambda: serves(self.port, "/readyz"),
             log=data_dir.parent / f"{data_dir.name}-{self.port}.log",
             environment=self.environment(),

@@ -86,6 +86,11 @@ class RequestContent:
         return self._stopped
 
     @property
+    def is_dropped(self) -> bool:
+        """Whether the server itself reads and drops what is still sent behind the answer."""
+        return self._door is not None
+
+    @property
     def asked(self) -> bool:
         """Whether the client was told to send its content (Expect: 100-continue)."""
         return self._intake is not None

@@ -250,7 +250,7 @@ class Driver:
             # What follows on this connection would be taken for the next request.
             headers.append((b"connection", b"close"))
         await send({"type": "http.response.start", "status": response.status, "headers": headers})
-        if unread and may_discard:
+        if unread and may_discard and not content.is_dropped:
             # Closing on a client that still sends makes its system throw our answer away (RFC 9112, section 9.6).
             await send({"type": "http.response.body", "body": body, "more_body": True})
             await content.discard(DISCARD, DISCARD_WAIT)

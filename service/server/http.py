@@ -22,104 +22,60 @@ And some things are mended here, because only here they can be:
   without content, and its content for the next request.  So the head is parsed again without the field.
 * Trailers stay out of the head (RFC 9110, section 6.5.1); a client that has sent its whole request may close its side and still
   gets its answer.
+* A client gets its answer also when it still sends content that was refused (`service.server.lingering`), and one that reads no
+  answer is dropped (`service.server.outlet`).
+* Of a pipeline only so many requests are parsed as can be answered soon; the rest waits as the bytes that it came as.
+* Descriptors are counted (`service.server.descriptors`), and answers tell when they were made (`service.server.fields`).
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, cast
 
 import httptools
+from uvicorn._types import ASGI3Application
 from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
-from service.asgi.buffers import Buffers
 from service.asgi.door import EXTENSION
+from service.server.descriptors import RETRY_AFTER, Descriptors, overloaded
+from service.server.door import Door
+from service.server.fields import DatedFields
+from service.server.lingering import Lingering
+from service.server.outlet import Outlet
 from service.server.receiver import Receiver
-from service.server.sendfile import send_file
 
 KiB = 1024
 # Twice what the loop reads at once, and above the application's own bound, so that a head that is merely too large for that gets
 # a proper answer.
 MAX_OUTSIDE = 512 * KiB
 HEAD_TIMEOUT = 30.0  # seconds
+IDLE_TIMEOUT = 60.0  # seconds
+# Requests that wait for their turn; what follows them is not parsed before.
+MOST_WAITING = 16
+# What is parsed at a time, so that no more requests are made of what has come at once.
+HEAD_BYTES = 4 * KiB
+CONTENT_BYTES = 64 * KiB
+UNLIMITED = Descriptors(4 * KiB * KiB)
+
+_FIELDS = DatedFields()
+UNAVAILABLE = 503
 
 
 class ServerConfig(Config):
     """
-    Uvicorn's configuration, how long a head may take (seconds), and whether content is handed over.
+    Uvicorn's configuration, how long a head may take and a client read nothing (seconds), whether content is handed over, and how
+    many descriptors there are.
     """
 
     head_timeout: float = HEAD_TIMEOUT
+    idle_timeout: float = IDLE_TIMEOUT
     handoff: bool = False
-
-
-class Door:
-    """
-    `service.asgi.content.Door` of one request.
-    """
-
-    __slots__ = ("_cycle", "_protocol", "on_shutdown", "received")
-
-    def __init__(self, protocol: Protocol, cycle: RequestResponseCycle) -> None:
-        self._protocol = protocol
-        self._cycle = cycle
-        self.received = 0
-        """Bytes of content that the parser has found."""
-        self.on_shutdown: Callable[[], None] | None = None
-
-    def hand_over(self, length: int, buffers: Buffers) -> Receiver | None:
-        """
-        Let the connection write the rest of the content, which has *length* bytes, into *buffers*.
-        """
-        cycle, transport = self._cycle, self._cycle.transport
-        remaining = length - self.received
-        if not self._protocol.handoff or not cycle.more_body or remaining <= 0 or cycle.disconnected or transport.is_closing():
-            return None
-        if cycle.waiting_for_100_continue:
-            cycle.waiting_for_100_continue = False
-            transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        early, cycle.body = cycle.body, bytearray()
-        receiver = Receiver(self._protocol, buffers, early, remaining)
-        transport.set_protocol(receiver)
-        return receiver
-
-    @property
-    def sends_files(self) -> bool:
-        """Whether nothing but the socket is between us and the client."""
-        return self._protocol.handoff and self._protocol.scheme == "http"
-
-    async def send_file(self, descriptor: int, start: int, stop: int, patience: float) -> None:
-        """
-        Send the bytes of a file from *start* up to *stop* as the content of the response; see `service.server.sendfile`.
-        """
-        cycle = self._cycle
-        await send_file(cycle.transport, cycle.flow, descriptor, start, stop, patience)
-        cycle.expected_content_length -= stop - start
-
-    @property
-    def has_all(self) -> bool:
-        """Whether the content of the request has come whole, and none of it was delivered."""
-        return not self._cycle.more_body and len(self._cycle.body) == self.received
-
-    def remains(self) -> tuple[bytes, bool]:
-        """
-        Return what was received but not delivered, and whether that is the end of the content.
-        """
-        body = bytes(self._cycle.body)
-        self._cycle.body = bytearray()
-        return body, not self._cycle.more_body
-
-    def abort(self) -> None:
-        """
-        Close the connection in the middle of a response.
-        """
-        self._cycle.disconnected = True  # uvicorn need not warn of a response without its end
-        self._cycle.transport.abort()
+    descriptors: Descriptors = UNLIMITED
 
 
 class Protocol(HttpToolsProtocol):
@@ -139,16 +95,34 @@ class Protocol(HttpToolsProtocol):
         self._cycles: list[RequestResponseCycle] = []
         self._outside = 0
         """Bytes since content, or the end of a head, was last seen."""
-        self._head_timeout = config.head_timeout if isinstance(config, ServerConfig) else HEAD_TIMEOUT
-        self.handoff = isinstance(config, ServerConfig) and config.handoff
+        ours = config if isinstance(config, ServerConfig) else ServerConfig
+        self._head_timeout, self._idle_timeout = ours.head_timeout, ours.idle_timeout
+        self._descriptors, self.handoff = ours.descriptors, ours.handoff
+        self._application: ASGI3Application = self.app
         self._head_timer: asyncio.TimerHandle | None = None
+        self._outlet: Outlet = None  # type: ignore[assignment]  # as uvicorn's transport
+        self._unparsed = b""
+        """What came behind as many requests as may wait."""
+        self._half_closed = False
+        """Whether the client sends nothing more, though not all is parsed."""
+        self._lingering: Lingering | None = None
+        self._is_refused = False
+        """Whether nothing more of what comes is looked at."""
+        self._ends = False
+        """Whether the server shuts down."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
         super().connection_made(transport)
+        self._outlet = Outlet(transport, self._idle_timeout, self._close)
+        if len(self.connections) > self._descriptors.connections:
+            self._refuse_connection()
+            return
         self._await_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_waiting()
+        self._outlet.unwatch()
+        self._unparsed = b""
         # Uvicorn tells only the newest request of a pipeline; the one that is being answered has to know.
         self.pipeline.clear()
         for cycle in self._cycles:
@@ -162,24 +136,42 @@ class Protocol(HttpToolsProtocol):
             self._refuse("The head of the request is too large.")
             return
         self._unset_keepalive_if_required()
+        self._parse(self._unparsed + data if self._unparsed else data)
+
+    def _parse(self, data: bytes) -> None:
+        """Parse what has come, until too many requests wait for their turn; the rest has to wait, too."""
         rest = memoryview(data)
+        self._unparsed = b""
         try:
-            while rest:  # each round ends with a head that asks for an upgrade; thousands may come at once
+            while rest:
+                if len(self.pipeline) >= MOST_WAITING:
+                    self._unparsed = bytes(rest)
+                    self.flow.pause_reading()
+                    return
+                piece = rest[: CONTENT_BYTES if self._is_within_content else HEAD_BYTES]
                 try:
-                    self.parser.feed_data(rest)
-                    break
-                except httptools.HttpParserUpgrade as upgrade:
+                    self.parser.feed_data(piece)
+                    rest = rest[len(piece) :]
+                except httptools.HttpParserUpgrade as upgrade:  # the head of such a request ends the piece
                     rest = rest[upgrade.args[0] :]
                     if not self._ignore_upgrade():
-                        break
+                        return
         except httptools.HttpParserError:
             self._refuse("Invalid HTTP request received.")
+
+    @property
+    def _is_within_content(self) -> bool:
+        cycle = cast("RequestResponseCycle | None", self.cycle)
+        return cycle is not None and cycle.more_body
 
     def eof_received(self) -> bool:  # type: ignore[override]  # asyncio takes a truth value, uvicorn never has one
         """
         Keep the connection for an answer that is under way, if its request is whole.
         """
         cycle = cast("RequestResponseCycle | None", self.cycle)
+        if self._unparsed:
+            self._half_closed = True
+            return True
         if cycle is None or cycle.response_complete or cycle.more_body:
             return False
         cycle.keep_alive = False
@@ -193,7 +185,10 @@ class Protocol(HttpToolsProtocol):
         if self.parser.should_upgrade():
             return  # data_received will be told
         self._stop_waiting()
+        self.app = overloaded if self._descriptors.are_used_up(self.connections, self.tasks) else self._application
         super().on_headers_complete()
+        self.cycle.default_headers = _FIELDS
+        self.cycle.transport = cast("asyncio.Transport", self._outlet)
         self._outside = 0
         self._cycles = [cycle for cycle in self._cycles if not cycle.response_complete] + [self.cycle]
         self._door = Door(self, self.cycle)
@@ -221,13 +216,53 @@ class Protocol(HttpToolsProtocol):
             self._forget_what_follows()
         super().on_message_complete()
 
+    def on_response_complete(self) -> None:
+        if self._lingering is not None:
+            self.server_state.total_requests += 1
+            return
+        super().on_response_complete()
+        if self._unparsed and len(self.pipeline) <= MOST_WAITING // 2 and not self.transport.is_closing():
+            self._unset_keepalive_if_required()
+            self._parse(self._unparsed)
+            if self._half_closed and not self._unparsed:
+                self.eof_received()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._outlet.watch()
+
+    def timeout_keep_alive_handler(self) -> None:
+        super().timeout_keep_alive_handler()
+        self._outlet.watch()
+
     def shutdown(self) -> None:
         """
         Let a request that is under way end soon, and close after it.
         """
+        self._ends = True
+        if self._lingering is not None:
+            self._lingering.hurry()
+            return
         super().shutdown()
         if self._door is not None and self._door.on_shutdown is not None:
             self._door.on_shutdown()
+
+    def _close(self) -> None:
+        """Close behind the last answer; where the client may still be sending, so that it gets to read that."""
+        self._stop_waiting()
+        if self._lingering is not None or self.transport.is_closing():
+            return
+        if self._is_within_content or self.pipeline or self._unparsed or self._is_refused:
+            self.pipeline.clear()
+            self._unparsed = b""
+            receiver = self.transport.get_protocol()
+            if isinstance(receiver, Receiver):
+                receiver.replaced = True
+            self._lingering = Lingering(self, self.transport)
+            self._lingering.begin(hurry=self._ends)
+        else:
+            self.transport.close()
+        self._outlet.watch()
 
     def _forget_what_follows(self) -> None:
         """Take what came behind the last request: if it were there when we close, the answer would be lost (RFC 9112, 9.6)."""
@@ -260,12 +295,35 @@ class Protocol(HttpToolsProtocol):
         if self.transport.is_closing():
             return
         if cycle is None or cycle.response_complete:
-            self.send_400_response(message)
+            self._send_error(400, message)
         elif cycle.more_body:
             self.transport.abort()  # its content is broken; what came of it is kept
         else:
+            self._is_refused = True
             cycle.keep_alive = False
-            self.transport.pause_reading()
+            self.flow.pause_reading()
+
+    def _refuse_connection(self) -> None:
+        """Say that there are too many connections, without waiting long."""
+        self._ends = True
+        self._send_error(UNAVAILABLE, "Too many connections; try again in a moment.")
+        if len(self.connections) > self._descriptors.refused:
+            self._forget_what_follows()
+            self.transport.close()
+
+    def _send_error(self, status: int, message: str) -> None:
+        """Send an answer that no request led to, and close."""
+        self._is_refused = True
+        fields = [
+            _FIELDS.date,
+            (b"content-type", b"text/plain; charset=utf-8"),
+            (b"content-length", b"%d" % len(message)),
+            *([(b"retry-after", RETRY_AFTER)] if status == UNAVAILABLE else []),
+            (b"connection", b"close"),
+        ]
+        lines = [b"%b: %b\r\n" % field for field in fields]
+        self._outlet.write(b"".join([STATUS_LINE[status], *lines, b"\r\n", message.encode("ascii")]))
+        self._close()
 
     def _await_head(self) -> None:
         if self._head_timer is None:

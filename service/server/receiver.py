@@ -84,6 +84,8 @@ class Receiver(asyncio.BufferedProtocol):
         self._closed = False
         self.held = self.received = len(early)
         self.lost = False
+        self.replaced = False
+        """Whether the connection has another protocol, which drops the rest of the content."""
         if self.is_ready:
             self._flow.pause_reading()
         else:
@@ -179,8 +181,9 @@ class Receiver(asyncio.BufferedProtocol):
             self._buffer = None
         self._little = bytearray()
         self.held = 0
-        if self._remaining and not self.lost:
-            self._flow.pause_reading()  # until it is closed; nobody wants to see the rest
+        # Where the connection lingers, another drops the rest; elsewhere it stays in the system until the connection is closed.
+        if self._remaining and not self.lost and not self.replaced:
+            self._flow.pause_reading()
 
     def _hold(self, start: int) -> None:
         """Keep what came from *start* on, and with it the buffer that it came into, if it is worth it."""

@@ -9,7 +9,6 @@ import logging
 import multiprocessing
 import multiprocessing.process
 import os
-import resource
 import signal
 import socket
 import ssl
@@ -19,6 +18,7 @@ import uvicorn
 from starlette.applications import Starlette
 
 from service.app import application as create_app_from_environment
+from service.server.descriptors import Descriptors, raise_limit
 from service.server.http import HEAD_TIMEOUT, ServerConfig
 from service.server.signals import Server, Signals, Workers, begin_worker
 from service.settings import Settings
@@ -29,10 +29,6 @@ logger = logging.getLogger("holdfast")
 # The hand-off of content works on the insides of uvicorn's HTTP protocol; these are the versions whose insides were looked at.
 KNOWN = ("0.54",)
 BACKLOG = 2048
-# A request has a connection and a file; what comes beyond that is answered 503 before it takes the last descriptor.
-DESCRIPTORS_EACH = 2
-SPARE_DESCRIPTORS = 64
-MAX_DESCRIPTORS = 1024 * 1024
 
 
 def application() -> Starlette:
@@ -68,8 +64,9 @@ def config(settings: Settings) -> uvicorn.Config:
         proxy_headers=False,
         server_header=False,
         timeout_graceful_shutdown=settings.shutdown_grace,
-        limit_concurrency=_raise_limit() // DESCRIPTORS_EACH,
     )
+    configuration.descriptors = Descriptors(raise_limit())
+    configuration.idle_timeout = settings.idle_timeout
     configuration.head_timeout = min(HEAD_TIMEOUT, settings.idle_timeout)
     configuration.handoff = settings.handoff == "on" and can_hand_over(uvicorn.__version__)
     return configuration
@@ -123,13 +120,6 @@ def run(settings: Settings, listening: socket.socket, signals: Signals) -> None:
         Workers(configuration, sockets=[listening]).run()
     else:
         Server(configuration, signals).run(sockets=[listening])
-
-
-def _raise_limit() -> int:
-    """Return how many descriptors this process may open, as many as it is allowed to ask for."""
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    return min(most, MAX_DESCRIPTORS) - SPARE_DESCRIPTORS
 
 
 def _end_with(parent: multiprocessing.process.BaseProcess) -> None:

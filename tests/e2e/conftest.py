@@ -5,7 +5,7 @@ What every end-to-end test needs: servers that are gone when it ends.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -39,8 +39,8 @@ def make_server(request: pytest.FixtureRequest, folder: Path, handoff: str) -> I
     made: list[Holdfast] = []
     forked = request.node.get_closest_marker("real_command") is None
 
-    def make(data_dir: Path | None = None, **settings: object) -> Holdfast:
-        server = Holdfast(data_dir or folder / "data", {"handoff": handoff, **settings}, forked=forked)
+    def make(data_dir: Path | None = None, before: Sequence[str] = (), **settings: object) -> Holdfast:
+        server = Holdfast(data_dir or folder / "data", {"handoff": handoff, **settings}, forked=forked, before=before)
         made.append(server)
         return server
 

@@ -23,6 +23,7 @@ AFTER = (0.0, 0.005, 0.02, 0.05, 0.1, 0.2, 0.4)  # seconds
 SOME = AFTER[::3]
 
 MakeServer = Callable[..., Holdfast]
+pytestmark = pytest.mark.real_command
 
 
 @pytest.mark.parametrize(

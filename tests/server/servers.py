@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from service.asgi.reception import Reception
 from service.server.run import bind, config
@@ -168,6 +169,11 @@ class Server:
     def connections(self) -> int:
         """How many connections the server holds open."""
         return len(self._server.server_state.connections)
+
+    @property
+    def waiting(self) -> int:
+        """How many requests of pipelines wait for their turn."""
+        return sum(len(one.pipeline) for one in self._server.server_state.connections if isinstance(one, HttpToolsProtocol))
 
 
 class StartServer(Protocol):

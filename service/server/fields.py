@@ -1,0 +1,34 @@
+"""
+The fields that every answer has: the `Date`, of the moment when the answer is made.
+"""
+
+from __future__ import annotations
+
+import time
+from email.utils import formatdate
+
+Field = tuple[bytes, bytes]
+
+
+class DatedFields(list[Field]):
+    """
+    Uvicorn's default fields, to which it adds those of a response when it sends the head: its own list is as old as the request.
+
+    RFC 9110, section 6.6.1: "The "Date" header field represents the date and time at which the message was originated".
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._second = 0
+
+    def __add__(self, fields: list[Field]) -> list[Field]:  # type: ignore[override]  # a list and no tuple
+        return [self.date, *fields]
+
+    @property
+    def date(self) -> Field:
+        """The field `Date` of now."""
+        second = int(time.time())
+        if second != self._second:
+            self._second = second
+            self[:] = [(b"date", formatdate(second, usegmt=True).encode())]
+        return self[0]
