@@ -174,25 +174,27 @@ async def test_not_read(start_server: StartServer, tmp_path: Path) -> None:
 
 
 async def test_file_that_is_too_short(server: Server, tmp_path: Path) -> None:
-    """Content that was lost behind our back is broken off: its end is not made up."""
+    """Content that is lost behind our back while it is sent is broken off: its end is not made up.  The next one is told so."""
     path = await _upload(server)
-    os.truncate(next(tmp_path.glob(f"attachments/*/{path[-10:]}")), MiB)
     connection = await _begin(server, path)
+    os.truncate(next(tmp_path.glob(f"attachments/*/{path[-10:]}")), MiB)
     try:
         rest = await connection.rest()
     except ConnectionError:
         rest = b""
+    next_one = await (await server.connect()).ask("GET", path, {})
 
-    assert len(rest) <= MiB
+    assert len(rest) < len(CONTENT)
     assert CONTENT.startswith(rest)
+    assert 410 == next_one.status
 
 
 async def test_file_that_is_gone(server: Server, tmp_path: Path) -> None:
-    """Content that is not there is 503, and not an empty download."""
+    """Content that is not there any more is 410, and not an empty download."""
     path = await _upload(server)
     next(tmp_path.glob(f"attachments/*/{path[-10:]}")).unlink()
 
-    assert 503 == (await (await server.connect()).ask("GET", path, {})).status
+    assert 410 == (await (await server.connect()).ask("GET", path, {})).status
 
 
 @pytest.mark.usefixtures("quiet")
