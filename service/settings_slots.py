@@ -4,14 +4,18 @@ The slots that a user writes into ``holdfast.toml``.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from service.core.policies import Policy, Who
+from service.core.sniffing import canonical
 
 DAYS = 86_400  # seconds
 YEARS = 365 * DAYS
+# RFC 6838, section 4.2: restricted-name; a subtype may be a wildcard, as in Accept.
+_NAME = r"[0-9A-Za-z][0-9A-Za-z!#$&^_.+-]{0,126}"
+MediaType = Annotated[str, Field(pattern=rf"^({_NAME}/({_NAME}|\*)|\*/\*)$"), AfterValidator(canonical)]
 
 
 class Slot(BaseModel):
@@ -24,7 +28,7 @@ class Slot(BaseModel):
     kind: str = Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")
     slot: str = Field(pattern=r"^[A-Za-z][0-9A-Za-z_]{0,63}$")
     most: int = Field(default=1, ge=1, le=1000)
-    types: frozenset[Literal["image/jpeg", "image/png", "image/gif"]] | None = None
+    types: frozenset[MediaType] | None = Field(default=None, min_length=1, max_length=64)
     max_bytes: int | None = Field(default=None, ge=1)
     max_pixels: int | None = Field(default=None, ge=1)
     who: frozenset[Who] = Field(default=frozenset({Who.ADMIN}), min_length=1)

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from service.asgi.content import RequestContent
 from service.core.content import Stop
+from service.core.media_types import is_undeclared
 from service.core.sniffing import SNIFFED_BYTES, canonical, sniff
 from service.protocols.base64_document import Base64Document
 from service.protocols.wire import ProtocolError
@@ -89,7 +90,7 @@ class DecodedContent:
         if self._content.ended:
             self._document.end()
             declared = self._document.data_type
-            if declared is not None and canonical(declared) != sniff(self._start):
+            if declared is not None and not is_undeclared(declared) and canonical(declared) != sniff(self._start):
                 raise ProtocolError(400, "data_type_mismatch", f"{self._member} is not the {declared} that its URL declares")
             self._whole = True
         return decoded

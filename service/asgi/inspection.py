@@ -4,11 +4,12 @@ What the core asks of images: whether a slot takes them.
 
 from __future__ import annotations
 
-from service.core.attachments import Read
+from service.core.acceptance import Read
 from service.core.errors import ImageInvalid, ImageTooLarge, NotAccepted, StoreFailed
 from service.core.policies import Policy
 from service.images.errors import Busy, ImageRefused, NotAnImage, TooMany
 from service.images.pool import Images
+from storage.records import UploadRecord
 
 
 class Inspection:
@@ -19,7 +20,7 @@ class Inspection:
     def __init__(self, images: Images) -> None:
         self._images = images
 
-    async def __call__(self, read: Read, policy: Policy) -> None:
+    async def __call__(self, read: Read, policy: Policy, upload: UploadRecord) -> None:
         """
         Refuse the image that *read* returns when a slot does not take it, in the words of the core.
 

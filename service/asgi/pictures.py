@@ -17,7 +17,8 @@ from service.core import rights
 from service.core import upload as rules
 from service.core.commands import GetSlot, SlotOutcome
 from service.core.errors import ObjectNotFound, UploadError
-from service.core.policies import IMAGES, Policies
+from service.core.media_types import is_of_images
+from service.core.policies import Policies
 from service.core.sniffing import SNIFFED_BYTES, sniff
 from service.core.uploads import Uploads
 from service.images.default import MAX_SIZE, default_picture
@@ -117,8 +118,7 @@ class Gallery:
 
     async def _first_image(self, found: SlotOutcome) -> UploadRecord | None:
         """Return the first image of a slot; where it takes anything else, only the first few are looked at."""
-        types = self._policies.of(found.slot.ref).types
-        if types is not None and types <= IMAGES:
+        if is_of_images(self._policies.of(found.slot.ref).types):
             return next(iter(found.attachments), None)
         for record in found.attachments[:MAX_SNIFFED]:
             if await self._is_image(record):

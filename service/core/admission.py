@@ -20,12 +20,13 @@ from service.core.errors import (
     UploadError,
 )
 from service.core.limits import Limits
+from service.core.media_types import IMAGES, is_undeclared
 from service.core.sniffing import canonical
 from service.core.upload import expiry, refuse_gone
 from storage.records import Key, State, Subject, UploadRecord
 
 # What a repeated creation has to agree in.
-CREATED_WITH = ("name", "content_type", "content_encoding", "metadata", "creator", "intent")
+CREATED_WITH = ("name", "content_encoding", "metadata", "creator", "intent")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,6 +154,7 @@ def refuse_other_request(existing: UploadRecord, wanted: UploadRecord) -> None:
     :raises IdempotencyConflict: it was.
     """
     same = all(getattr(existing, field) == getattr(wanted, field) for field in CREATED_WITH)
+    same = same and _had_type(existing, wanted.content_type)
     # A length that the first request left open may have become known since.
     if not same or wanted.length not in (None, existing.length):
         raise IdempotencyConflict("this idempotency key belongs to another request")
@@ -181,8 +183,24 @@ def _refuse_offset(record: UploadRecord, command: Append) -> None:
 
 
 def _refuse_other_type(record: UploadRecord, provided: str) -> None:
-    if record.content_type is not None and canonical(provided) != canonical(record.content_type):
+    if record.content_type is None or is_undeclared(provided) or is_undeclared(record.content_type):
+        return
+    if not _is_same_type(canonical(provided), canonical(record.content_type), record):
         raise TypeMismatch(f"the upload was announced as {record.content_type}, not as {provided}", record)
+
+
+def _is_same_type(provided: str, known: str, record: UploadRecord) -> bool:
+    """Say whether two types are one: that of an image became what the content is when the upload was complete."""
+    return provided == known or (record.state is State.COMPLETE and {provided, known} <= IMAGES)
+
+
+def _had_type(existing: UploadRecord, wanted: str | None) -> bool:
+    """Say whether an upload was created with this type, which the content may have made more exact since."""
+    if existing.content_type == wanted:
+        return True
+    if existing.state is not State.COMPLETE or existing.content_type is None:
+        return False
+    return is_undeclared(wanted) or _is_same_type(canonical(wanted or ""), canonical(existing.content_type), existing)
 
 
 def _agreed_length(record: UploadRecord, command: Append, limits: Limits) -> int | None:

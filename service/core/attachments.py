@@ -8,32 +8,31 @@ import asyncio
 import dataclasses
 import random
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from weakref import WeakValueDictionary
 
 from service.core import rights, slots
 from service.core import upload as rules
+from service.core.acceptance import Acceptance, Look, not_accepted, refuse_encoded
 from service.core.conditions import ALWAYS, Condition
 from service.core.errors import (
     Evicted,
-    ImageTooLarge,
     ManagedElsewhere,
-    NotAccepted,
     SlotBusy,
     SlotChanged,
     SlotFull,
     TooLarge,
     UploadGone,
     UploadIncomplete,
-    UploadNotFound,
 )
 from service.core.events import event, new_etag, new_name, of_step
+from service.core.media_types import is_undeclared, takes
 from service.core.objects import Objects
-from service.core.policies import IMAGES, Policies, Policy
+from service.core.policies import Policies, Policy
 from service.core.principals import ANYBODY, Principal
-from service.core.sniffing import SNIFFED_BYTES, canonical, sniff
-from service.core.store_errors import lost, translated
+from service.core.sniffing import canonical
+from service.core.store_errors import translated
 from storage import errors as storage_errors
 from storage.objects import Association, Ending, Event, SlotRecord
 from storage.ports import ByteStore, Change, MetadataStore
@@ -43,14 +42,7 @@ from storage.threads import aside
 # Each time somebody else got through; so the more there are, the more tries it may take.
 TRIES = 200
 LONGEST_PAUSE = 0.05  # seconds
-# Images are read whole to be looked at: so many at once.
-LOOKS = 8
-LARGEST_LOOK = 64 * 1024 * 1024  # bytes
-
 Rule = Callable[[SlotRecord], SlotRecord]
-Read = Callable[[], Awaitable[bytes]]
-Look = Callable[[Read, Policy], Awaitable[None]]
-"""Looks at an image, and reads it when it comes to that; raises NotAccepted, ImageInvalid or ImageTooLarge for the slot."""
 
 
 class Attachments:
@@ -73,8 +65,7 @@ class Attachments:
         self._metadata = metadata
         self._policies = policies
         self._objects = Objects(metadata, policies, kept_at_least=kept_at_least, clock=clock)
-        self._look = look
-        self._looking = asyncio.Semaphore(LOOKS)
+        self._acceptance = Acceptance(content, metadata, look)
         self._kept_at_least = kept_at_least
         self._clock = clock
         # Those of one process go one after another, so that only processes are in each other's way.
@@ -125,9 +116,13 @@ class Attachments:
             raise SlotChanged("the object was changed meanwhile")
         if policy.max_bytes is not None and (length or 0) > policy.max_bytes:
             raise TooLarge(policy.max_bytes, what=policy.slot)
-        if content_type is not None and policy.types is not None and canonical(content_type) not in policy.types:
-            raise _not_accepted(policy)
-        _refuse_encoded(content_encoding, policy)
+        if (
+            policy.types is not None
+            and not is_undeclared(content_type)
+            and not takes(policy.types, canonical(content_type or ""))
+        ):
+            raise not_accepted(policy)
+        refuse_encoded(content_encoding, policy)
         with translated():
             slot = await self._slot(intent.slot)
         if policy.most > 1 and slot is not None and len(slot.active) >= policy.most:
@@ -208,35 +203,24 @@ class Attachments:
             uploads = await self._metadata.get_many([Ref(tenant=ref.tenant, key=key) for key in left])
         return {upload.key for upload in uploads if rules.is_over(upload)}
 
-    async def refuse_unfit(self, upload: UploadRecord, ref: SlotRef, intent: Intent | None = None) -> None:
+    async def refuse_unfit(self, upload: UploadRecord, ref: SlotRef, intent: Intent | None = None) -> str | None:
         """
         Refuse what a slot does not take; content that has all its bytes does not change any more, so it stays true.
 
-        :raises TooLarge, NotAccepted, ImageInvalid, ImageTooLarge: it is not for this slot.
-        An image is read whole and decoded to be looked at.  So, if the upload is to go there by its *intent*, that is done only
-        when nothing else is in the way.
+        Return the media type that the slot takes it for; None where it takes anything.  An image is read whole and decoded to be
+        looked at.  So, if the upload is to go there by its *intent*, that is done only when nothing else is in the way.
 
+        :raises TooLarge, NotAccepted, ImageInvalid, ImageTooLarge: it is not for this slot.
         :raises SlotError: the intent cannot be followed now.
         :raises ContentLost: it was complete, and is lost.
         :raises Corrupted: it was received, and is lost.
         """
         policy = self._policies.of(ref)
-        if policy.max_bytes is not None and upload.offset > policy.max_bytes:
-            raise TooLarge(policy.max_bytes, upload, what=policy.slot)
-        if policy.types is None:
-            return
-        _refuse_encoded(upload.content_encoding, policy)
-        is_image = self._look is not None and policy.types <= IMAGES
-        start = await self._read(upload, SNIFFED_BYTES)
-        if sniff(start) not in policy.types:
-            raise _not_accepted(policy)
-        if self._look is not None and is_image:
-            if upload.offset > LARGEST_LOOK:
-                raise ImageTooLarge(f"images are limited to {LARGEST_LOOK} bytes")
-            if intent is not None:
-                await self._refuse_now(intent, policy, upload.key)
-            async with self._looking:
-                await self._look(partial(self._read, upload, upload.offset), policy)
+        kind = await self._acceptance.kind(upload, policy)
+        if intent is not None and policy.types is not None:
+            await self._refuse_now(intent, policy, upload.key)
+        await self._acceptance.look(upload, policy)
+        return kind
 
     async def _refuse_now(self, intent: Intent, policy: Policy, attachment: Key) -> None:
         """Refuse what `conclude` would refuse, whatever the content is."""
@@ -364,30 +348,3 @@ class Attachments:
             return await self._metadata.get_slot(ref)
         except storage_errors.NotFound:
             return None
-
-    async def _read(self, upload: UploadRecord, limit: int) -> bytes:
-        if not upload.offset:
-            return b""  # to which nothing was ever appended: a store has no content of that name
-        try:
-            with translated(storage_errors.NotFound, storage_errors.Corrupted):
-                content = [bytes(block) async for block in self._bytes.read(upload, 0, min(limit, upload.offset))]
-        except (storage_errors.NotFound, storage_errors.Corrupted) as error:
-            with translated():
-                newest = await self._metadata.get(upload.ref)
-            if newest.state is not upload.state:
-                raise UploadNotFound("there is no such upload") from error  # deleted at this very moment
-            if upload.state is State.COMPLETE:
-                raise lost(upload, error) from error
-            raise storage_errors.Corrupted(str(error)) from error
-        return b"".join(content)
-
-
-def _refuse_encoded(content_encoding: str | None, policy: Policy) -> None:
-    """Refuse encoded content for a slot that looks at content: what is looked at, and shown to others, is never decoded first."""
-    if content_encoding is not None and policy.types is not None:
-        message = f"{policy.slot} takes content as it is, not with Content-Encoding: {content_encoding}; upload it without"
-        raise NotAccepted(message)
-
-
-def _not_accepted(policy: Policy) -> NotAccepted:
-    return NotAccepted(f"{policy.slot} takes {', '.join(sorted(policy.types or ()))}")

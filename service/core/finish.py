@@ -23,8 +23,9 @@ from service.core.errors import (
 from service.core.ledger import Held, Ledger
 from service.core.limits import Limits
 from service.core.losses import Losses
+from service.core.media_types import IMAGES, START_BYTES, accepted, contradicts, found, is_undeclared
 from service.core.principals import Principal
-from service.core.sniffing import SNIFFED_BYTES, canonical, sniff
+from service.core.sniffing import canonical
 from service.core.store_errors import loudness
 from service.core.timekeeper import Times
 from service.core.upload import Step
@@ -80,15 +81,13 @@ class Finish:
         if record.state is not State.RECEIVED:
             return record
         try:
-            if record.verify_type and not await self._is_what_it_promises(record):
-                reason = f"the content is not {record.content_type}"
-                raise ContentRejected(reason, await self.bury(record, Step.REJECT, by, reason))
+            kind = await self._kind(record, by) if record.verify_type else record.content_type
             if record.intent is not None:
-                await self._refuse_unfit(record, by)
+                kind = await self._fit(record, by) or kind
             await self._bytes.complete(record)
             published = rules.publish(record, self._limits, self._clock())
-            if record.intent is not None and record.content_type is None:
-                published = dataclasses.replace(published, content_type=await self._sniffed(record))
+            if record.content_type is None or canonical(record.content_type) != kind:
+                published = dataclasses.replace(published, content_type=kind)
             if record.intent is None:
                 if held is None:
                     return await self._ledger.replace(record, published, by)
@@ -170,24 +169,35 @@ class Finish:
         else:
             await self.postpone(record)
 
-    async def _is_what_it_promises(self, record: UploadRecord) -> bool:
-        return await self._sniffed(record) == canonical(record.content_type or "")
+    async def _kind(self, record: UploadRecord, by: Principal | None) -> str | None:
+        """Return what an upload is that has to be an image, or of the type that was declared for its slot; else reject it."""
+        start = await self._start(record)
+        declared = record.content_type
+        if declared is not None and (is_undeclared(declared) or canonical(declared) in IMAGES):
+            if record.intent is not None:
+                return declared  # its slot decides
+            kind = accepted(declared, record.name, start, IMAGES)
+        else:
+            kind = None if declared is None or contradicts(declared, start) else canonical(declared)
+        if kind is None:
+            seen = found(start)
+            reason = f"the content is not {declared}" + (f", but {seen}" if seen is not None else "")
+            raise ContentRejected(reason, await self.bury(record, Step.REJECT, by, reason))
+        return kind
 
-    async def _sniffed(self, record: UploadRecord) -> str | None:
-        if record.content_encoding is not None:
-            return None  # the type is that of the decoded content
+    async def _start(self, record: UploadRecord) -> bytes:
         start = b""
-        if record.offset:
-            async for block in self._bytes.read(record, 0, min(SNIFFED_BYTES, record.offset)):
+        if record.offset and record.content_encoding is None:  # the type is that of the decoded content
+            async for block in self._bytes.read(record, 0, min(START_BYTES, record.offset)):
                 start += block
-        return sniff(start)
+        return start
 
-    async def _refuse_unfit(self, record: UploadRecord, by: Principal | None) -> None:
-        """Reject what the slot would never take, before anything of it is published."""
+    async def _fit(self, record: UploadRecord, by: Principal | None) -> str | None:
+        """Reject what the slot would never take, before anything of it is published; return what it takes it for."""
         if record.intent is None:
-            return
+            return None
         try:
-            await self._attachments.refuse_unfit(record, record.intent.slot, record.intent)
+            return await self._attachments.refuse_unfit(record, record.intent.slot, record.intent)
         except UNFIT as error:
             rejected = await self.bury(record, Step.REJECT, by, str(error))
             raise ContentRejected(str(error), rejected, error) from error

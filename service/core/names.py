@@ -5,8 +5,9 @@ Names as clients give them: of files, kept for display and never used as a path;
 from __future__ import annotations
 
 import re
+import unicodedata
 
-MAX_BYTES = 255
+MAX_CHARACTERS = 255
 _HEX = "[0-9a-f]"
 _BARE_GUID = rf"({_HEX}{{8}}-{_HEX}{{4}}-{_HEX}{{4}}-{_HEX}{{4}}-{_HEX}{{12}})"
 _GUID = re.compile(rf"{_BARE_GUID}|\{{{_BARE_GUID}\}}")
@@ -22,9 +23,11 @@ def has_control(name: str) -> bool:
 
 def is_too_long(name: str) -> bool:
     """
-    Say whether *name* has more than `MAX_BYTES` bytes in UTF-8.
+    Say whether *name* has more than `MAX_CHARACTERS` characters, in whichever normal form it comes.
+
+    Some systems write "é" as one character and some as two (UAX #15), so the shortest form counts.
     """
-    return len(name.encode("utf-8", "surrogatepass")) > MAX_BYTES
+    return len(name) > MAX_CHARACTERS and len(unicodedata.normalize("NFC", name)) > MAX_CHARACTERS
 
 
 def basename(name: str) -> str | None:
@@ -41,7 +44,9 @@ def display_name(name: str) -> str | None:
     """
     clean = _CONTROL.sub("", name)
     last = basename(clean)
-    return None if last is None else last.encode()[:MAX_BYTES].decode(errors="ignore")
+    if last is None or not is_too_long(last):
+        return last
+    return unicodedata.normalize("NFC", last)[:MAX_CHARACTERS]
 
 
 def canonical_guid(value: str) -> str | None:

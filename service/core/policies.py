@@ -9,14 +9,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from service.core.errors import SlotUnknown
+from service.core.media_types import IMAGES
 from storage.records import SlotRef
 
 KiB = 1024
 MiB = 1024 * KiB
 SECONDS = 1.0
 DAYS = 86400 * SECONDS
-
-IMAGES = frozenset({"image/jpeg", "image/png", "image/gif"})
 
 
 class Who(enum.StrEnum):
@@ -41,7 +40,7 @@ class Policy:
     most: int = 1
     """How many attachments it takes.  A slot of one replaces; a slot of many refuses what is too much."""
     types: frozenset[str] | None = None
-    """Media types, found in the content itself.  None: any."""
+    """Media types, or wildcards such as ``video/*``; where content says what it is, that counts.  None: any."""
     max_bytes: int | None = None
     max_pixels: int | None = None
     """Width times height, over all frames."""

@@ -16,6 +16,7 @@ from service.core import errors, names
 from service.core.commands import Append, Cancel, Command, Completes, Create, GetOffset, Outcome
 from service.core.content import Stop
 from service.core.errors import UploadError
+from service.core.media_types import is_undeclared
 from service.core.sniffing import canonical
 from service.protocols.fields import (
     HUGE,
@@ -52,6 +53,7 @@ ENTRY = "PATCH, HEAD, GET, DELETE, OPTIONS"
 
 # "Accepts: image/jpg, image/png, image/gif", in their registered names.
 ACCEPTED = frozenset({"image/jpeg", "image/png", "image/gif"})
+UNKNOWN = "application/octet-stream"
 
 REFUSALS: dict[type[UploadError], Refusal] = {
     errors.UploadNotFound: Refusal(404, "not_found"),
@@ -147,10 +149,13 @@ class ContentRange:
 
     def _create(self, request: Request) -> Create:
         values = _parse_document(request)
-        kind = parse_media_type(_text(values, "contenttype"))
+        # Browsers know no type of many files, and say so by an empty one.
+        kind = parse_media_type(_text(values, "contenttype") or UNKNOWN)
         if kind is None:
             raise ProtocolError(400, "contenttype_invalid", "contentType has to be a media type")
-        if canonical(kind) not in ACCEPTED:
+        attach_to = intent_of(request, self._attach_to(values))
+        # A slot that is named says itself what it takes.
+        if attach_to is None and canonical(kind) not in ACCEPTED and not is_undeclared(kind):
             raise ProtocolError(415, "content_type_not_accepted", "accepted are image/jpeg, image/png and image/gif")
         length = _length(values)
         idempotency_key = request.fields.get("idempotency-key") or None
@@ -165,7 +170,7 @@ class ContentRange:
             content_type=kind,
             verify_type=True,
             idempotency_key=idempotency_key,
-            intent=intent_of(request, self._attach_to(values)),
+            intent=attach_to,
             principal=request.principal,
         )
 
@@ -319,7 +324,7 @@ def _file_name(values: Mapping[str, object]) -> str:
     if base is None:
         raise ProtocolError(400, "name_invalid", "name is empty")
     if names.is_too_long(base):
-        raise ProtocolError(400, "name_too_long", f"name is limited to {names.MAX_BYTES} bytes")
+        raise ProtocolError(400, "name_too_long", f"name is limited to {names.MAX_CHARACTERS} characters")
     return base
 
 

@@ -35,7 +35,7 @@ _INTEGER = re.compile(r"[0-9]+")
 # "case-sensitive with no spaces"
 _CONTENT_RANGE = re.compile(r"bytes (?:([0-9]+)-([0-9]+)|\*)/([0-9]+|\*)")
 
-MAX_DISPOSITION = 2048  # bytes
+MAX_DISPOSITION = 4096  # bytes; a name of 255 characters takes up to 3060 in its extended form
 MAX_MEDIA_TYPE = 255  # bytes; RFC 4288, section 4.2 allows 127 for each of type and subtype
 MAX_ENCODING = 64  # bytes: three codings are more than anybody uses
 # Larger than any file; longer numbers are read as this one, so that no client makes us calculate with a megabyte of digits.

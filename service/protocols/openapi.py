@@ -43,7 +43,7 @@ _JSON = "application/json"
 _ENTRY_MEMBERS: dict[str, Schema] = {
     "ContentLength": {"type": "integer", "minimum": 1, "description": "Bytes."},
     "ContentType": {"enum": ["image/jpg", "image/jpeg", "image/png", "image/gif"]},
-    "Name": {"type": "string", "minLength": 1, "maxLength": 255, "description": "A file name; 255 bytes of UTF-8 at most."},
+    "Name": {"type": "string", "minLength": 1, "maxLength": 255, "description": "A file name; 255 characters at most."},
 }
 _INTENT: dict[str, Schema] = {
     "ObjectId": {"type": "string", "pattern": GUID, "description": "With `Type`: what it is for; attached when it is complete."},

@@ -250,7 +250,16 @@ async def test_content_is_what_it_was_declared_as(world: World, data: bytes, kin
 
 
 @pytest.mark.parametrize(
-    ("data", "kind"), [(PNG, "image/jpeg"), (b"<script>", "image/png"), (PNG[:7], "image/png"), (b"", "image/png"), (PNG, None)]
+    ("data", "kind"),
+    [
+        (b"RIFF????WEBPVP8 ", "image/jpeg"),
+        (b"%PDF-1.7", "image/png"),
+        (PNG, "text/plain"),
+        (b"<script>", "image/png"),
+        (PNG[:7], "image/png"),
+        (b"", "image/png"),
+        (PNG, None),
+    ],
 )
 async def test_content_that_is_something_else_is_rejected(world: World, data: bytes, kind: str | None) -> None:
     """An upload whose first bytes are not what was declared is refused for ever, and its content is removed."""
@@ -269,8 +278,25 @@ async def test_content_that_is_something_else_is_rejected(world: World, data: by
         await world.bytes_of(record)
 
 
+@pytest.mark.parametrize("kind", ["image/jpeg", "image/*", "application/octet-stream"])
+async def test_an_image_under_another_name(world: World, kind: str) -> None:
+    """An image that was declared as another one, or as nothing in particular, is what it is; its requests can be repeated."""
+
+    async def creation() -> UploadRecord:
+        content = FakeContent(PNG)
+        told = await world.create(content, AT_END, content_type=kind, verify_type=True, idempotency_key="once")
+        return told.record
+
+    record = await creation()
+
+    assert (State.COMPLETE, "image/png") == (record.state, record.content_type)
+    assert record == await creation()
+    with pytest.raises(IdempotencyConflict):
+        await world.create(FakeContent(PNG), AT_END, content_type="text/plain", verify_type=True, idempotency_key="once")
+
+
 async def test_a_rejected_creation_that_is_repeated_is_rejected(world: World) -> None:
     """A refusal that was lost on its way is given again: it is not taken for success."""
     for _ in range(2):
         with pytest.raises(ContentRejected):
-            await world.create(FakeContent(PNG), AT_END, content_type="image/gif", verify_type=True, idempotency_key="again")
+            await world.create(FakeContent(PNG), AT_END, content_type="text/plain", verify_type=True, idempotency_key="again")

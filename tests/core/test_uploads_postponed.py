@@ -11,8 +11,9 @@ import pytest
 from service.core.attachments import Attachments
 from service.core.commands import Append, Completes, Create, GetOffset
 from service.core.errors import SlotFull
+from service.core.media_types import IMAGES
 from service.core.objects import Objects
-from service.core.policies import IMAGES, Policies, Policy
+from service.core.policies import Policies, Policy
 from service.core.uploads import Uploads
 from storage.desk import SeparateDesk
 from storage.errors import Unavailable
@@ -39,7 +40,7 @@ class Postponed:
         self.uploads = Uploads(self.content, self.metadata, desk, LIMITS, self.attachments, clock=self.clock)
         self.objects = Objects(self.metadata, POLICIES, clock=self.clock)
 
-    async def _look(self, read: Callable[[], Awaitable[bytes]], _policy: Policy) -> None:
+    async def _look(self, read: Callable[[], Awaitable[bytes]], _policy: Policy, _upload: UploadRecord) -> None:
         self.looks += 1
         await read()
 

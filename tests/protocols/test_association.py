@@ -240,13 +240,13 @@ def animation(frames: int, size: int = 2) -> bytes:
     [
         (bomb, 413, "image_too_large"),
         (lambda: animation(10_000), 413, "image_too_large"),
-        (lambda: PNG[:-6], 422, "image_invalid"),
-        (lambda: PNG + b"<script>alert(1)</script>", 422, "image_invalid"),
+        (lambda: PNG[:50], 422, "image_invalid"),
+        (lambda: PNG + b"PK\x05\x06" + bytes(18), 422, "image_invalid"),
         (lambda: b"<!DOCTYPE html><script>alert(1)</script>", 415, "content_type_not_accepted"),
         (lambda: b'<svg xmlns="http://www.w3.org/2000/svg"><script/></svg>', 415, "content_type_not_accepted"),
         (lambda: b"RIFF\x00\x00\x00\x00WEBPVP8 ", 415, "content_type_not_accepted"),
     ],
-    ids=["400 megapixels", "10,000 frames", "cut", "a script behind it", "HTML", "SVG", "WebP"],
+    ids=["400 megapixels", "10,000 frames", "cut", "an archive behind it", "HTML", "SVG", "WebP"],
 )
 async def test_images_that_are_refused(service: Service, content: Callable[[], bytes], status: int, code: str) -> None:
     """What is too much to decode, damaged, two things at once or no image is no photo, whatever it was declared as."""

@@ -246,13 +246,23 @@ async def test_content_is_sniffed(service: Service) -> None:
     """Content that is not of the declared type is 415 when all of it is there, and then the upload is over."""
     key = await service.keep({**PNG, "content_type": "image/gif"})
     path = ENTRY_URL.replace("{key}", key)
-    refused = await service.send("PATCH", path, span(0, 19, kind="image/gif"), IMAGE)
+    refused = await service.send("PATCH", path, span(0, 19, kind="image/gif"), b"%PDF-1.7" + IMAGE[8:])
     later = await service.send("HEAD", path)
     record = await service.record(key)
 
     assert record is not None
     assert State.REJECTED is record.state
     assert (415, "content_type_mismatch", 415) == (refused.status_code, refused.json()["code"], later.status_code)
+
+
+@pytest.mark.parametrize("kind", ["image/jpeg", "application/octet-stream", "image/*"])
+async def test_content_is_what_it_is(service: Service, kind: str) -> None:
+    """An image under another declaration, or none, is taken as what it is; its last request can be repeated."""
+    key = await service.keep({**PNG, "content_type": kind})
+    path = ENTRY_URL.replace("{key}", key)
+    for _ in range(2):
+        taken = await service.send("PATCH", path, span(0, 19, kind=kind), IMAGE)
+        assert (200, "image/png") == (taken.status_code, taken.json()["contentType"])
 
 
 @pytest.mark.parametrize("given", [HALF_PNG, COMPLETE_PNG], ids=["unfinished", "complete"])

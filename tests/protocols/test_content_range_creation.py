@@ -75,8 +75,12 @@ LENGTHS = {
 TYPES = {
     "no ContentType is 400": _post(entry(ContentType=...), 400, code="contenttype_required"),
     **{
+        f"the ContentType {kind!r} is undeclared": _post(entry(ContentType=kind), 201)
+        for kind in ("", "application/octet-stream", "image/*", "*/*", "binary/octet-stream")
+    },
+    **{
         f"the ContentType {wrong!r} is 400": _post(entry(ContentType=wrong), 400, code="contenttype_invalid")
-        for wrong in ("", "png", "image/", "/png", "image/png\x00", "image png", 7, ["image/png"], "image/" + "p" * 300)
+        for wrong in ("png", "image/", "/png", "image/png\x00", "image png", 7, ["image/png"], "image/" + "p" * 300)
     },
     **{
         f"the ContentType {kind!r} is accepted, and told as declared": _post(entry(ContentType=kind), 201, contentType=kind)
@@ -84,7 +88,7 @@ TYPES = {
     },
     **{
         f"the ContentType {kind!r} is 415": _post(entry(ContentType=kind), 415, code="content_type_not_accepted")
-        for kind in ("text/html", "image/svg+xml", "image/webp", "application/pdf", "application/octet-stream")
+        for kind in ("text/html", "image/svg+xml", "image/webp", "application/pdf")
     },
 }
 
@@ -104,8 +108,9 @@ NAMES = {
             "ü b.png": "ü b.png",
         }.items()
     },
-    "a Name of 255 bytes is 201": _post(entry(Name="a" * 255), 201),
-    "a Name of more than 255 bytes is 400": _post(entry(Name="ü" * 128), 400, code="name_too_long"),
+    "a Name of 255 characters is 201": _post(entry(Name="ü" * 255), 201, name="ü" * 255),
+    "a Name of 255 characters and their accents is 201": _post(entry(Name="u\u0308" * 255), 201, name="u\u0308" * 255),
+    "a Name of more than 255 characters is 400": _post(entry(Name="ü" * 256), 400, code="name_too_long"),
     "a Name of 10,000 characters is 400": _post(entry(Name="a" * 10_000), 400, code="name_too_long"),
 }
 

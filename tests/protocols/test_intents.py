@@ -10,6 +10,7 @@ from base64 import b64encode
 import httpx
 import pytest
 
+from service.settings_slots import Slot
 from storage.records import ObjectRef, SlotRef, State
 from tests.pictures import GIF, PNG
 from tests.protocols.accounts import KELP, WRACK, bearing, serve_accounts
@@ -213,3 +214,62 @@ async def test_rights_are_asked_at_the_beginning_and_at_the_end(serve: Serve) ->
 
     assert [403, 201, 403, 204] == [answer.status_code for answer in (refused, created, without, full)]
     assert [key_of(created)] == await in_slot(service)
+
+
+@pytest.mark.parametrize("kind", ["application/octet-stream", "image/*", None])
+@pytest.mark.parametrize("dialect", ["tus metadata", "draft", "attachments"])
+async def test_undeclared(service: Service, dialect: str, kind: str | None) -> None:
+    """Where nothing in particular is declared, the content says whether the slot takes it, in every dialect."""
+    told = {
+        "tus metadata": {"Upload-Metadata": f"attach_to {encoded(SLOT)}" + (f",filetype {encoded(kind)}" if kind else "")},
+        "draft": {"Content-Type": kind} if kind else {},
+    }
+    if dialect == "attachments":
+        document = {**MEMBERS, "ObjectId": KELP, "Type": "ProfilePhoto", "ContentType": kind or ""}
+        created = await service.send("POST", API, {"Content-Type": "application/json"}, json.dumps(document).encode())
+    else:
+        created = await create(service, dialect, told[dialect])
+    key = key_of(created)
+    done = await finish(service, key)
+    record = await service.record(key)
+
+    assert (201, 204) == (created.status_code, done.status_code)
+    assert record is not None
+    assert ("image/png", [key]) == (record.content_type, await in_slot(service))
+
+
+@pytest.mark.parametrize(
+    ("kind", "content", "taken"),
+    [
+        ("video/mp4", b"\0\0\0\x18ftypmp42", True),
+        (None, b"%PDF-1.7", True),
+        ("application/pdf", b"%PDF-1.7", True),
+        ("application/pdf", b"kelp", False),
+        (None, PNG, False),
+    ],
+)
+async def test_slots_of_other_types(serve: Serve, kind: str | None, content: bytes, taken: bool) -> None:
+    """A slot takes the media types that its settings name, wildcards among them."""
+    slot = Slot(kind="ticket", slot="Files", most=5, types=frozenset({"application/pdf", "VIDEO/*"}))
+    service = await serve(slots=(slot,))
+    await service.send("PUT", "/api/v1/objects/ticket/7", {"Content-Type": "application/json"}, b"{}")
+    metadata = f"attach_to {encoded('ticket/7/Files')}" + (f",filetype {encoded(kind)}" if kind else "")
+    created = await create(service, "tus metadata", {"Upload-Metadata": metadata}, len(content))
+    done = await finish(service, key_of(created), content)
+    record = await service.record(key_of(created))
+
+    assert 201 == created.status_code
+    assert record is not None
+    assert taken == (done.status_code == 204) == (record.state is State.COMPLETE)
+
+
+@pytest.mark.parametrize("kind", ["png", "*/png", "image/", "image/*/x", ""])
+def test_types_that_are_none(kind: str) -> None:
+    """A setting that names no media type is refused."""
+    with pytest.raises(ValueError, match="pattern"):
+        Slot(kind="ticket", slot="Files", types=frozenset({kind}))
+
+
+def encoded(value: str) -> str:
+    """Return a value of Upload-Metadata."""
+    return b64encode(value.encode()).decode()
