@@ -9,7 +9,11 @@ before uploads get any.
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from contextlib import suppress
+
+from storage.ports import Change
+from storage.records import KEPT, UploadRecord
 
 KiB = 1024
 # Of a small disk it takes no more than this part.
@@ -66,3 +70,17 @@ class Reserve:
             return os.stat(self._path).st_blocks * 512  # stat(2): always units of 512 bytes
         except FileNotFoundError:
             return 0
+
+
+def frees(changes: Sequence[Change]) -> bool:
+    """
+    Say whether room becomes free by *changes*: by the end of an upload, or by the fence that has to be there before.
+    """
+    return bool(changes) and all(map(_frees, changes))
+
+
+def _frees(change: Change) -> bool:
+    old, new = change.old, change.new
+    if not (isinstance(old, UploadRecord) and isinstance(new, UploadRecord)):
+        return False
+    return new.state not in KEPT or new.generation != old.generation

@@ -26,7 +26,8 @@ from storage.objects import EVENT_FIELDS, OBJECT_FIELDS, SLOT_FIELDS, Event, Log
 from storage.ports import Change, Record
 from storage.positions import parse_position
 from storage.probe import Probe
-from storage.records import FIELDS, KEPT, Key, ObjectRef, Ref, SlotRef, State, Tenant, UploadRecord
+from storage.records import FIELDS, Key, ObjectRef, Ref, SlotRef, State, Tenant, UploadRecord
+from storage.reserve import frees
 from storage.sqlite_commits import Commit
 from storage.sqlite_database import Database
 from storage.threads import aside
@@ -199,10 +200,9 @@ class SqliteMetadataStore:
     async def commit(self, changes: Sequence[Change], events: Sequence[Event] = ()) -> None:
         synced = self._sync_completion and any(_is_promised(change.new) for change in changes)
         large = len(changes) + len(events) > TOGETHER
-        frees = bool(changes) and all(map(_frees, changes))
         make = partial(_make_all, changes=changes, events=events)
         try:
-            await self._database.commit(Commit(make=make, synced=synced, large=large, frees=frees))
+            await self._database.commit(Commit(make=make, synced=synced, large=large, frees=frees(changes)))
         except NoSpace:
             self._probe.doubt()
             raise
@@ -292,14 +292,6 @@ def _write_note(connection: sqlite3.Connection, name: str, text: str) -> None:
 def _is_promised(record: Record) -> bool:
     """Say whether a power cut may not take *record* back, where offsets are not promised that."""
     return not isinstance(record, UploadRecord) or record.state is State.COMPLETE
-
-
-def _frees(change: Change) -> bool:
-    """Say whether room becomes free by *change*: the end of an upload, or the fence that has to be there before."""
-    old, new = change.old, change.new
-    if not (isinstance(old, UploadRecord) and isinstance(new, UploadRecord)):
-        return False
-    return new.state not in KEPT or new.generation != old.generation
 
 
 def _make_all(connection: sqlite3.Connection, changes: Sequence[Change], events: Sequence[Event]) -> None:

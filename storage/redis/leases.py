@@ -34,8 +34,11 @@ REPEAT = 0.1 * SECONDS
 # On a busy network, by way of two nodes of a Cluster.
 ANSWER = 0.3 * SECONDS
 
-CLAIM, GIVE_BACK, SETTLE, FORGET = Script("claim"), Script("give_back"), Script("settle"), Script("forget")
-RENEW, LOOK, HOLD = Script("renew"), Script("look"), Script("hold")
+# Who deletes something has to have its lease first, also when the memory of Redis is full.
+CLAIM, GIVE_BACK, SETTLE, FORGET, RENEW, HOLD = (
+    Script(name, frees=True) for name in ("claim", "give_back", "settle", "forget", "renew", "hold")
+)
+LOOK = Script("look")
 
 
 class RedisLeases:

@@ -84,9 +84,14 @@ def judge(error: Exception) -> Verdict:
 
 @dataclass(frozen=True)
 class Script:
-    """A script of the folder ``lua``, by its name."""
+    """
+    A script of the folder ``lua``, by its name.
+
+    One that *frees* memory, or that what frees it cannot do without, is also run when memory is full.
+    """
 
     name: str
+    frees: bool = False
 
     @cached_property
     def text(self) -> str:
@@ -95,6 +100,11 @@ class Script:
     @cached_property
     def sha(self) -> str:
         return hashlib.sha1(self.text.encode(), usedforsecurity=False).hexdigest()
+
+    @property
+    def text_in_spite(self) -> str:
+        # Redis 7 and later understand it (redis.io/docs/latest/develop/programmability/lua-api: script flags).
+        return f"#!lua flags=allow-oom\n{self.text}"
 
 
 class Line:
@@ -127,7 +137,7 @@ class Line:
 
         :raises NoSpace, Corrupted, Unavailable: see `storage.errors`.
         """
-        return await self._patiently(partial(self._run, script, keys, arguments))
+        return await self._patiently(partial(self._run_in_spite, script, keys, arguments))
 
     async def run_once(self, script: Script, keys: Sequence[Name], arguments: Sequence[Argument] = ()) -> Any:  # noqa: ANN401
         """
@@ -135,7 +145,7 @@ class Line:
 
         :raises NoSpace, Corrupted, Unavailable: see `storage.errors`.
         """
-        return await self._patiently(partial(self._run, script, keys, arguments), patience=0.0)
+        return await self._patiently(partial(self._run_in_spite, script, keys, arguments), patience=0.0)
 
     async def run_many(self, script: Script, calls: Sequence[Call]) -> list[Any]:
         """
@@ -201,6 +211,14 @@ class Line:
             return await execute("EVALSHA", script.sha, len(keys), *keys, *arguments)
         except vendor.NoScriptError:
             return await execute("EVAL", script.text, len(keys), *keys, *arguments)
+
+    async def _run_in_spite(self, script: Script, keys: Sequence[Name], arguments: Sequence[Argument]) -> Any:  # noqa: ANN401
+        try:
+            return await self._run(script, keys, arguments)
+        except vendor.OutOfMemoryError:
+            if not script.frees:
+                raise
+            return await self._servers.commands.execute_command("EVAL", script.text_in_spite, len(keys), *keys, *arguments)
 
     async def _send(self, script: Script, calls: Sequence[Call]) -> list[Any]:
         pipeline = self._servers.commands.pipeline(transaction=False)

@@ -42,6 +42,7 @@ from storage.redis.names import (
     plan_commit,
     when_due,
 )
+from storage.reserve import frees
 from storage.threads import aside, unbroken
 
 T = TypeVar("T")
@@ -58,6 +59,7 @@ TOGETHER = 256
 BEHIND_MOMENT = len(moment(0))
 ALL = -1
 
+FREEING_COMMIT = Script("commit", frees=True)
 COMMIT, RESERVE, UNRESERVE, AGAIN = Script("commit"), Script("reserve"), Script("unreserve"), Script("again")
 LIST, EVENTS, EVENTS_OF_ONE, SECRET = Script("list"), Script("events"), Script("events_of_one"), Script("secret")
 MANY = Script("many")
@@ -196,7 +198,7 @@ class RedisMetadataStore:
         (tenant,) = tenants
         planned = partial(plan_commit, self._names, tenant, changes, events, operation, KEEP_EVENT_IDS, lease)
         plan = await aside(planned, size=len(changes))
-        match await self._line.run(COMMIT, plan.keys, plan.arguments):
+        match await self._line.run(FREEING_COMMIT if frees(changes) else COMMIT, plan.keys, plan.arguments):
             case [b"changed", number]:
                 change = changes[number - 1]
                 raise PreconditionFailed(f"{change.new.ref} is no longer at revision {change.new.revision - 1}")
