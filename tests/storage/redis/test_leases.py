@@ -229,6 +229,24 @@ async def test_rows_are_kept_as_long_as_somebody_stands_there(redis_server: Redi
     assert 29 * 86400 < kept
 
 
+async def test_who_was_waited_for_is_not_stood_behind(redis_server: RedisServer, place: Place, names: Names) -> None:
+    """When the one before has let go, the row says so: whoever comes next need not fear it any more."""
+    holder, newcomer = redis_leases(SERVER, place), redis_leases(SERVER, place)
+    asked = asyncio.Event()
+    lease = await holder.acquire(REF, asked.set, LONG)
+    second = asyncio.create_task(newcomer.acquire(REF, lambda: None, LONG))
+    async with asyncio.timeout(LONG):
+        await asked.wait()
+    during = redis_server.ask("HGET", names.lease(REF).decode(), "behind")
+    await holder.release(lease)
+    await second
+    after = redis_server.ask("HGET", names.lease(REF).decode(), "behind")
+    await holder.close()
+    await newcomer.close()
+
+    assert (True, b"") == (bool(during), after)
+
+
 async def test_epochs_outlive_the_data(redis_server: RedisServer, place: Place, names: Names) -> None:
     """A Redis that has lost what it knew goes on with higher epochs."""
     leases = redis_leases(SERVER, place)
