@@ -115,6 +115,11 @@ class Names:
         return f"{self._prefix}tail/{key}/"
 
     @property
+    def ping(self) -> str:
+        """What is written to find out whether that can be done."""
+        return f"{self._prefix}ping"
+
+    @property
     def prefixes(self) -> tuple[str, str]:
         """What every name of this store begins with."""
         return f"{self._prefix}attachments/", f"{self._prefix}tail/"

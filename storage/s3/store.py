@@ -24,10 +24,11 @@ import boto3
 
 from storage.errors import Corrupted, NoSpace, NotFound
 from storage.ports import Checkpoint, Receipt, unrecorded
+from storage.probe import Probe
 from storage.records import NO_PARTS, UNKNOWN, Parts, State, UploadRecord
 from storage.s3.appending import Appending, Tools
 from storage.s3.bucket import Bucket
-from storage.s3.buffers import Buffers
+from storage.s3.buffers import Buffers, Portion
 from storage.s3.errors import translated
 from storage.s3.options import Checksum, Names, S3Options
 from storage.s3.parts import TooManyParts, plan_parts
@@ -42,6 +43,8 @@ from storage.threads import together
 
 SECONDS = 1.0
 ANSWER = 2 * SECONDS
+# Each one is paid for.
+WRITE_EVERY = 30 * SECONDS
 
 
 class S3ByteStore:
@@ -64,7 +67,8 @@ class S3ByteStore:
             session = session or boto3.session.Session()
         self.bucket = Bucket(options, session)
         # Whoever only asks whether it is there wants to know it now; nothing is tried again for that, and no thread is kept long.
-        self._asked = Bucket(replace(options, timeout=ANSWER, tries=1, threads=1), session)
+        self._asked = Bucket(replace(options, timeout=ANSWER, tries=1, threads=1, patience=0), session)
+        self._probe = Probe(self._write, WRITE_EVERY)
         self.names = Names(options.prefix)
         self.buffers = Buffers(options.memory, Spool(options.spool_folder))
         self._reading = Reading(self.bucket, self.names)
@@ -137,11 +141,15 @@ class S3ByteStore:
 
     async def ping(self) -> None:
         await self._asked.ping()
+        await self._probe.make()
 
     async def close(self) -> None:
         self.bucket.close()
         self._asked.close()
         self.buffers.close()
+
+    async def _write(self) -> None:
+        await self._asked.put(self.names.ping, Portion(lambda: b"pong"))
 
     # What the port does not ask for.
 

@@ -13,7 +13,7 @@ from urllib.request import urlopen
 
 import pytest
 
-from storage.errors import Corrupted, NotFound, Unavailable
+from storage.errors import Corrupted, NoSpace, NotFound, Unavailable
 from storage.s3.buffers import Portion
 from storage.s3.options import Checksum, S3Options
 from storage.s3.state import Sums
@@ -178,6 +178,18 @@ async def test_ping(store: S3ByteStore, proxy: FaultyProxy) -> None:
     proxy.mend()
     proxy.add("HeadBucket", refused(503, ""), times=1000)
     with pytest.raises(Unavailable):
+        await store.ping()
+
+
+async def test_ping_writes(behind: Bucket, proxy: FaultyProxy) -> None:
+    """A bucket that can be seen, and takes nothing, is told of at once; one that does is not written to each time."""
+    async with opened(behind) as store:
+        proxy.add("PutObject", refused(507, ""), times=1)
+        with pytest.raises(NoSpace):
+            await store.ping()
+        proxy.mend()
+        await store.ping()
+        proxy.add("PutObject", refused(507, ""), times=1)
         await store.ping()
 
 
