@@ -17,8 +17,15 @@ from tests.protocols.service import Serve, Service
 pytest_plugins = ["tests.parallel", "tests.servers.fixtures", "tests.storage.places"]
 pytest.register_assert_rewrite("tests.protocols.exchange", "tests.protocols.speakers")
 
-# Examples are not kept between runs, and a busy machine is no failure.
-hypothesis.settings.register_profile("holdfast", database=None, deadline=None)
+# Examples are not kept between runs, so a failure says how to make its own again.  A busy machine is no failure: neither an
+# example that takes long, nor one that takes long to be made.  Stores of a test see all of its examples.
+hypothesis.settings.register_profile(
+    "holdfast",
+    database=None,
+    deadline=None,
+    print_blob=True,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow, hypothesis.HealthCheck.function_scoped_fixture],
+)
 hypothesis.settings.load_profile("holdfast")
 
 

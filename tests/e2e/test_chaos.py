@@ -150,13 +150,13 @@ def test_failover(cluster: Cluster, folder: Path) -> None:
 
 
 @pytest.mark.content_path
-@pytest.mark.parametrize("leave", [Wire.reset, Wire.close, Wire.settle], ids=["reset", "closed", "silent"])
-def test_resumed_elsewhere(cluster: Cluster, leave: Callable[[Wire], None]) -> None:
+def test_resumed_elsewhere(cluster: Cluster) -> None:
     """An upload whose connection to one process broke, or died without a word, goes on at another in less than 250 ms."""
     here, there, _ = cluster.nodes
-    taken = [resume(here, there, seed, leave) for seed in range(ROUNDS)]
-    print(
-        f"HEAD and PATCH at another process, {ROUNDS} times: median {statistics.median(taken):.1f} ms, most {max(taken):.1f} ms"
-    )
+    medians = {}
+    for leave in (Wire.reset, Wire.close, Wire.settle):
+        taken = [resume(here, there, (leave.__name__, seed), leave) for seed in range(ROUNDS)]
+        medians[leave.__name__] = statistics.median(taken)
+        print(f"after {leave.__name__}, {ROUNDS} times: median {medians[leave.__name__]:.1f} ms, most {max(taken):.1f} ms")
 
-    assert statistics.median(taken) < RESUMED_WITHIN
+    assert {} == {name: median for name, median in medians.items() if median >= RESUMED_WITHIN}

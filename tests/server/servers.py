@@ -151,8 +151,19 @@ class Server:
         """
         Return the offset of an upload whose client went away; asking at once would take it from the one who still reads.
         """
-        await asyncio.sleep(0.3)
+        await self.idle()
         return await self.offset(path)
+
+    async def idle(self) -> None:
+        """
+        Return when no request is at work any more, or at last when one that would have ended by itself had time to.
+
+        The clients are in the same loop: after some rounds of it the server has seen whatever they did.
+        """
+        for rounds in range(60):
+            await asyncio.sleep(0.005)
+            if rounds > 6 and not self._server.server_state.tasks:
+                return
 
     @property
     def ended(self) -> bool:

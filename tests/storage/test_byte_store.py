@@ -8,7 +8,7 @@ import asyncio
 from contextlib import suppress
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from storage.errors import Corrupted, NotFound
@@ -102,7 +102,7 @@ turns = st.lists(
 
 
 @given(turns=turns, announced=st.booleans())
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25)
 async def test_any_course_of_appends(store: ByteStore, turns: list[tuple[list[bytes], str]], announced: bool) -> None:
     """Whatever is appended, lost in a crash before it was recorded, or breaks off: exactly the recorded bytes are published."""
     expected = b"".join(b"".join(parts) for parts, fate in turns if fate == "recorded")

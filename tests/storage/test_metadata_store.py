@@ -8,7 +8,7 @@ import asyncio
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from storage.errors import AlreadyExists, NotFound, PreconditionFailed
@@ -59,7 +59,7 @@ def test_every_fact_is_tried() -> None:
     name=st.text(min_size=1, max_size=20),
     meant=intents,
 )
-@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30)
 async def test_every_fact_comes_back(
     store: MetadataStore, before: dict[str, Any], after: dict[str, Any], name: str, meant: tuple[str, str, str, str | None] | None
 ) -> None:

@@ -10,7 +10,7 @@ import secrets
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from storage.errors import AlreadyExists, NotFound, PreconditionFailed, UnknownPosition
@@ -57,7 +57,7 @@ event_facts: dict[str, st.SearchStrategy[Any]] = {
     "slot": maybe_texts,
     "data": texts,
 }
-many = settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+many = settings(max_examples=20)
 
 
 def new_object(**facts: Any) -> ObjectRecord:  # noqa: ANN401  # every field has a type of its own
