@@ -9,6 +9,7 @@ from service.core.errors import ImageInvalid, ImageTooLarge, NotAccepted, StoreF
 from service.core.policies import Policy
 from service.images.errors import Busy, ImageRefused, NotAnImage, TooMany
 from service.images.pool import Images
+from service.images.turns import Claimant
 from storage.records import UploadRecord
 
 
@@ -28,7 +29,7 @@ class Inspection:
         :raises StoreFailed: nobody can look at it now.
         """
         try:
-            facts = await self._images.inspect(read)
+            facts = await self._images.inspect(read, Claimant(upload.tenant, upload.creator))
         except NotAnImage as error:
             raise NotAccepted(str(error)) from error
         except TooMany as error:

@@ -4,7 +4,6 @@ Images as they may be shown: sanitised, in any size, made once, and found under 
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from urllib.parse import quote
 
@@ -21,11 +20,12 @@ from service.core.media_types import is_of_images
 from service.core.policies import Policies
 from service.core.sniffing import SNIFFED_BYTES, sniff
 from service.core.uploads import Uploads
-from service.images.default import MAX_SIZE, default_picture
+from service.images.default import MAX_SIZE
 from service.images.errors import Busy, ImageRefused, RenditionInvalid
 from service.images.render import Rendered
 from service.images.rendition import Rendition, dimension
-from service.images.renditions import Renditions
+from service.images.renditions import DefaultPictures, Renditions
+from service.images.turns import Claimant
 from service.protocols.avatars import DEFAULT_SIZE, ORIGINAL, avatar_url, default_url, is_avatar_name
 from service.protocols.native import parse_query
 from service.protocols.representation import IMAGE_POLICY
@@ -55,6 +55,7 @@ class Gallery:
         self._policies = policies
         self._sizes = frozenset(size for policy in policies for size in policy.renditions)
         self._renditions = renditions
+        self._defaults = DefaultPictures()
 
     async def thumbnail(self, request: Request) -> Response:
         """
@@ -62,7 +63,7 @@ class Gallery:
         """
         rendition = wanted(request)
         record = await complete(self._driver.uploads, request)
-        return _shown(request, await self.rendered(record, rendition), THUMBNAIL)
+        return _shown(request, await self.rendered(record, rendition, request), THUMBNAIL)
 
     async def avatar(self, request: Request, size: str, name: str) -> Response:
         """
@@ -73,7 +74,7 @@ class Gallery:
             raise ProtocolError(404, "picture_not_found", "there is no such picture")
         record = await complete(self._driver.uploads, request)
         rendition = Rendition() if size == ORIGINAL else Rendition(width=int(size), height=int(size), crop=True)
-        return _shown(request, await self.rendered(record, rendition), IMMUTABLE)
+        return _shown(request, await self.rendered(record, rendition, request), IMMUTABLE)
 
     async def default(self, request: Request, size: str) -> Response:
         """
@@ -81,7 +82,7 @@ class Gallery:
         """
         if not (size.isascii() and size.isdecimal() and len(size) <= len(str(MAX_SIZE)) and 1 <= int(size) <= MAX_SIZE):
             raise ProtocolError(404, "picture_not_found", f"sizes are numbers from 1 to {MAX_SIZE}")
-        content = await asyncio.to_thread(default_picture, int(size))
+        content = await self._defaults.get(int(size))
         return _response(request, content, "image/png", f'"default-{int(size)}"', DEFAULT)
 
     async def current(self, request: Request, slot: SlotRef) -> Response:
@@ -114,7 +115,7 @@ class Gallery:
         """
         if rights.owns(request.principal, record) or not await self._is_image(record):
             return None
-        return _shown(request, await self.rendered(record, Rendition()), THUMBNAIL)
+        return _shown(request, await self.rendered(record, Rendition(), request), THUMBNAIL)
 
     async def _first_image(self, found: SlotOutcome) -> UploadRecord | None:
         """Return the first image of a slot; where it takes anything else, only the first few are looked at."""
@@ -131,7 +132,7 @@ class Gallery:
             start += block
         return sniff(start) is not None
 
-    async def rendered(self, record: UploadRecord, rendition: Rendition) -> Rendered:
+    async def rendered(self, record: UploadRecord, rendition: Rendition, request: Request) -> Rendered:
         """
         Return an image in another size, made once.
 
@@ -140,12 +141,15 @@ class Gallery:
         if record.offset > MAX_ORIGINAL:
             raise ProtocolError(404, "no_thumbnail", "the attachment is too large to be shown as an image")
 
+        by = Claimant(request.tenant, request.principal.subject)
         try:
-            return await self._renditions.get(record.key, rendition, _Stored(self._driver.uploads, record))
+            return await self._renditions.get(record.key, rendition, _Stored(self._driver.uploads, record), by)
         except ImageRefused as error:
             raise ProtocolError(404, "no_thumbnail", str(error)) from error
         except Busy as error:
-            raise ProtocolError(503, "images_busy", "too many images are waiting", (("Retry-After", "1"),)) from error
+            raise ProtocolError(
+                503, "images_busy", "too many of your images are waiting; ask again in a moment", (("Retry-After", "1"),)
+            ) from error
 
     def _location(self, tenant: Tenant, key: Key, rendition: Rendition) -> str:
         """Return a URL of a rendition: one that never changes, where there is one in that size."""

@@ -4,7 +4,6 @@ The picture of those who have none.
 
 from __future__ import annotations
 
-from functools import lru_cache
 from io import BytesIO
 
 from PIL import Image, ImageDraw
@@ -21,7 +20,6 @@ HEAD = (0.31, 0.18, 0.69, 0.56)
 SHOULDERS = (0.12, 0.63, 0.88, 1.40)
 
 
-@lru_cache(maxsize=64)
 def default_picture(size: int) -> bytes:
     """
     Return a PNG of a head and shoulders, *size* pixels wide and high (1 to 1024); the same bytes each time.

@@ -8,10 +8,12 @@ import asyncio
 from dataclasses import dataclass
 from typing import Protocol
 
-from service.images.pool import Images
+from service.images.default import default_picture
+from service.images.pool import ANYBODY, Images
 from service.images.render import Rendered
 from service.images.rendition import Rendition
 from service.images.shelf import Shelf
+from service.images.turns import Claimant
 
 
 class Original(Protocol):
@@ -46,7 +48,7 @@ class Renditions:
         self._shelf = shelf
         self._makings: dict[tuple[str, Rendition], Making] = {}
 
-    async def get(self, key: str, rendition: Rendition, original: Original) -> Rendered:
+    async def get(self, key: str, rendition: Rendition, original: Original, by: Claimant = ANYBODY) -> Rendered:
         """
         Return a rendition of the attachment *key*.
 
@@ -54,12 +56,12 @@ class Renditions:
         nobody waits any more.  What it raises all of them get.
 
         :raises ImageRefused: the content is no image that this service shows
-        :raises Busy: too many images are waiting
+        :raises Busy: too many images of *by* are waiting
         """
         wanted = key, rendition
         making = self._makings.get(wanted)
         if making is None:
-            making = self._makings[wanted] = Making(asyncio.create_task(self._made(key, rendition, original)))
+            making = self._makings[wanted] = Making(asyncio.create_task(self._made(key, rendition, original, by)))
         making.waiters += 1
         try:
             return await asyncio.shield(making.task)
@@ -69,14 +71,34 @@ class Renditions:
                 del self._makings[wanted]
                 making.task.cancel()
 
-    async def _made(self, key: str, rendition: Rendition, original: Original) -> Rendered:
+    async def _made(self, key: str, rendition: Rendition, original: Original, by: Claimant) -> Rendered:
         """Return a rendition from the shelf, or make it and put it there."""
         kept = await self._shelf.get(key, rendition)
         if kept is not None:
             return kept
-        made = await self._images.render(original.read, rendition)
+        made = await self._images.render(original.read, rendition, by)
         await self._shelf.put(key, rendition, made)
         if not await original.exists():
             # Whoever deleted it cleared the shelf, perhaps before this came there.
             await self._shelf.remove(key)
         return made
+
+
+class DefaultPictures:
+    """
+    Each size, drawn once and kept, one after another: so many sizes at once take one thread, and little memory.
+    """
+
+    def __init__(self) -> None:
+        self._kept: dict[int, bytes] = {}
+        self._drawing = asyncio.Lock()
+
+    async def get(self, size: int) -> bytes:
+        """
+        Return the picture in a size; who asks while it is drawn waits for it.
+        """
+        if size not in self._kept:
+            async with self._drawing:
+                if size not in self._kept:
+                    self._kept[size] = await asyncio.to_thread(default_picture, size)
+        return self._kept[size]

@@ -16,6 +16,7 @@ import pytest
 from service.images.errors import Busy, NotAnImage
 from service.images.pool import Content, Images, Read
 from service.images.rendition import Rendition
+from service.images.turns import Claimant
 from tests.images.pictures import LIMITS, png
 
 # Who waits for somebody that never comes fails soon.
@@ -240,3 +241,26 @@ async def test_close_ends_threads() -> None:
 
     await until(lambda: not [thread for thread in threading.enumerate() if thread.name.startswith("images")])
     assert threading.active_count() <= before + 1  # close itself waits on a thread that asyncio keeps
+
+
+async def test_others_are_next(images: Images) -> None:
+    """While one claimant has all that it may have, others are taken, and come before the rest of it."""
+    order: list[str] = []
+
+    async def looks(name: str, content: Content, by: Claimant) -> None:
+        await images.inspect(reading(content), by)
+        order.append(name)
+
+    first, flood, other = Held(), Claimant("1", "flood"), Claimant("1", "other")
+    tasks = [asyncio.create_task(looks("first", first, flood))]
+    await happened(first.begun)
+    tasks += [asyncio.create_task(looks(name, png(), flood)) for name in ("second", "third")]
+    await asyncio.sleep(0)
+    with pytest.raises(Busy):
+        await images.inspect(reading(png()), flood)
+    tasks.append(asyncio.create_task(looks("other", png(), other)))
+    await asyncio.sleep(0)
+    first.free.set()
+    await asyncio.gather(*tasks)
+
+    assert ["first", "second", "other", "third"] == order

@@ -5,16 +5,18 @@ What those who ask for renditions get, and how often it is made for them.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
+from service.images import renditions as module
 from service.images.errors import Busy, NotAnImage
 from service.images.pool import Images
 from service.images.render import render
 from service.images.rendition import Rendition
-from service.images.renditions import Renditions
+from service.images.renditions import DefaultPictures, Renditions
 from service.images.shelf import Shelf
 from tests.images.pictures import LIMITS, png
 from tests.images.test_pool import Held, happened, reading
@@ -228,3 +230,24 @@ async def test_without_a_disk(images: Images, tmp_path: Path) -> None:
 
     assert [EXPECTED] * 2 == [await renditions.get(KEY, SMALL, source) for _ in range(2)]
     assert 2 == source.asked
+
+
+async def test_many_default_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each size is drawn once, one after another, whoever asks at the same time; the event loop goes on."""
+    drawn: list[int] = []
+    drawing: set[int] = set()
+
+    def draw(size: int) -> bytes:
+        drawn.append(size)
+        drawing.add(size)
+        assert {size} == drawing
+        time.sleep(0.001)
+        drawing.remove(size)
+        return b"%d" % size
+
+    monkeypatch.setattr(module, "default_picture", draw)
+    pictures = DefaultPictures()
+    found = await asyncio.gather(*[pictures.get(size) for size in [*range(1, 41)] * 2])
+
+    assert [b"%d" % size for size in range(1, 41)] * 2 == found
+    assert [*range(1, 41)] == sorted(drawn)
