@@ -52,6 +52,13 @@ FOLLOWING = 0.1
 NEVER = float("-inf")
 
 
+def since_boot() -> float:
+    """
+    Return the seconds since the machine started, those in which it slept among them: sleep is no jump of the clock.
+    """
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
 class Times(Protocol):
     """Says between which two times it is now, in seconds since the epoch."""
 
@@ -116,7 +123,7 @@ class Timekeeper:
         patience: float,
         *,
         clock: Callable[[], float] = time.time,
-        monotonic: Callable[[], float] = time.monotonic,
+        monotonic: Callable[[], float] = since_boot,
     ) -> None:
         """*patience*: a clock that jumped is believed when it has kept step for so many seconds."""
         self._notes = notes
