@@ -51,6 +51,7 @@ def _served(data_dir: Path, log: Path, within: float) -> Iterator[tuple[str, flo
 
 
 @pytest.mark.timeout(600)
+@pytest.mark.alone("it measures how long a start takes")
 def test_second_start(folder: Path) -> None:
     """
     The second start takes less than two seconds, tells the address, and shows an example that works when it is pasted.

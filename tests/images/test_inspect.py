@@ -129,13 +129,13 @@ def test_huge() -> None:
     content = huge_png(20_000)
     assert len(content) < 50_000
 
-    begin = time.perf_counter()
+    begin = time.process_time()
     with pytest.raises(TooManyPixels) as refused:
         inspect(content, LIMITS)
     assert (400_000_000, LIMITS.max_pixels) == (refused.value.found, refused.value.limit)
     with pytest.raises(TooManyPixels):
         render(content, Rendition(width=10), LIMITS)
-    assert time.perf_counter() - begin < 0.5
+    assert time.process_time() - begin < 0.5
 
 
 @pytest.mark.parametrize(
@@ -171,10 +171,10 @@ def test_many_frames() -> None:
     """An animation of 10,000 frames is refused, at once."""
     content = gif(100, 100, [Cel(block(1, 1, 1))] * 10_000)
 
-    begin = time.perf_counter()
+    begin = time.process_time()
     with pytest.raises(TooManyFrames):
         inspect(content, LIMITS)
-    assert time.perf_counter() - begin < 0.5
+    assert time.process_time() - begin < 0.5
 
 
 def test_pixels_of_all_frames() -> None:

@@ -46,8 +46,8 @@ def test_no_lists(name: str, value: str) -> None:
 
 def test_no_trick_costs_time() -> None:
     """Thousands of spaces and commas are refused at once."""
-    begin = time.perf_counter()
+    begin = time.process_time()
     with pytest.raises(ProtocolError):
         condition_of({"if-match": ",  \t " * 5_000 + "x"})
 
-    assert time.perf_counter() - begin < 0.5
+    assert time.process_time() - begin < 0.5
