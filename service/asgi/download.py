@@ -52,7 +52,7 @@ async def download(
                 return other
             record = await driver.texts.described(record)
             # The method that came decides, whatever is meant by it: behind the head of an answer to HEAD the next answer begins.
-            selection = select(record, scope["method"], request.fields)
+            selection = select(record, scope["method"], request.fields, request.now)
             start, stop = (selection.start, selection.stop) if scope["method"] == "GET" else (0, 0)
             # What a link opens is open for as long as the link is; elsewhere it would be for longer.
             if driver.elsewhere is not None and start < stop and request.principal.key is None:

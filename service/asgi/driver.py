@@ -13,8 +13,10 @@ from typing import TypeVar
 
 from starlette.types import Receive, Scope, Send
 
+from service.asgi.answers import BLOCK, Answer, Answers
 from service.asgi.content import RequestContent
 from service.asgi.decoding import DecodedContent
+from service.asgi.door import Door, door_of
 from service.asgi.proxies import Proxies
 from service.asgi.reception import Reception
 from service.asgi.requests import read_request, refuse_head
@@ -39,7 +41,7 @@ from service.core.pictures import Pictures
 from service.core.policies import Policies
 from service.core.principals import Principal
 from service.core.uploads import Uploads
-from service.protocols.wire import Dialect, Fields, ProtocolError, Request, Response
+from service.protocols.wire import RETRY_AFTER, Dialect, Fields, ProtocolError, Request, Response
 from storage.keys import parse_key
 from storage.records import Tenant, UploadRecord
 
@@ -64,6 +66,12 @@ FINEST = 1 * SECONDS
 NO_CONTENT = (204, 304)
 # What tokens and URLs may call a tenant; it becomes a part of URLs and of names in stores.
 _TENANT = re.compile(r"[^\x00-\x20\x7f/?#%&]{1,255}")
+_TOO_MANY = ProtocolError(
+    503,
+    "answers_waiting",
+    "too many large answers wait for their clients; try again in a moment",
+    (("Retry-After", RETRY_AFTER),),
+)
 _CONTROLS = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 
@@ -107,6 +115,7 @@ class Driver:
         self.weather = weather
         self.elsewhere = elsewhere
         self.front = front
+        self.answers = Answers()
 
     def request(self, scope: Scope, *, tenant: Tenant, key: str | None, tenant_named: bool = True) -> Request:
         """
@@ -159,11 +168,19 @@ class Driver:
         Answer one request of *dialect*, whose commands *perform* does; *keyed* says whether its URL names an upload.
         """
         content = RequestContent(scope, receive, request.content_length, self.reception)
+        answer: Answer | None = None
         try:
             response = await self._answer(dialect, perform, request, scope, content, keyed=keyed)
+            has_content = scope["method"] != "HEAD"
+            if has_content and len(response.content) > BLOCK:
+                answer = self.answers.begin(response.content, _cut(door_of(scope)))
+                if answer is None:
+                    response = dialect.reject(request, _TOO_MANY)
             logger.debug("%s %r %d", request.method, request.path, response.status)
-            await self._respond(request, response, content, send, has_content=scope["method"] != "HEAD")
+            await self._respond(request, response, content, answer, send, has_content=has_content)
         finally:
+            if answer is not None:
+                answer.end()
             content.close()
 
     async def _answer(
@@ -235,7 +252,14 @@ class Driver:
             raise
 
     async def _respond(
-        self, request: Request, response: Response, content: RequestContent, send: Send, *, has_content: bool
+        self,
+        request: Request,
+        response: Response,
+        content: RequestContent,
+        answer: Answer | None,
+        send: Send,
+        *,
+        has_content: bool,
     ) -> None:
         """*has_content* is about the method that came, whatever is meant by it: that tells the client where the answer ends."""
         headers = encode_fields(response.fields)
@@ -254,8 +278,18 @@ class Driver:
             # Closing on a client that still sends makes its system throw our answer away (RFC 9112, section 9.6).
             await send({"type": "http.response.body", "body": body, "more_body": True})
             await content.discard(DISCARD, DISCARD_WAIT)
+            body, answer = b"", None
+        if answer is not None:
+            for block in answer.blocks():
+                await send(
+                    {"type": "http.response.body", "body": block if content.is_dropped else bytes(block), "more_body": True}
+                )
             body = b""
         await send({"type": "http.response.body", "body": body, "more_body": False})
+
+
+def _cut(door: Door | None) -> Callable[[], None]:
+    return (lambda: None) if door is None else door.abort
 
 
 def encode_fields(fields: Fields) -> list[tuple[bytes, bytes]]:

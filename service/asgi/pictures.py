@@ -4,6 +4,7 @@ Images as they may be shown: sanitised, in any size, made once, and found under 
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Awaitable, Callable
 from urllib.parse import quote
 
@@ -143,13 +144,14 @@ class Gallery:
 
         by = Claimant(request.tenant, request.principal.subject)
         try:
-            return await self._renditions.get(record.key, rendition, _Stored(self._driver.uploads, record), by)
+            rendered = await self._renditions.get(record.key, rendition, _Stored(self._driver.uploads, record), by)
         except ImageRefused as error:
             raise ProtocolError(404, "no_thumbnail", str(error)) from error
         except Busy as error:
             raise ProtocolError(
                 503, "images_busy", "too many of your images are waiting; ask again in a moment", (("Retry-After", "1"),)
             ) from error
+        return dataclasses.replace(rendered, content=self._driver.answers.shared(rendered.content))
 
     def _location(self, tenant: Tenant, key: Key, rendition: Rendition) -> str:
         """Return a URL of a rendition: one that never changes, where there is one in that size."""

@@ -6,6 +6,7 @@ RFC 9110, sections 13 (conditional requests) and 14 (range requests); RFC 6266 a
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -72,11 +73,13 @@ class Selection:
     stop: int = 0
 
 
-def select(record: UploadRecord, method: str, fields: Mapping[str, str]) -> Selection:
+def select(record: UploadRecord, method: str, fields: Mapping[str, str], now: float = math.inf) -> Selection:
     """
-    Return the answer to a GET or HEAD of a complete upload.
+    Return the answer to a GET or HEAD of a complete upload, made *now*.
     """
-    etag, modified, length = entity_tag(record), record.created_at, record.offset
+    # RFC 9110, section 8.8.2.1: "An origin server with a clock (as defined in Section 5.6.7) MUST NOT generate a Last-Modified
+    # date that is later than the server's time of message origination (Date)."  The clock of who stored it may be ahead of ours.
+    etag, modified, length = entity_tag(record), min(record.created_at, now), record.offset
     validators: Fields = (
         ("ETag", etag),
         ("Last-Modified", imf_fixdate(modified)),

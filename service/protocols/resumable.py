@@ -124,7 +124,7 @@ class Resumable:
                 return Response(status=204, fields=(*_progress(record), _limit(request, record)))
             case GetOffset() if record.state is State.COMPLETE and "upload-draft-interop-version" not in request.fields:
                 # Who does not speak the draft asks about the attachment; who does finds its fields here as well.
-                selection = select(record, request.method, request.fields)
+                selection = select(record, request.method, request.fields, request.now)
                 length = (("Upload-Length", str(record.offset)),)
                 # "Offset Retrieval": "The response SHOULD include Cache-Control: no-store"; this one tells an offset too.
                 described = [field for field in selection.fields if field[0] != "Cache-Control"]

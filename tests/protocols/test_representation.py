@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from service.protocols.fields import imf_fixdate
 from service.protocols.representation import IMAGE_POLICY, MEDIA_POLICY, SANDBOX, content_disposition, entity_tag, select
 from storage.records import Key, State, Tenant, UploadRecord
 
@@ -253,3 +254,12 @@ def test_entity_tags_are_strong() -> None:
 
     assert re.fullmatch(r'"[\x21\x23-\x7e]+"', ETAG)
     assert entity_tag(other) != ETAG
+
+
+def test_last_modified_is_not_in_the_future() -> None:
+    """What a clock ahead of ours stored was last modified now: `Last-Modified` is never later than `Date`."""
+    ahead = dict(select(RECORD, "GET", {}, RECORD.created_at - 100).fields)
+    past = dict(select(RECORD, "GET", {}, RECORD.created_at + 100).fields)
+
+    assert imf_fixdate(RECORD.created_at - 100) == ahead["Last-Modified"]
+    assert imf_fixdate(RECORD.created_at) == past["Last-Modified"]
