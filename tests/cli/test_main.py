@@ -68,6 +68,14 @@ def test_settings_that_cannot_be_served_with(environment: dict[str, str], said: 
         assert (2, said) == (done.exit_code, done.output.strip().split("\n"))
 
 
+def test_a_setting_that_is_none() -> None:
+    """A name that was mistyped is told; what is for other programs is not."""
+    done = run("serve", HOLDFAST_DATA_DIR="/proc/kelp", HOLDFAST_DATADIR="/srv", OTHER_PORT="1")
+
+    assert (2, 2) == (done.exit_code, len(done.output.strip().split("\n")))
+    assert "holdfast: HOLDFAST_DATADIR is not a setting; it is ignored" == done.output.split("\n")[0]
+
+
 def test_folder_that_cannot_be() -> None:
     """The setting that names it is told, in one line."""
     done = run("serve", HOLDFAST_DATA_DIR="/proc/kelp")
