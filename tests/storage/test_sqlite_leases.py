@@ -63,6 +63,7 @@ def behind(folder: Path) -> str | None:
     return found
 
 
+@pytest.mark.alone("it measures how soon another process answers")
 async def test_a_holder_in_another_process_is_evicted(folder: Path, leases: SqliteLeases) -> None:
     """A newcomer has the lease of another process within 300 ms, when that one lets go at once."""
     async with worker("hold", folder, KEY, "polite") as holder:
@@ -89,6 +90,7 @@ async def test_a_newcomer_in_another_process_evicts(folder: Path, leases: Sqlite
         assert await holding(newcomer) > lease.epoch
 
 
+@pytest.mark.alone("it measures how soon another process answers")
 async def test_a_killed_holder_is_passed_over_at_once(folder: Path, leases: SqliteLeases) -> None:
     """Nobody waits for a process that is gone."""
     async with worker("hold", folder, KEY, "polite") as holder:
@@ -108,6 +110,7 @@ async def test_a_killed_holder_holds_nothing(folder: Path, leases: SqliteLeases)
         assert not await leases.held(REF)
 
 
+@pytest.mark.alone("it measures how soon another process answers")
 async def test_a_killed_claimant_holds_nothing_up(folder: Path, leases: SqliteLeases) -> None:
     """When a process is killed while it waits, the next one passes it over at once; the holder before it may still act."""
     asked = asyncio.Event()
@@ -123,6 +126,7 @@ async def test_a_killed_claimant_holds_nothing_up(folder: Path, leases: SqliteLe
     assert took < 0.3
 
 
+@pytest.mark.alone("it measures how soon another process answers")
 async def test_a_frozen_holder_is_passed_over(folder: Path, leases: SqliteLeases) -> None:
     """A frozen process is waited for, and then passed over; when it wakes up it is told, and its release takes nothing away."""
     async with worker("hold", folder, KEY, "polite") as holder:
@@ -167,6 +171,7 @@ async def test_a_busy_holder_that_is_killed_is_passed_over_at_once(folder: Path,
     assert took < 2
 
 
+@pytest.mark.alone("it measures how soon another process answers")
 async def test_a_holder_whose_socket_is_missing_is_passed_over(folder: Path, leases: SqliteLeases) -> None:
     """
     Who cannot be asked for its lease may be alive all the same: it counts as a holder, the next lease is forced, and taken at
@@ -248,6 +253,7 @@ async def test_nothing_is_left_behind(folder: Path) -> None:
     assert [] == list(folder.glob("*.socket"))
 
 
+@pytest.mark.alone("it measures how soon another process answers")
 async def test_a_long_path(tmp_path: Path) -> None:
     """A data folder may lie deeper than the 107 bytes that the address of a socket has room for."""
     folder = tmp_path / ("hold" * 30) / ("fast" * 30)

@@ -81,6 +81,7 @@ async def timed(leases: RedisLeases, wait: float) -> tuple[bool, float, int]:
 
 
 @pytest.mark.parametrize("server", SERVERS.values())
+@pytest.mark.alone("it measures how soon another process answers")
 async def test_a_holder_in_another_process_is_evicted(server: str, place: Place, leases: RedisLeases) -> None:
     """A newcomer has the lease of another process at once, when that one lets go at once."""
     await leases.open()
@@ -96,6 +97,7 @@ async def test_a_holder_in_another_process_is_evicted(server: str, place: Place,
     assert newer > epoch
 
 
+@pytest.mark.alone("it measures how soon another process answers")
 async def test_a_killed_holder_is_passed_over(server: str, place: Place, leases: RedisLeases) -> None:
     """Where Redis knows who listens, nobody waits for a process that is gone; in a Cluster, as for one that is frozen."""
     await leases.open()
@@ -109,6 +111,7 @@ async def test_a_killed_holder_is_passed_over(server: str, place: Place, leases:
     assert took < 1.5
 
 
+@pytest.mark.alone("it measures how soon another process answers")
 async def test_a_frozen_holder_is_passed_over(server: str, place: Place, leases: RedisLeases) -> None:
     """A frozen process is waited for, and then passed over; when it wakes up it is told, and its release takes nothing away."""
     await leases.open()
@@ -141,6 +144,7 @@ async def test_a_busy_holder_in_another_process_is_waited_for(server: str, place
     assert 1.2 <= took < 3
 
 
+@pytest.mark.alone("it measures how soon another process answers")
 async def test_whose_time_is_over_holds_nothing(place: Place, names: Names) -> None:
     """A claimant that was not heard of for long does not count, and is passed over without waiting; it may wake up."""
     first, second = redis_leases(SERVER, place), redis_leases(SERVER, place)
@@ -365,6 +369,7 @@ async def test_a_claim_that_cannot_be_made(place: Place, names: Names, wire: Wir
     assert was_there
 
 
+@pytest.mark.alone("it measures how soon another process answers")
 async def test_a_claim_of_a_lease_that_was_free(place: Place, names: Names, wire: Wire) -> None:
     """A claim that failed is in nobody's way."""
     flaky, other = RedisLeases(Line(wire.url), names), redis_leases(SERVER, place)
