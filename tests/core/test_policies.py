@@ -37,3 +37,10 @@ def test_unknown(kind: str, slot: str) -> None:
     """A slot of another kind of objects, or of nearly the same name, is none."""
     with pytest.raises(SlotUnknown):
         Policies().of(ref(kind, slot))
+
+
+def test_the_first_kind_that_has_a_slot() -> None:
+    """A name of a slot alone means the kind that was named first: a file that adds kinds takes nothing from those built in."""
+    policies = Policies([*BUILT_IN, Policy(kind="bot", slot="ProfilePhoto"), Policy(kind="bot", slot="Icon")])
+
+    assert ("user", "bot") == (policies.kinds()["ProfilePhoto"], policies.kinds()["Icon"])
