@@ -102,7 +102,7 @@ class Images:
 
     def _end(self, by: Claimant) -> None:
         """Give a turn and its place to others."""
-        self._turns.end()
+        self._turns.end(by)
         self._leave(by)
 
     def _leave(self, by: Claimant) -> None:

@@ -1,6 +1,6 @@
 """
 Who is next, where few can be served at once: tenants in turn, principals of a tenant in turn, and each of them first come, first
-served.  So whoever sends many images waits for those, and others do not.
+served.  Who sends many images waits for those, and others do not.
 """
 
 from __future__ import annotations
@@ -23,12 +23,19 @@ class Claimant:
 class Turns:
     """
     Gives *most* turns at once; *each* claimant may have and await so many.
+
+    One claimant has all of them at once only while it is the only one: else the last is left for others, whose short work would
+    wait for the long work of one.  Who has an account is never the only one.
     """
 
     def __init__(self, most: int, *, each: int) -> None:
+        self._most = most
         self._free = most
         self._each = each
         self._claims: Counter[Claimant] = Counter()
+        self._having: Counter[Claimant] = Counter()
+        self._first: Claimant | None = None
+        self._has_others = False
         self._waiting: dict[str, dict[str | None, deque[asyncio.Future[None]]]] = {}
 
     def claim(self, by: Claimant) -> None:
@@ -40,21 +47,22 @@ class Turns:
         if self._claims[by] >= self._each:
             raise Busy("too many of your images are waiting")
         self._claims[by] += 1
+        if self._first is None:
+            self._first = by
+        self._has_others = self._has_others or by.subject is not None or by != self._first
 
     def leave(self, by: Claimant) -> None:
         """
         Give a place back.
         """
-        self._claims[by] -= 1
-        if not self._claims[by]:
-            del self._claims[by]
+        _less(self._claims, by)
 
     async def wait(self, by: Claimant) -> None:
         """
         Wait for a turn, which `end` gives to the next.
         """
-        if self._free:
-            self._free -= 1
+        if self._free and self._may_have(by):
+            self._take(by)
             return
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(by.tenant, {}).setdefault(by.subject, deque()).append(turn)
@@ -62,27 +70,48 @@ class Turns:
             await turn
         except BaseException:
             if turn.done() and not turn.cancelled():
-                self.end()  # it came at the very moment in which its claimant left
+                self.end(by)  # it came at the very moment in which its claimant left
             else:
                 self._forget(by, turn)
             raise
 
-    def end(self) -> None:
+    def end(self, by: Claimant) -> None:
         """
-        Give a turn to the next.
+        Give the turn of *by* to the next.
         """
-        if not self._waiting:
-            self._free += 1
-            return
-        # Dictionaries keep the order in which names came: the first is next, and goes behind all others if more of it waits.
-        tenant, subjects = next(iter(self._waiting.items()))
-        subject, turns = next(iter(subjects.items()))
+        _less(self._having, by)
+        self._free += 1
+        following = self._next()
+        if following is not None:
+            self._give(following)
+
+    def _may_have(self, by: Claimant) -> bool:
+        """Say whether *by* may have a turn more, where one is free."""
+        return self._having[by] < (max(1, self._most - 1) if self._has_others else self._most)
+
+    def _take(self, by: Claimant) -> None:
+        self._free -= 1
+        self._having[by] += 1
+
+    def _next(self) -> Claimant | None:
+        """
+        Return who waits and is next; None: nobody, or those only who have all that they may have.
+
+        Dictionaries keep the order in which names came.
+        """
+        claimants = (Claimant(tenant, subject) for tenant, subjects in self._waiting.items() for subject in subjects)
+        return next(filter(self._may_have, claimants), None)
+
+    def _give(self, by: Claimant) -> None:
+        """Give a free turn to one who waits; what more of it waits goes behind all others."""
+        subjects = self._waiting.pop(by.tenant)
+        turns = subjects.pop(by.subject)
         turn = turns.popleft()
-        del self._waiting[tenant], subjects[subject]
         if turns:
-            subjects[subject] = turns
+            subjects[by.subject] = turns
         if subjects:
-            self._waiting[tenant] = subjects
+            self._waiting[by.tenant] = subjects
+        self._take(by)
         turn.set_result(None)
 
     def _forget(self, by: Claimant, turn: asyncio.Future[None]) -> None:
@@ -92,3 +121,9 @@ class Turns:
             del subjects[by.subject]
         if not subjects:
             del self._waiting[by.tenant]
+
+
+def _less(counts: Counter[Claimant], by: Claimant) -> None:
+    counts[by] -= 1
+    if not counts[by]:
+        del counts[by]

@@ -264,3 +264,18 @@ async def test_others_are_next(images: Images) -> None:
     await asyncio.gather(*tasks)
 
     assert ["first", "second", "other", "third"] == order
+
+
+async def test_slow_images_leave_a_thread() -> None:
+    """However many slow images one claimant sends, another one's is looked at meanwhile."""
+    images = Images(LIMITS, threads=2, waiting=8)
+    helds = [Held() for _ in range(3)]
+    tasks = [asyncio.create_task(images.inspect(reading(held), Claimant("1", "slow"))) for held in helds]
+    await happened(helds[0].begun)
+    async with asyncio.timeout(PATIENCE):
+        assert 24 == (await images.inspect(reading(png()), Claimant("1", "other"))).width
+    assert [True, False, False] == [held.begun.is_set() for held in helds]
+    for held in helds:
+        held.free.set()
+    await asyncio.gather(*tasks)
+    await images.close()
