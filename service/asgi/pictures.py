@@ -1,5 +1,5 @@
 """
-Images as they may be shown: sanitised, in any size, made once, and found under URLs that never change.
+Images as they may be shown: sanitised, in many sizes, made once, and found under URLs that never change.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from service.core.uploads import Uploads
 from service.images.default import MAX_SIZE
 from service.images.errors import Busy, ImageRefused, RenditionInvalid
 from service.images.render import Rendered
-from service.images.rendition import Rendition, dimension
+from service.images.rendition import Rendition, dimension, rounded_up
 from service.images.renditions import DefaultPictures, Renditions
 from service.images.turns import Claimant
 from service.protocols.avatars import DEFAULT_SIZE, ORIGINAL, avatar_url, default_url, is_avatar_name
@@ -60,9 +60,9 @@ class Gallery:
 
     async def thumbnail(self, request: Request) -> Response:
         """
-        Return an attachment in the size that the query asks for.
+        Return an attachment in the size that the query asks for, or the next larger one that is made.
         """
-        rendition = wanted(request)
+        rendition = rounded_up(wanted(request), self._sizes)
         record = await complete(self._driver.uploads, request)
         return _shown(request, await self.rendered(record, rendition, request), THUMBNAIL)
 
@@ -90,7 +90,7 @@ class Gallery:
         """
         Return the way to the picture that is in *slot* now; the URL stays the same, and can be asked whether that changed.
         """
-        rendition = wanted(request)
+        rendition = rounded_up(wanted(request), self._sizes)
         found: SlotOutcome | None = None
         try:
             outcome = await self._driver.filing.perform(GetSlot(slot=slot, principal=request.principal))

@@ -4,11 +4,17 @@ What sizes an image is wanted in, and what that means for one of a given size.
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from service.images.errors import RenditionInvalid
 
 MAX_DIMENSION = 4096
+STEPS = (50, 100, 150, 200, 300, 400, 600, 800, 1024, 1536, 2048, 3072, MAX_DIMENSION)
+"""Sides that renditions have, besides those that slots list: what is made and kept of an image has a bound."""
+SHAPE = 48
+"""So many shapes of a box are told apart, in either direction; 2:1, 16:9, 3:2, 4:3 and 1:1 are among them."""
 
 Box = tuple[float, float, float, float]
 
@@ -46,6 +52,34 @@ class Placement:
 
     box: Box
     size: tuple[int, int]
+
+
+def rounded_up(rendition: Rendition, sizes: Collection[int]) -> Rendition:
+    """
+    Return the smallest rendition that is made and no smaller than *rendition*; *sizes* are sides that are made, too.
+
+    A box that is filled keeps its shape, so that what is shown in it is not distorted (by a 48th of its longer side at most).
+    """
+    sides = sorted({*STEPS, *sizes})
+    width, height = rendition.width, rendition.height
+    if rendition.crop and width is not None and height is not None:
+        if width in sides and height in sides:
+            return rendition
+        longer, shorter = max(width, height), min(width, height)
+        side = _up(longer, sides)
+        other = -(-side * -(-shorter * SHAPE // longer) // SHAPE)
+        width, height = (side, other) if width == longer else (other, side)
+        return Rendition(width=width, height=height, crop=True)
+    return Rendition(
+        width=None if width is None else _up(width, sides),
+        height=None if height is None else _up(height, sides),
+        crop=False,  # with one side, there is nothing to cut off
+    )
+
+
+def _up(side: int, sides: list[int]) -> int:
+    """Return the first of *sides* that is no smaller than *side*."""
+    return sides[bisect_left(sides, side)]
 
 
 def place(width: int, height: int, rendition: Rendition) -> Placement:

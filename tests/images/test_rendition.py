@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.images.errors import RenditionInvalid
-from service.images.rendition import MAX_DIMENSION, Rendition, dimension, place
+from service.images.rendition import MAX_DIMENSION, SHAPE, Rendition, dimension, place, rounded_up
 
 SIDES = st.integers(1, 20_000)
 BOUNDS = st.integers(1, MAX_DIMENSION)
@@ -120,3 +120,44 @@ def test_cropped_always(width: int, height: int, box_width: int, box_height: int
         assert (box_width, box_height) == placement.size
     else:
         assert alike((box_width, box_height), placement.size)
+
+
+@pytest.mark.parametrize(
+    ("asked", "made"),
+    [
+        pytest.param(Rendition(), Rendition(), id="without bounds nothing changes"),
+        pytest.param(Rendition(width=200, height=300), Rendition(width=200, height=300), id="steps are made"),
+        pytest.param(Rendition(width=120), Rendition(width=120), id="what a slot lists is made"),
+        pytest.param(Rendition(width=121), Rendition(width=150), id="width alone"),
+        pytest.param(Rendition(height=1), Rendition(height=50), id="height alone"),
+        pytest.param(Rendition(width=4095, height=4095), Rendition(width=4096, height=4096), id="the largest"),
+        pytest.param(Rendition(width=680, height=90), Rendition(width=800, height=100), id="a box to fit in"),
+        pytest.param(Rendition(width=81, crop=True), Rendition(width=100), id="nothing to cut off with one bound"),
+        pytest.param(Rendition(width=90, height=90, crop=True), Rendition(width=100, height=100, crop=True), id="a square"),
+        pytest.param(Rendition(width=320, height=180, crop=True), Rendition(width=400, height=225, crop=True), id="16:9"),
+        pytest.param(Rendition(width=80, height=120, crop=True), Rendition(width=80, height=120, crop=True), id="both listed"),
+        pytest.param(Rendition(width=90, height=135, crop=True), Rendition(width=100, height=150, crop=True), id="2:3"),
+    ],
+)
+def test_rounded_up(asked: Rendition, made: Rendition) -> None:
+    """Sides are rounded up to those that are made; a box that is to be filled keeps its shape."""
+    assert made == rounded_up(asked, (80, 120))
+
+
+def test_few_are_made() -> None:
+    """Whatever is asked for, few renditions are made, none smaller than asked for and none of another shape."""
+    made = {Rendition()}
+    for width in range(1, 1025, 7):
+        for height in range(1, 1025, 11):
+            for crop in (False, True):
+                found = rounded_up(Rendition(width=width, height=height, crop=crop), ())
+                assert found.width is not None
+                assert found.height is not None
+                assert found.width >= width
+                assert found.height >= height
+                if crop:
+                    longer = max(found.width, found.height)
+                    assert abs(found.width * height - found.height * width) <= max(width, height) * (longer / SHAPE + 1)
+                made.add(found)
+
+    assert len(made) < 1000

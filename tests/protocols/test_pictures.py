@@ -47,11 +47,13 @@ async def attach(service: Service, content: bytes) -> str:
         ("?width=100&height=100&crop=True", (100, 100)),
         ("?width=100&height=100&crop=False", (100, 50)),
         ("?width=1000", (400, 200)),
+        ("?width=101", (150, 75)),
+        ("?width=110&height=110&crop=true", (150, 150)),
         ("?width=300&unknown=1", (300, 150)),
     ],
 )
 async def test_thumbnail(service: Service, query: str, size: tuple[int, int]) -> None:
-    """Width, height and crop are a box to fit in or to fill; nothing is enlarged; the name is for show."""
+    """Width, height and crop are a box to fit in or to fill, rounded up; nothing is enlarged; the name is for show."""
     key = await service.photo(LARGE)
     response = await service.send("GET", f"/.api2/binaries/{key}/thumbnails/whatever{query}")
 
@@ -82,6 +84,17 @@ async def test_bad_sizes(service: Service, query: str, code: str) -> None:
     response = await service.send("GET", f"/.api2/binaries/{key}/thumbnails/a{query}")
 
     assert (400, code) == (response.status_code, response.json()["code"])
+
+
+async def test_few_sizes_are_made(service: Service) -> None:
+    """Who asks for many sizes gets the same few, also from the stable URL."""
+    key = await attach(service, LARGE)
+    shown = [await service.send("GET", f"/.api2/binaries/{key}/thumbnails/a?width={width}") for width in range(101, 150, 6)]
+    path = f"{API}/previews/thumbnails/{KELP}"
+    locations = [(await service.send("GET", f"{path}?width={w}&height={w}&crop=true")).headers["Location"] for w in (140, 150)]
+
+    assert 1 == len({answer.headers["ETag"] for answer in shown})
+    assert 1 == len(set(locations))
 
 
 async def test_what_is_no_image(service: Service) -> None:
@@ -122,7 +135,7 @@ async def test_the_photo_of_now(service: Service, path: str) -> None:
     assert [302, 302, 304, 302] == [answer.status_code for answer in (nothing, first, same, changed)]
     assert ("image/png", "public, max-age=86400") == (default.headers["Content-Type"], default.headers["Cache-Control"])
     assert "immutable" in shown.headers["Cache-Control"]
-    assert [(150, 150), (70, 35), (400, 200)] == [Image.open(BytesIO(one.content)).size for one in (shown, any_size, whole)]
+    assert [(150, 150), (100, 50), (400, 200)] == [Image.open(BytesIO(one.content)).size for one in (shown, any_size, whole)]
     assert first.headers["Location"] != changed.headers["Location"]
 
 
