@@ -28,9 +28,9 @@ SECONDS = 1.0
 # The bounds of nginx (lingering_time, lingering_timeout), and one of bytes besides.
 LONGEST = 30 * SECONDS
 SILENCE = 5 * SECONDS
-MOST = 48 * MiB
+MOST = 16 * MiB
 # So much is dropped at once, and then a step of the rest at a time.
-AT_ONCE = 32 * MiB
+AT_ONCE = 8 * MiB
 STEP = 1 * MiB
 EVERY = 0.25 * SECONDS
 # While the service ends, clients have no longer than this.

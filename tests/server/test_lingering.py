@@ -32,8 +32,8 @@ async def test_writes_first_and_reads_then(start_server: StartServer, handoff: s
     """A client that sends all of its refused content before it reads anything finds the answer, and then the end."""
     server = await start_server(HANDOFF=handoff)
     connection = await server.connect()
-    connection.write("PATCH", UNKNOWN, tus_requests.at(0) | {"Content-Length": str(24 * MiB)})
-    for _ in range(24):
+    connection.write("PATCH", UNKNOWN, tus_requests.at(0) | {"Content-Length": str(12 * MiB)})
+    for _ in range(12):
         connection.writer.write(bytes(MiB))
         await connection.writer.drain()
     answer = await connection.answer()
