@@ -67,6 +67,7 @@ async def test_more_at_once_than_connections(redis_server: RedisServer) -> None:
     assert connected[1] - connected[0] <= CONNECTIONS
 
 
+@pytest.mark.alone("some calls wait as long as they may, others a little shorter")
 async def test_every_connection_in_use(redis_server: RedisServer) -> None:
     """Who waits for a connection for too long is told so, and not left waiting."""
     line = Line(redis_server.url)
