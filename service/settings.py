@@ -15,7 +15,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
-from service.asgi.cors import parse_fields
+from service.asgi.cors import parse_fields, parse_list
 from service.asgi.proxies import parse_base, parse_networks
 from service.settings_file import CONFIG, SettingsError, config_path, read_config
 from service.settings_slots import YEARS, Slot
@@ -210,7 +210,18 @@ class Settings(BaseSettings):
     @field_validator("trusted_proxies")
     @classmethod
     def _are_networks(cls, value: str) -> str:
-        parse_networks(value)
+        try:
+            parse_networks(value)
+        except ValueError as error:
+            raise ValueError(f"has to be IP addresses or networks, with commas between: {error}") from error
+        return value
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _are_origins(cls, value: str) -> str:
+        for origin in parse_list(value):
+            if origin != "*" and not re.fullmatch(r"[a-z][a-z0-9+.-]*://[^/?#]+", origin):
+                raise ValueError(f"{origin} is no origin; write scheme and host, as https://example.com, or *")
         return value
 
     @field_validator("cors_fields")
@@ -234,7 +245,10 @@ class Settings(BaseSettings):
         if self.auth == "none" and sources:
             raise ValueError(f"HOLDFAST_{sources[0].upper()} has no effect with HOLDFAST_AUTH=none; set HOLDFAST_AUTH=jwt")
         if self.jwt_secret and len(self.jwt_secret.encode()) < MIN_SECRET:
-            raise ValueError(f"HOLDFAST_JWT_SECRET needs at least {MIN_SECRET} bytes (RFC 7518, section 3.2)")
+            raise ValueError(
+                f"HOLDFAST_JWT_SECRET needs at least {MIN_SECRET} bytes (RFC 7518, section 3.2); "
+                "`head -c 32 /dev/urandom | base64` makes one"
+            )
         if self.authorize_url and not self.authorize_secret:
             raise ValueError("HOLDFAST_AUTHORIZE_URL needs HOLDFAST_AUTHORIZE_SECRET")
         if self.accel_redirect and not self.bytes_url.startswith("file:"):
@@ -248,17 +262,26 @@ class Settings(BaseSettings):
         if self.auth == "none" and not is_loopback(self.host):
             raise ValueError(
                 f"HOLDFAST_AUTH=none serves loopback only, and HOLDFAST_HOST={self.host} is not a loopback address: "
-                "whoever reaches it could read, change and delete every upload"
+                "every client could read, change and delete every upload; set HOLDFAST_AUTH=jwt, or HOLDFAST_HOST=127.0.0.1"
             )
         return self
 
 
 # What pydantic says of values, in words of files.
 _WORDS = {
+    "bool_parsing": "has to be true or false",
     "extra_forbidden": "is not a setting",
+    "float_parsing": "has to be a plain number, without a unit",
     "frozen_set_type": "has to be a list, in [ ]",
+    "int_parsing": "has to be a plain whole number, without a unit",
     "missing": "is missing",
     "tuple_type": "has to be a list, in [ ]",
+}
+# What its pattern says of a value, in words.
+_PATTERNS = {
+    "accel_redirect": "has to begin and end with /, as /held/",
+    "kind": "has to begin with a small letter; behind it come small letters, digits and _, 64 in all",
+    "slot": "has to begin with a letter; behind it come letters, digits and _, 64 in all",
 }
 
 
@@ -281,6 +304,8 @@ def _explained(problem: ErrorDetails) -> str:
     """Return one mistake as a line that names the place where it stands."""
     where, unknown = problem["loc"], problem["type"] == "extra_forbidden"
     said = _WORDS.get(problem["type"], problem["msg"].removeprefix("Value error, "))
+    if problem["type"] == "string_pattern_mismatch":
+        said = _PATTERNS.get(str(where[-1]), said)
     if unknown:
         said += _meant(str(where[-1]), Settings.model_fields if len(where) == 1 else Slot.model_fields)
     match where:

@@ -266,3 +266,24 @@ def test_shipped_unit(monkeypatch: pytest.MonkeyPatch) -> None:
     assert f"\nEnvironmentFile={made[3]}\n" in unit
     monkeypatch.setenv(made[1], subprocess.run(["sh", "-c", made[2]], capture_output=True, text=True, check=True).stdout.strip())
     assert load().auth == "jwt"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "sentence"),
+    [
+        (
+            "CORS_ORIGINS",
+            "example.com",
+            "HOLDFAST_CORS_ORIGINS: example.com is no origin; write scheme and host, as https://example.com",
+        ),
+        ("ACCEL_REDIRECT", "held", "HOLDFAST_ACCEL_REDIRECT: has to begin and end with /, as /held/"),
+        ("RELATIVE_LOCATION", "maybe", "HOLDFAST_RELATIVE_LOCATION: has to be true or false"),
+        ("MAX_SIZE", "10GB", "HOLDFAST_MAX_SIZE: has to be a plain whole number, without a unit"),
+        ("TRUSTED_PROXIES", "foo", "HOLDFAST_TRUSTED_PROXIES: has to be IP addresses or networks, with commas between"),
+    ],
+)
+def test_what_to_write_instead(monkeypatch: pytest.MonkeyPatch, name: str, value: str, sentence: str) -> None:
+    """A value that cannot be used is refused with what to write instead."""
+    monkeypatch.setenv(f"HOLDFAST_{name}", value)
+    with pytest.raises(SettingsError, match=re.escape(sentence)):
+        load()

@@ -18,7 +18,7 @@ from service.accounts.making import make_token
 from service.cli.checking import checked
 from service.core import principals
 from service.core.principals import Capability
-from service.places import Places
+from service.places import Places, public_url
 from service.server.run import bind, check_certificate, run
 from service.server.signals import Signals
 from service.settings import Settings, load
@@ -153,8 +153,12 @@ async def _try_stores(settings: Settings) -> None:
     """
     stores = open_stores(settings)
     try:
-        await stores.metadata.ping()
-        await stores.leases.ping()
+        try:
+            await stores.metadata.ping()
+            await stores.leases.ping()
+        except StorageError as error:
+            where = public_url(settings.metadata_url)
+            raise SettingsError(f"HOLDFAST_METADATA_URL={where}: records cannot be kept there for now: {error}") from error
         for sentence in await stores.advice() if stores.advice is not None else ():
             typer.echo(f"holdfast: {sentence}", err=True)
         try:

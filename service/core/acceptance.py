@@ -49,7 +49,9 @@ class Acceptance:
         kind = accepted(upload.content_type, upload.name, start, policy.types)
         if kind is None:
             seen = found(start)
-            raise not_accepted(policy, None if seen is None or takes(policy.types, seen) else seen)
+            if seen is not None and takes(policy.types, seen):
+                seen += f", and was declared as {upload.content_type}"
+            raise not_accepted(policy, seen)
         return kind
 
     async def look(self, upload: UploadRecord, policy: Policy) -> None:

@@ -105,8 +105,12 @@ def bind(settings: Settings) -> socket.socket:
     try:
         listening = socket.create_server((settings.host, settings.port), family=family, backlog=BACKLOG)
     except OSError as error:
-        why = "is in use by another process" if error.errno == errno.EADDRINUSE else f"cannot be listened on: {error.strerror}"
-        raise SettingsError(f"HOLDFAST_PORT={settings.port} of {settings.host} {why}") from error
+        if error.errno == errno.EADDRINUSE:
+            message = f"HOLDFAST_PORT={settings.port} of {settings.host} is in use by another process; choose another port"
+        else:
+            why = os.strerror(error.errno or 0)
+            message = f"HOLDFAST_HOST={settings.host}, HOLDFAST_PORT={settings.port} cannot be listened on: {why}"
+        raise SettingsError(message) from error
     listening.set_inheritable(True)
     return listening
 
