@@ -54,7 +54,7 @@ def test_help_names_the_file() -> None:
         (
             {"HOLDFAST_PORT": "http", "HOLDFAST_WORKERS": "0"},
             [
-                "holdfast: HOLDFAST_PORT: Input should be a valid integer, unable to parse string as an integer",
+                "holdfast: HOLDFAST_PORT: has to be a plain whole number, without a unit",
                 "holdfast: HOLDFAST_WORKERS: Input should be greater than or equal to 1",
             ],
         ),
