@@ -155,6 +155,7 @@ async def test_no_page(service: Service) -> None:
     response = await service.send("POST", "/files", creation(20))
 
     assert (201, None) == (response.status_code, response.headers.get("Access-Control-Allow-Origin"))
+    assert "Origin" in response.headers["Vary"]  # a cache must not give this answer to a page
 
 
 async def test_options_of_a_client(service: Service) -> None:

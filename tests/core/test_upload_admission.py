@@ -17,6 +17,7 @@ from service.core.commands import Append, Completes
 from service.core.errors import (
     AlreadyComplete,
     ContentRejected,
+    IdempotencyConflict,
     LengthExceeded,
     LengthMismatch,
     OffsetMismatch,
@@ -28,8 +29,8 @@ from service.core.errors import (
     UploadInvalid,
 )
 from service.core.limits import Limits
-from storage.records import State, UploadRecord
-from tests.storage.backends import NOW, new_upload
+from storage.records import Intent, SlotRef, State, Subject, UploadRecord
+from tests.storage.backends import NOW, TENANT, new_upload
 
 AT_LENGTH, AT_END, LATER = Completes.AT_LENGTH, Completes.AT_END, Completes.LATER
 LIMITS = Limits(max_size=100, idle_expiry=10, final_expiry=50, finish_retry=5)
@@ -159,3 +160,25 @@ def test_what_is_admitted_fits(
     assert content_length is None or content_length <= admitted.overlap + admitted.room
     assert admitted.record.length in ({length, told, record.length} if completes is not AT_END else {admitted.record.length})
     assert record.length in (None, admitted.record.length)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"name": "b.png"},
+        {"content_encoding": "gzip"},
+        {"metadata": "filename Yg=="},
+        {"creator": Subject("kelp")},
+        {"intent": Intent(slot=SlotRef(tenant=TENANT, kind="user", id="kelp", slot="ProfilePhoto"))},
+        {"content_type": "image/png"},
+        {"length": 11},
+    ],
+    ids=lambda other: next(iter(other)),
+)
+def test_a_repeated_creation_differs(other: dict[str, Any]) -> None:
+    """An idempotency key that comes again with anything else is refused: the first upload is not what is asked for."""
+    existing = new_upload(length=10, content_type="image/gif")
+    admission.refuse_other_request(existing, new_upload(length=10, content_type="image/gif"))
+
+    with pytest.raises(IdempotencyConflict):
+        admission.refuse_other_request(existing, dataclasses.replace(existing, **other))

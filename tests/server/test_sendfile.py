@@ -7,10 +7,14 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+import socket
 from pathlib import Path
+from typing import cast
 
 import pytest
+from uvicorn.protocols.http.flow_control import FlowControl
 
+from service.server.sendfile import send_file
 from tests.protocols import tus_requests
 from tests.server.servers import Connection, Server, StartServer
 
@@ -177,6 +181,7 @@ async def test_file_that_is_too_short(server: Server, tmp_path: Path) -> None:
     """Content that is lost behind our back while it is sent is broken off: its end is not made up.  The next one is told so."""
     path = await _upload(server)
     connection = await _begin(server, path)
+    connection.write("HEAD", path, {})  # its answer would be taken for content
     os.truncate(next(tmp_path.glob(f"attachments/*/{path[-10:]}")), MiB)
     try:
         rest = await connection.rest()
@@ -187,6 +192,50 @@ async def test_file_that_is_too_short(server: Server, tmp_path: Path) -> None:
     assert len(rest) < len(CONTENT)
     assert CONTENT.startswith(rest)
     assert 410 == next_one.status
+
+
+class _Host(asyncio.Protocol):
+    """The protocol of a connection that knows whether its transport can take more."""
+
+    flow: FlowControl
+    gone: asyncio.Event
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.flow = FlowControl(cast("asyncio.Transport", transport))
+        self.gone = asyncio.Event()
+
+    def connection_lost(self, _exc: Exception | None) -> None:
+        self.gone.set()
+
+    def pause_writing(self) -> None:
+        self.flow.pause_writing()
+
+    def resume_writing(self) -> None:
+        self.flow.resume_writing()
+
+
+async def test_behind_what_waits(tmp_path: Path) -> None:
+    """Content is sent behind all that the transport was given before, so it waits while that does."""
+    file = tmp_path / "content"
+    file.write_bytes(CONTENT[:KiB])
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        theirs = socket.create_connection(listening.getsockname())
+        ours, _ = listening.accept()
+    transport, host = await asyncio.get_running_loop().create_connection(_Host, sock=ours)
+    host.pause_writing()
+    with theirs, file.open("rb") as opened:
+        theirs.setblocking(False)
+        sending = asyncio.create_task(send_file(transport, host.flow, opened.fileno(), 0, KiB, 10))
+        await asyncio.sleep(0.1)
+        with pytest.raises(BlockingIOError):
+            theirs.recv(KiB)
+        host.resume_writing()
+        await sending
+        received = await asyncio.get_running_loop().sock_recv(theirs, KiB)
+    transport.close()
+    await host.gone.wait()
+
+    assert CONTENT[:KiB] == received
 
 
 async def test_file_that_is_gone(server: Server, tmp_path: Path) -> None:

@@ -120,6 +120,18 @@ async def test_a_key_is_used_once(store: MetadataStore, state: State, tenant: Te
     assert ended == await store.get(record.ref)
 
 
+async def test_of_two_keys_one_is_taken(store: MetadataStore) -> None:
+    """Of uploads that begin together none does where the key of one was used; that of the other can be used by another."""
+    record, other = new_upload(), new_upload()
+    await store.create(record)
+    for pair in ([other, new_upload(key=record.key)], [new_upload(key=record.key), other]):
+        with pytest.raises(AlreadyExists):
+            await store.commit([Change(old=None, new=new) for new in pair])
+    await store.create(changed(other, tenant=OTHER_TENANT))
+
+    assert record == await store.get(record.ref)
+
+
 async def test_an_idempotency_key_finds_its_record(store: MetadataStore) -> None:
     """Whoever creates with an idempotency key that is taken is given the newest record that has it, and creates nothing."""
     record = new_upload(idempotency_key="again")
