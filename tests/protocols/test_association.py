@@ -297,6 +297,7 @@ async def test_other_objects_than_users(service: Service) -> None:
     ]
 
     assert (200, 200, 201) == (answer.status_code, listed.status_code, created.status_code)
+    assert answer.json()["isProfilePhoto"] is False  # nobody's: it is in another slot
     assert [(400, "object_id_invalid")] * 2 == [(one.status_code, one.json()["code"]) for one in (wrong, refused)]
 
 

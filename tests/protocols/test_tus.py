@@ -378,3 +378,15 @@ async def test_expiry_is_told(service: Service) -> None:
 
     assert "Tue, 02 Oct 2096 07:06:40 GMT" == open_one.headers["Upload-Expires"]
     assert "Upload-Expires" not in complete.headers
+
+
+async def test_what_is_complete_does_not_expire(serve: Serve) -> None:
+    """No answer says when a complete upload expires, though an attachment that gets into no slot is purged in time."""
+    service = await serve(unattached_expiry=60)
+    created = await service.send("POST", "/files", creation(20))
+    path = f"/files/{key_of(created)}"
+    answers = [await service.send("PATCH", path, at(0), bytes(20)), await service.send("HEAD", path, VERSION)]
+
+    assert "Upload-Expires" in created.headers
+    assert ["20", "20"] == [answer.headers["Upload-Offset"] for answer in answers]
+    assert not any("Upload-Expires" in answer.headers for answer in answers)

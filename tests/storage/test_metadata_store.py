@@ -122,7 +122,7 @@ async def test_a_key_is_used_once(store: MetadataStore, state: State, tenant: Te
 
 async def test_of_two_keys_one_is_taken(store: MetadataStore) -> None:
     """Of uploads that begin together none does where the key of one was used; that of the other can be used by another."""
-    record, other = new_upload(), new_upload()
+    record, other = new_upload(tenant=OTHER_TENANT), new_upload()
     await store.create(record)
     for pair in ([other, new_upload(key=record.key)], [new_upload(key=record.key), other]):
         with pytest.raises(AlreadyExists):
