@@ -22,6 +22,7 @@ from service.images.outline import Outline
 from service.images.rendition import Placement, Rendition, place
 from service.images.scale import scaled
 from service.images.strips import in_strips
+from service.images.writing import written
 
 TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -84,12 +85,9 @@ def _still(image: Outline, placement: Placement) -> bytes:
     if pixels.mode == "CMYK":
         pixels = pixels.convert("RGB")
     pixels.info = {}  # what is known of an image would be written again
-    written = BytesIO()
     if image.content_type == "image/jpeg":
-        pixels.save(written, "JPEG", quality=QUALITY, optimize=True, progressive=True)
-    else:
-        pixels.save(written, "PNG")
-    return written.getvalue()
+        return written(pixels, "JPEG", quality=QUALITY, optimize=True, progressive=True)
+    return written(pixels, "PNG")
 
 
 def _decoded(image: Outline) -> tuple[Image.Image, tuple[bytes, ...]]:

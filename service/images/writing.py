@@ -1,0 +1,31 @@
+"""
+Pictures as files, made while other threads run.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from typing import BinaryIO
+
+from PIL import Image
+
+
+def written(picture: Image.Image, kind: str, **options: bool | int) -> bytes:
+    """
+    Return *picture* as a file of *kind*, one of Pillow's names, with Pillow's options for it.
+
+    Into a BytesIO Pillow encodes a whole JPEG without letting another thread run, so the event loop stands still: for half a
+    second where the picture is large.  Into a file of the system it encodes beside the other threads.
+    """
+    with _file() as file:
+        picture.save(file, kind, **options)
+        file.seek(0)
+        return file.read()
+
+
+def _file() -> BinaryIO:
+    """Return an empty file, which needs no disk where the system can do without (Linux)."""
+    if hasattr(os, "memfd_create"):
+        return os.fdopen(os.memfd_create("picture"), "w+b")
+    return tempfile.TemporaryFile()  # type: ignore[return-value]  # a wrapper on some systems, which does the same
