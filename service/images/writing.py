@@ -28,4 +28,4 @@ def _file() -> BinaryIO:
     """Return an empty file, which needs no disk where the system can do without (Linux)."""
     if hasattr(os, "memfd_create"):
         return os.fdopen(os.memfd_create("picture"), "w+b")
-    return tempfile.TemporaryFile()  # type: ignore[return-value]  # a wrapper on some systems, which does the same
+    return tempfile.TemporaryFile()

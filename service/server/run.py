@@ -12,6 +12,7 @@ import os
 import signal
 import socket
 import ssl
+import sys
 import threading
 
 import uvicorn
@@ -29,12 +30,14 @@ logger = logging.getLogger("holdfast")
 # The hand-off of content works on the insides of uvicorn's HTTP protocol; these are the versions whose insides were looked at.
 KNOWN = ("0.54",)
 BACKLOG = 2048
+SWITCH = 0.001  # seconds
 
 
 def application() -> Starlette:
     """
     Return the application of a process that serves; a worker ends with the process that started it.
     """
+    _share_interpreter()
     parent = multiprocessing.parent_process()
     if parent is not None:
         begin_worker()
@@ -124,6 +127,12 @@ def run(settings: Settings, listening: socket.socket, signals: Signals) -> None:
         Workers(configuration, sockets=[listening]).run()
     else:
         Server(configuration, signals).run(sockets=[listening])
+
+
+def _share_interpreter() -> None:
+    # Images and large slots are computed on threads.  The event loop waits so long until one of them gives the interpreter's lock
+    # back; Python's 5 ms, many times in a request, are what others notice.
+    sys.setswitchinterval(SWITCH)
 
 
 def _end_with(parent: multiprocessing.process.BaseProcess) -> None:

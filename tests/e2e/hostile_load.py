@@ -115,7 +115,8 @@ def measure(folder: Path, seconds: float, *, attachments: int = 1000) -> Noticed
             noticed.trouble.append(server.log()[-4000:])
         if steps.exists():
             step = json.loads(steps.read_text())
-            noticed.longest = f"{step['seconds'] * 1000:.0f} ms: {' > '.join(step['calls'])}"
+            shares = ", ".join(f"{name} {step[name] * 1000:.0f} ms" for name in ("computed", "queued", "waited"))
+            noticed.longest = f"{step['seconds'] * 1000:.0f} ms ({shares}): {' > '.join(step['calls'])}"
     finally:
         server.kill()
     return noticed

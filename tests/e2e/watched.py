@@ -1,13 +1,16 @@
 """
 The command with a watch over its event loop.
 
-``python -m tests.e2e.watched FILE …`` is ``holdfast serve``; FILE tells which step of the loop took longest, and what ran then.
+``python -m tests.e2e.watched FILE …`` is ``holdfast serve``; FILE tells which step of the loop took longest, what ran then, and
+how much of that time the loop computed, waited for a CPU (which the kernel counts), and waited for something else: for a disk, or
+for another thread to give the interpreter's lock back.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import os
 import socket
 import sys
 import threading
@@ -22,6 +25,7 @@ from service.server.signals import Server
 SECONDS = 1.0
 BEAT = 0.005 * SECONDS
 WARM = 1 * SECONDS
+NANO = 1e9
 SHOWN = 6  # calls
 
 
@@ -32,27 +36,40 @@ class Watch:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._beat_at = 0.0
         self._loop = asyncio.get_running_loop()
         self._main = threading.get_ident()
+        self._kernel = open(f"/proc/self/task/{threading.get_native_id()}/schedstat", "rb", buffering=0)  # noqa: SIM115 for good
+        self._spent = (0.0, 0.0)
+        self._beat_at = self._warm_at = time.monotonic() + WARM
+        self._longest = 2 * BEAT
+        self._calls: list[str] = []
         self._beat()
         threading.Thread(target=self._look, daemon=True).start()
 
     def _beat(self) -> None:
-        self._beat_at = time.monotonic()
+        now, spent = time.monotonic(), self._times()
+        late = now - self._beat_at - BEAT
+        if late > self._longest and now > self._warm_at:
+            self._longest = late
+            computed, queued = (after - before for after, before in zip(spent, self._spent, strict=True))
+            waited = max(0.0, late + BEAT - computed - queued)
+            step = {"seconds": late, "computed": computed, "queued": queued, "waited": waited, "calls": self._calls}
+            self._path.write_text(json.dumps(step))
+        self._beat_at, self._spent = now, spent
         self._loop.call_later(BEAT, self._beat)
 
+    def _times(self) -> tuple[float, float]:
+        """Return for how long the loop's thread has computed, and waited for a CPU (proc(5), schedstat)."""
+        computed, queued, _ = os.pread(self._kernel.fileno(), 100, 0).split()
+        return int(computed) / NANO, int(queued) / NANO
+
     def _look(self) -> None:
-        time.sleep(WARM)
-        longest = 2 * BEAT
         while True:
             time.sleep(BEAT)
             late = time.monotonic() - self._beat_at - BEAT
-            if late > longest:
-                longest = late
+            if late > self._longest:
                 stack = traceback.extract_stack(sys._current_frames()[self._main])[-SHOWN:]
-                calls = [f"{Path(call.filename).name}:{call.lineno} {call.name}" for call in stack]
-                self._path.write_text(json.dumps({"seconds": late, "calls": calls}))
+                self._calls = [f"{Path(call.filename).name}:{call.lineno} {call.name}" for call in stack]
 
 
 class Watched(Server):

@@ -4,6 +4,7 @@ What the writing of pictures promises: other threads run meanwhile.
 
 from __future__ import annotations
 
+import itertools
 import threading
 import time
 from io import BytesIO
@@ -32,5 +33,5 @@ def test_others_run_meanwhile() -> None:
     encoder.join()
 
     assert (2000, 2000) == Image.open(BytesIO(made[0]), formats=["JPEG"]).size
-    longest = max(after - before for before, after in zip(seen, seen[1:], strict=False))
+    longest = max(after - before for before, after in itertools.pairwise(seen))
     assert longest < seen[-1] / 2, f"{longest:.3f} of {seen[-1]:.3f} s in one piece"
