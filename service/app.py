@@ -68,9 +68,10 @@ def create_app(settings: Settings, stores: Stores) -> Starlette:
     images = Images(ImageLimits())
     shelf = Shelf(os.path.join(settings.data_dir, "renditions"))
     content, metadata, kept = stores.content, stores.metadata, limits.link_life
-    attachments = Attachments(content, metadata, policies, look=Inspection(images), kept_at_least=kept)
-    objects = Objects(metadata, policies, kept_at_least=kept)
     timekeeper = Timekeeper(metadata, limits.idle_expiry)
+    now = timekeeper.at_most  # from then on what leaves a slot is kept
+    attachments = Attachments(content, metadata, policies, look=Inspection(images), kept_at_least=kept, clock=now)
+    objects = Objects(metadata, policies, kept_at_least=kept, clock=now)
     uploads = Uploads(content, metadata, stores.desk, limits, attachments, forget=shelf.remove, times=timekeeper)
     links = Links(settings.jwt_secret.encode() or None, longest=settings.link_life)
     accounts = open_accounts(settings, links)

@@ -85,7 +85,7 @@ class Finish:
             if record.intent is not None:
                 kind = await self._fit(record, by) or kind
             await self._bytes.complete(record)
-            published = rules.publish(record, self._limits, self._clock())
+            published = rules.publish(record, self._limits, self._times.at_most())
             if record.content_type is None or canonical(record.content_type) != kind:
                 published = dataclasses.replace(published, content_type=kind)
             if record.intent is None:

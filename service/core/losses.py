@@ -8,12 +8,12 @@ true: the upload goes on from what is left of it, and where nothing is left, fro
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 
 from service.core import upload as rules
 from service.core.events import event
 from service.core.ledger import Ledger
 from service.core.limits import Limits
+from service.core.timekeeper import Times
 from storage.errors import StorageError
 from storage.ports import ByteStore, MetadataStore
 from storage.records import Ref, State, UploadRecord
@@ -26,14 +26,12 @@ class Losses:
     Finds out what is left of an upload, and records it.  The caller holds its lease.
     """
 
-    def __init__(
-        self, content: ByteStore, metadata: MetadataStore, ledger: Ledger, limits: Limits, clock: Callable[[], float]
-    ) -> None:
+    def __init__(self, content: ByteStore, metadata: MetadataStore, ledger: Ledger, limits: Limits, times: Times) -> None:
         self._bytes = content
         self._metadata = metadata
         self._ledger = ledger
         self._limits = limits
-        self._clock = clock
+        self._times = times
 
     async def settle(self, ref: Ref, error: StorageError) -> UploadRecord | None:
         """
@@ -45,9 +43,9 @@ class Losses:
         remains = await self._bytes.salvage(record)
         if remains.offset >= record.offset:
             return None
-        left = rules.fall_back(record, remains, self._limits, self._clock())
+        left = rules.fall_back(record, remains, self._limits, self._times.at_most())
         lost = {"offset": remains.offset, "lost": record.offset - remains.offset}
-        told = event("upload.lost", record.ref, self._clock(), None, data=lost)
+        told = event("upload.lost", record.ref, self._times.at_most(), None, data=lost)
         left = await self._ledger.replace(record, left, told=[told])
         logger.error("bytes of %s are lost, %d of %d are left: %s", record.key, left.offset, record.offset, error)
         return left

@@ -10,7 +10,8 @@ What time it is, for whoever deletes: two bounds, between which a clock that som
 # kept beside the clock:
 #
 # * `at_least`: it is certainly that late.  By this time uploads expire and attachments are purged.
-# * `at_most`: it may be that late.  By this time the sweeper tries again what may be done at any time.
+# * `at_most`: it may be that late.  By this time the sweeper tries again what may be done at any time, and from it on uploads are
+#   kept: what is written down while the clock is behind does not expire when it is put right.
 #
 # *Certain* is a time that advances about as fast as the monotonic clock of this process does.  While the clock agrees with it,
 # up to `TOLERANCE`, it follows the clock, slowly.  When the clock differs by more, the clock is in doubt: `at_least` is the

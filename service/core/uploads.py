@@ -67,16 +67,15 @@ class Uploads:
         times: Times | None = None,
         keys: Callable[[], Key] = new_key,
     ) -> None:
-        """*times* says what has expired; without it the *clock* does."""
+        """*times* says until when something is kept, and what has expired; without it the *clock* does."""
         self._bytes = content
         self._metadata = metadata
         self._desk = desk
         self._attachments = attachments or Attachments(content, metadata, Policies(), clock=clock)
-        self._clock = clock
         self._times = times or ByClock(clock)
         self._keys = keys
         self._ledger = Ledger(metadata, desk, clock)
-        self._losses = Losses(content, metadata, self._ledger, limits, clock)
+        self._losses = Losses(content, metadata, self._ledger, limits, self._times)
         self._end = Finish(content, self._ledger, self._losses, self._attachments, limits, clock, self._times, forget)
         self._empty_appends = EmptyAppends()
         self.limits = limits
@@ -239,7 +238,7 @@ class Uploads:
     async def _create(self, command: Create) -> tuple[UploadRecord, bool]:
         """Return the record, and whether it is a new one."""
         for _ in range(KEY_TRIES):
-            record = admission.begin(command, self._keys(), self.limits, self._clock())
+            record = admission.begin(command, self._keys(), self.limits, self._times.at_most())
             try:
                 await self._ledger.create(record, command.principal)
             except storage_errors.AlreadyExists as error:
@@ -294,7 +293,7 @@ class Uploads:
                 return stored
         if room and not content.ended:
             before = record.offset
-            progress = AppendProgress(self._ledger, stored, record, self.limits, self._clock)
+            progress = AppendProgress(self._ledger, stored, record, self.limits, self._times.at_most)
             stored, record = await progress.store(self._bytes, content, room)
             room -= record.offset - before
         if not room:
@@ -322,7 +321,7 @@ class Uploads:
         """Record the last offset of an append, and in the same revision whether the upload has all its bytes."""
         try:
             if rules.is_filled(record, command.completes, ended=content.ended):
-                record = rules.fill(record, self.limits, self._clock())
+                record = rules.fill(record, self.limits, self._times.at_most())
         except LengthMismatch as error:
             error.record = await self._ledger.replace(stored, record)
             raise
@@ -357,7 +356,7 @@ class Uploads:
                 async with self._hold(command.ref) as held:
                     record = held.record
                     if rules.is_pending(record, command) and record.state is State.OPEN:
-                        filled = rules.fill(record, self.limits, self._clock())
+                        filled = rules.fill(record, self.limits, self._times.at_most())
                         record = await self._ledger.replace(record, filled, command.principal)
                     return await self._finished(record, command, held)
             except storage_errors.LeaseLost:

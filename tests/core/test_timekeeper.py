@@ -246,6 +246,19 @@ async def test_a_jump_deletes_nothing(world: World) -> None:
     assert State.EXPIRED == (await world.stored(other)).state
 
 
+async def test_what_was_made_while_the_clock_was_behind(world: World) -> None:
+    """An upload that begins, and goes on, while the clock is nine days behind does not expire when it is put right."""
+    machine, keeper = await machine_of(world)
+    machine.now -= 9 * DAY
+    record = await abandoned(world)
+    machine.now += 9 * DAY
+    await keeper.observe()
+    await world.uploads().sweep()
+
+    assert 5 == (await world.offset(record)).offset
+    assert (State.OPEN, 5) == await world.facts(record)
+
+
 async def test_a_jump_frees_no_idempotency_key(world: World) -> None:
     """A creation that is repeated after a jump finds its upload, and does not end it."""
     machine, _ = await machine_of(world)
