@@ -72,6 +72,18 @@ def write(descriptor: int, block: memoryview, offset: int) -> None:
             raise
 
 
+def refuse_shorter(descriptor: int, length: int) -> None:
+    """
+    Refuse a file with less than *length* bytes: somebody has cut it off, and what is written behind its end leaves zeros before.
+
+    :raises Corrupted: it is shorter.
+    """
+    with translated():
+        size = os.fstat(descriptor).st_size
+    if size < length:
+        raise Corrupted(f"the content ends at {size}, not at {length}")
+
+
 def read(descriptor: int, start: int, length: int) -> bytes:
     """
     Return up to *length* bytes from *start* on.

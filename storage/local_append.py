@@ -116,6 +116,7 @@ class LocalAppend:
         """
         if not self._descriptors:
             await self._threads.nearby(self._open)
+        files.refuse_shorter(self._descriptors[0], self._record.offset + self._received)
         if self._syncs and (self._folders or self._received > self._synced):
             await self._threads.run(self._sync)
             self._synced = self._received
@@ -144,6 +145,7 @@ class LocalAppend:
 
     def _write(self, block: memoryview) -> None:
         descriptor, start = self._open(), self._record.offset + self._received
+        files.refuse_shorter(descriptor, start)
         files.write(descriptor, block, start)
         length = start + len(block) - self._flushed
         if self._flushes and length >= FLUSH:

@@ -22,6 +22,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 
+from storage import files
 from storage.claims import Claims, Found, Heard, process_of
 from storage.errors import StorageError, Unavailable
 from storage.ports import Lease
@@ -91,7 +92,9 @@ class SqliteLeases:
     async def ping(self) -> None:
         await self._database.at_once(partial(_claimant, Key("")))
         await self._probe.make()
-        if f"{self._claims.process}.socket" not in os.listdir(self._directory):
+        with files.translated():
+            names = os.listdir(self._directory)
+        if f"{self._claims.process}.socket" not in names:
             raise Unavailable("the socket of this process was removed")
 
     async def close(self) -> None:

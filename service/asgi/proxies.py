@@ -143,8 +143,12 @@ def _forwarded(fields: Mapping[str, str]) -> dict[str, str]:
 
 
 def _pairs(element: str) -> dict[str, str]:
-    pairs = (_FORWARDED_PAIR.fullmatch(pair) for pair in element.split(";"))
-    return {str(match[1]).lower(): match[2] or match[3] or "" for match in pairs if match}
+    found: dict[str, str] = {}
+    for match in filter(None, map(_FORWARDED_PAIR.fullmatch, element.split(";"))):
+        name, value = match[1].lower(), match[2] or match[3] or ""
+        # RFC 7239, section 4: "Each parameter MUST NOT occur more than once per field-value": of two, one is a lie.
+        found[name] = "" if name in found else value
+    return found
 
 
 def _prefix(value: str) -> str:

@@ -29,6 +29,7 @@ LOCAL: dict[str, tuple[str, dict[str, str], bool]] = {
         False,
     ),
     "another machine in X-Real-IP": ("127.0.0.1", {"x-real-ip": "192.0.2.1"}, False),
+    "two addresses in one element": ("127.0.0.1", {"forwarded": "for=192.0.2.1;for=127.0.0.1"}, False),
     "a name": ("127.0.0.1", {"forwarded": "for=_hidden"}, False),
     "a proxy that tells its scheme only": ("127.0.0.1", {"x-forwarded-proto": "https"}, False),
     "a proxy that tells its name only": ("127.0.0.1", {"via": "1.1 cache"}, False),

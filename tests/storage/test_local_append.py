@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from storage import files
-from storage.errors import NoSpace
+from storage.errors import Corrupted, NoSpace
 from storage.local import Durability, LocalByteStore
 from storage.local_append import FLUSH, RESERVE, UNRECORDED, UNRECORDED_FOR
 from storage.ports import Receipt
@@ -98,3 +98,20 @@ async def test_what_is_given_back_of_a_full_disk(tmp_path: Path, monkeypatch: py
     assert (room - 5 if told else room - RESERVE) == kept.received
     assert content[: kept.received] == found
     assert kept.received == (tmp_path / store.open_names(record)[0]).stat().st_size
+
+
+@pytest.mark.parametrize("more", [b"fast", b""])
+async def test_a_file_that_is_cut_off_meanwhile(tmp_path: Path, more: bytes) -> None:
+    """What is written behind the end of a file would have zeros in front of it: the append fails, and nothing of it counts."""
+    store = LocalByteStore(str(tmp_path), Durability.NONE, threads=4)
+
+    async def content() -> AsyncIterator[memoryview]:
+        yield memoryview(b"hold")
+        for path in (tmp_path / "uploads").rglob("*"):
+            if path.is_file():
+                os.truncate(path, 1)
+        yield memoryview(more)
+
+    with pytest.raises(Corrupted):
+        await store.append(new_upload(), content())
+    await store.close()
