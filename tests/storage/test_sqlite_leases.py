@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from storage.errors import Unavailable
+from storage.errors import LeaseLost, Unavailable
 from storage.records import Key, Ref
 from storage.sqlite_leases import SqliteLeases
 from tests.storage.backends import TENANT
@@ -229,6 +229,26 @@ async def test_what_a_dead_claimant_left_behind_a_frozen_holder(folder: Path, le
         await other.close()
         holder.thaw()
 
+    assert forced
+
+
+async def test_what_a_claimant_that_gave_up_leaves(folder: Path, leases: SqliteLeases, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who waits in vain puts back who stood there, behind a frozen holder: when that one dies, the next lease is forced."""
+    monkeypatch.setattr("storage.claims.PATIENCE", 0.6)
+    async with worker("hold", folder, KEY, "polite") as holder:
+        await holding(holder)
+        holder.freeze()
+        async with worker("hold", folder, KEY, "polite") as claimant, asyncio.timeout(LONG):
+            while (before := behind(folder)) is None:
+                await asyncio.sleep(0.01)
+            with pytest.raises(LeaseLost):
+                await timed(leases, 0.3)
+            after = behind(folder)
+            await claimant.kill()
+        forced, _, _ = await timed(leases, 0.3)
+        holder.thaw()
+
+    assert before == after
     assert forced
 
 
