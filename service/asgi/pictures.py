@@ -173,8 +173,8 @@ class _Stored:
         self._uploads = uploads
         self._record = record
 
-    async def read(self) -> bytes:
-        return b"".join([bytes(block) async for block in self._uploads.read(self._record, 0, self._record.offset)])
+    async def read(self) -> list[bytes]:
+        return [bytes(block) async for block in self._uploads.read(self._record, 0, self._record.offset)]
 
     async def exists(self) -> bool:
         return not rules.is_over(await self._uploads.find(self._record.ref))

@@ -18,9 +18,9 @@ from storage.records import State, UploadRecord
 
 LARGEST_LOOK = 64 * 1024 * 1024  # bytes
 
-Read = Callable[[], Awaitable[bytes]]
+Read = Callable[[], Awaitable[list[bytes]]]
 Look = Callable[[Read, Policy, UploadRecord], Awaitable[None]]
-"""Looks at an image, and reads it when it comes to that; raises NotAccepted, ImageInvalid or ImageTooLarge for the slot."""
+"""Looks at an image, and reads its blocks when it comes to that; raises NotAccepted, ImageInvalid, ImageTooLarge for the slot."""
 
 
 class Acceptance:
@@ -43,9 +43,9 @@ class Acceptance:
             raise TooLarge(policy.max_bytes, upload, what=policy.slot)
         if policy.types is None:
             declares = upload.intent is None or upload.content_type is not None or upload.content_encoding is not None
-            return None if declares else sniff(await self._read(upload, SNIFFED_BYTES))
+            return None if declares else sniff(b"".join(await self._read(upload, SNIFFED_BYTES)))
         refuse_encoded(upload.content_encoding, policy)
-        start = await self._read(upload, START_BYTES)
+        start = b"".join(await self._read(upload, START_BYTES))
         kind = accepted(upload.content_type, upload.name, start, policy.types)
         if kind is None:
             seen = found(start)
@@ -66,12 +66,13 @@ class Acceptance:
             raise ImageTooLarge(f"images are limited to {LARGEST_LOOK} bytes")
         await self._look(partial(self._read, upload, upload.offset), policy, upload)
 
-    async def _read(self, upload: UploadRecord, limit: int) -> bytes:
+    async def _read(self, upload: UploadRecord, limit: int) -> list[bytes]:
+        """Return content in blocks: to join a large one takes longer than others may wait for the event loop."""
         if not upload.offset:
-            return b""  # to which nothing was ever appended: a store has no content of that name
+            return []  # to which nothing was ever appended: a store has no content of that name
         try:
             with translated(storage_errors.NotFound, storage_errors.Corrupted):
-                content = [bytes(block) async for block in self._bytes.read(upload, 0, min(limit, upload.offset))]
+                return [bytes(block) async for block in self._bytes.read(upload, 0, min(limit, upload.offset))]
         except (storage_errors.NotFound, storage_errors.Corrupted) as error:
             with translated():
                 newest = await self._metadata.get(upload.ref)
@@ -80,7 +81,6 @@ class Acceptance:
             if upload.state is State.COMPLETE:
                 raise lost(upload, error) from error
             raise storage_errors.Corrupted(str(error)) from error
-        return b"".join(content)
 
 
 def refuse_encoded(content_encoding: str | None, policy: Policy) -> None:

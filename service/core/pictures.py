@@ -4,6 +4,7 @@ Pictures that come in one request: an upload that is attached when it is complet
 
 from __future__ import annotations
 
+import hashlib
 import logging
 
 from service.core.attachments import Attachments
@@ -80,10 +81,14 @@ class Pictures:
         known = await self._uploads.find(Ref(tenant=record.tenant, key=slot.active[0].attachment))
         if known.offset != record.offset:
             return False
-        return await self._read(record) == await self._read(known)
+        return await self._digest(record) == await self._digest(known)
 
-    async def _read(self, record: UploadRecord) -> bytes:
-        return b"".join([bytes(block) async for block in self._uploads.read(record, 0, record.offset)])
+    async def _digest(self, record: UploadRecord) -> bytes:
+        """Return what tells content from any other, without holding all of it."""
+        digest = hashlib.sha256()
+        async for block in self._uploads.read(record, 0, record.offset):
+            digest.update(block)
+        return digest.digest()
 
     async def _forget(self, command: SetPicture, record: UploadRecord) -> None:
         """Give up what was not attached; what this cannot delete now, expires."""

@@ -41,6 +41,9 @@ ZIP_TAIL = ZIP_END_BYTES + 0xFFFF
 # Coded bytes, no marker among them; decoders make up zeros, so these begin with ones.
 BEHIND = bytes(254 - 89 * at % 251 for at in range(600))
 
+Content = bytes | BinaryIO | list[bytes]
+"""Of an image; blocks are joined where it is decoded, since that takes a while."""
+
 # Pillow only warns when an image has more pixels than it thinks good.  Ours are counted before; this is for what was overlooked.
 # Once and for the process, since filters that are changed for a while are not safe among threads.
 warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
@@ -57,13 +60,20 @@ class ImageFacts:
     is_animated: bool
 
 
-def inspect(content: bytes | BinaryIO, limits: ImageLimits) -> ImageFacts:
+def inspect(content: Content, limits: ImageLimits) -> ImageFacts:
     """
     Return what an image is, after all of it was decoded once.
 
     :raises ImageRefused: it is none, or none that *limits* allow
     """
-    image = admitted(content, limits)
+    return inspected(admitted(content, limits))
+
+
+def inspected(image: Outline) -> ImageFacts:
+    """
+    Return what an image is that was admitted, after all of it was decoded once.
+    """
+    refuse_missing_pixels(image)
     with decoding():
         if image.frames:
             for frame in image.frames:
@@ -88,11 +98,15 @@ def inspect(content: bytes | BinaryIO, limits: ImageLimits) -> ImageFacts:
     )
 
 
-def admitted(content: bytes | BinaryIO, limits: ImageLimits) -> Outline:
+def admitted(content: Content, limits: ImageLimits) -> Outline:
     """
-    Return how an image is built that may be decoded.
+    Return how an image is built that may be decoded; a list of blocks is empty afterwards.
     """
-    whole = content if isinstance(content, bytes) else content.read(limits.max_bytes + 1)
+    if isinstance(content, list):
+        whole = b"".join(content)
+        content.clear()
+    else:
+        whole = content if isinstance(content, bytes) else content.read(limits.max_bytes + 1)
     if len(whole) > limits.max_bytes:
         raise TooManyBytes("bytes or more", len(whole), limits.max_bytes)
     image = _outline(whole, limits)
@@ -107,9 +121,6 @@ def admitted(content: bytes | BinaryIO, limits: ImageLimits) -> Outline:
     total = largest * max(1, len(image.frames))
     if total > limits.max_total_pixels:
         raise TooManyPixels("pixels in all frames", total, limits.max_total_pixels)
-    if image.is_cut:
-        with decoding():
-            _refuse_missing_pixels(image)
     return image
 
 
@@ -163,14 +174,19 @@ def _outline(content: bytes, limits: ImageLimits) -> Outline:
     raise NotAnImage("the content is neither a JPEG nor a PNG nor a GIF")
 
 
-def _refuse_missing_pixels(image: Outline) -> None:
+def refuse_missing_pixels(image: Outline) -> None:
     """
     Refuse a JPEG without its end marker that is not whole.
 
+    :raises CutShort: it is not
+
     Decoders make up what is missing.  So it is decoded twice, with different bits behind it: if all is there, they are not read.
     """
+    if not image.is_cut:
+        return
     begin, end = image.essence[:-2], image.essence[-2:]
-    made = [_digest(dataclasses.replace(image, essence=begin + behind + end)) for behind in (b"", BEHIND)]
+    with decoding():
+        made = [_digest(dataclasses.replace(image, essence=begin + behind + end)) for behind in (b"", BEHIND)]
     if made[0] != made[1]:
         raise CutShort("the image is cut short")
 

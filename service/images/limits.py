@@ -15,8 +15,8 @@ class ImageLimits:
     """
     What an image may be.
 
-    A pixel takes four bytes of memory while it is decoded, and up to six again while it is rendered; that of a GIF, whose frames
-    are put on top of each other, up to forty.
+    A pixel takes four bytes of memory while it is decoded, and four again when it is turned; that of a progressive JPEG six more
+    while it is decoded, and that of a GIF, whose frames are put on top of each other, up to forty in all.
     """
 
     max_bytes: int = 64 * MiB

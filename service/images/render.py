@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import hashlib
 from base64 import urlsafe_b64encode
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BytesIO
-from typing import BinaryIO
+from math import ceil
 
 from PIL import Image, ImageCms, ImageMath
 
 from service.images import animation
-from service.images.inspect import SIDEWAYS, admitted, decoding, opened
-from service.images.limits import ImageLimits
+from service.images.inspect import SIDEWAYS, Content, admitted, decoding, opened, refuse_missing_pixels
+from service.images.limits import ImageLimits, Mpx
 from service.images.outline import Outline
 from service.images.rendition import Placement, Rendition, place
 from service.images.scale import scaled
@@ -37,6 +37,8 @@ QUALITY = 85
 # Grey samples of few bits are spread over eight, but the one that is transparent is told in its own bits.
 SPREAD = {1: 255, 2: 85, 4: 17}
 DEEP = 16
+FINER = 2
+FINE = 16 * Mpx
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,13 +52,20 @@ class Rendered:
     name: str
 
 
-def render(content: bytes | BinaryIO, rendition: Rendition, limits: ImageLimits) -> Rendered:
+def render(content: Content, rendition: Rendition, limits: ImageLimits) -> Rendered:
     """
     Return an image in the size of *rendition*, of the same type as before.
 
     :raises ImageRefused: it is none, or none that *limits* allow
     """
-    image = admitted(content, limits)
+    return rendered(admitted(content, limits), rendition)
+
+
+def rendered(image: Outline, rendition: Rendition) -> Rendered:
+    """
+    Return an image that was admitted in the size of *rendition*.
+    """
+    refuse_missing_pixels(image)
     sideways = image.orientation in SIDEWAYS
     upright = (image.height, image.width) if sideways else (image.width, image.height)
     placement = place(*upright, rendition)
@@ -73,7 +82,7 @@ def render(content: bytes | BinaryIO, rendition: Rendition, limits: ImageLimits)
 
 def _still(image: Outline, placement: Placement) -> bytes:
     """Return a JPEG or PNG of the pixels in their place; at each step there are the pixels before and those after it, no more."""
-    pixels, profiles = _decoded(image)
+    pixels, placement, profiles = _decoded(image, placement)
     if image.orientation in TURNS:
         pixels = pixels.transpose(TURNS[image.orientation])
     pixels = scaled(pixels, placement)
@@ -86,16 +95,36 @@ def _still(image: Outline, placement: Placement) -> bytes:
         pixels = pixels.convert("RGB")
     pixels.info = {}  # what is known of an image would be written again
     if image.content_type == "image/jpeg":
-        return written(pixels, "JPEG", quality=QUALITY, optimize=True, progressive=True)
+        # To come in finer and finer scans, an image is held as a whole once more.
+        is_small = pixels.width * pixels.height <= FINE
+        return written(pixels, "JPEG", quality=QUALITY, optimize=is_small, progressive=is_small)
     return written(pixels, "PNG")
 
 
-def _decoded(image: Outline) -> tuple[Image.Image, tuple[bytes, ...]]:
-    """Return pixels that can be resized, and the profiles that may tell their colours; what the decoder has of them is gone."""
+def _decoded(image: Outline, placement: Placement) -> tuple[Image.Image, Placement, tuple[bytes, ...]]:
+    """
+    Return pixels that can be resized, their place among those, and the profiles that may tell their colours.
+
+    A JPEG of which far fewer pixels are shown is decoded a half, a quarter or an eighth as large, but twice as large as shown.
+    """
     with opened(image) as found:
+        across, down = (FINER * short / (high - low) for low, high, short in _sides(placement))
+        if image.orientation in SIDEWAYS:
+            across, down = down, across
+        drafted = found.draft(None, (ceil(image.width * across), ceil(image.height * down)))
         found.load()
+        if drafted is not None:
+            scale = drafted[1][2] / image.width
+            left, top, right, bottom = placement.box
+            placement = replace(placement, box=(left * scale, top * scale, right * scale, bottom * scale))
         profile = found.info.get("icc_profile")
-        return _plain(found, image.depth), (profile,) if isinstance(profile, bytes) else image.profiles
+        return _plain(found, image.depth), placement, (profile,) if isinstance(profile, bytes) else image.profiles
+
+
+def _sides(placement: Placement) -> tuple[tuple[float, float, int], tuple[float, float, int]]:
+    """Return, of either direction, from where to where the part that is shown reaches, and how large it is shown."""
+    left, top, right, bottom = placement.box
+    return (left, right, placement.size[0]), (top, bottom, placement.size[1])
 
 
 def _plain(found: Image.Image, depth: int) -> Image.Image:
@@ -126,9 +155,13 @@ def _plain(found: Image.Image, depth: int) -> Image.Image:
             return found.convert("RGB" if clear is None else "RGBA")
         case "RGB" if isinstance(clear, tuple):
             found.info["transparency"] = tuple(value >> 8 for value in clear) if depth == DEEP else clear
-            return found.convert("RGBA")
+            # Alpha has its place in RGB already: it takes no copy.
+            opaque = in_strips(found, "L", lambda strip: strip.convert("RGBA").getchannel("A"))
+            del found.info["transparency"]
+            found.putalpha(opaque)
+            return found
         case "L" | "LA" | "RGB" | "RGBA" | "CMYK":
-            return found.copy()
+            return found
     return found.convert("RGB")
 
 

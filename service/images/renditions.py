@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from service.images.default import default_picture
+from service.images.inspect import Content
 from service.images.pool import ANYBODY, Images
 from service.images.render import Rendered
 from service.images.rendition import Rendition
@@ -19,9 +20,9 @@ from service.images.turns import Claimant
 class Original(Protocol):
     """The attachment that renditions are made of."""
 
-    async def read(self) -> bytes:
+    async def read(self) -> Content:
         """
-        Return its content.
+        Return its content, in blocks as a rule.
         """
         ...
 

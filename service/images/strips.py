@@ -13,11 +13,11 @@ STRIP = 1000 * 1000  # pixels
 
 def in_strips(picture: Image.Image, mode: str, change: Callable[[Image.Image], Image.Image]) -> Image.Image:
     """
-    Return what *change* makes of a picture, in *mode*: another of the same size.
+    Return what *change* makes of a picture, in *mode*: the same picture, when that is its mode, else another of the same size.
     """
     width, height = picture.size
     rows = max(1, STRIP // width)
-    made = Image.new(mode, picture.size)
+    made = picture if picture.mode == mode else Image.new(mode, picture.size)
     for top in range(0, height, rows):
         box = (0, top, width, min(top + rows, height))
         made.paste(change(picture.crop(box)), box)

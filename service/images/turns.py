@@ -38,6 +38,11 @@ class Turns:
         self._has_others = False
         self._waiting: dict[str, dict[str | None, deque[asyncio.Future[None]]]] = {}
 
+    @property
+    def is_free(self) -> bool:
+        """Whether there is a turn that nobody has, or waits for."""
+        return self._free > 0
+
     def claim(self, by: Claimant) -> None:
         """
         Take a place, which `leave` gives back.

@@ -40,7 +40,7 @@ class Postponed:
         self.uploads = Uploads(self.content, self.metadata, desk, LIMITS, self.attachments, clock=self.clock)
         self.objects = Objects(self.metadata, POLICIES, clock=self.clock)
 
-    async def _look(self, read: Callable[[], Awaitable[bytes]], _policy: Policy, _upload: UploadRecord) -> None:
+    async def _look(self, read: Callable[[], Awaitable[list[bytes]]], _policy: Policy, _upload: UploadRecord) -> None:
         self.looks += 1
         await read()
 

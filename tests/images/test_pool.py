@@ -12,12 +12,17 @@ from collections.abc import AsyncIterator, Callable
 from io import BytesIO
 
 import pytest
+from PIL import Image
 
+from service.images import pool
 from service.images.errors import Busy, NotAnImage
-from service.images.pool import Content, Images, Read
+from service.images.inspect import Content, ImageFacts, inspected
+from service.images.limits import ImageLimits
+from service.images.outline import Outline
+from service.images.pool import LARGE, Images, Read
 from service.images.rendition import Rendition
 from service.images.turns import Claimant
-from tests.images.pictures import LIMITS, png
+from tests.images.pictures import LIMITS, encoded, png
 
 # Who waits for somebody that never comes fails soon.
 pytestmark = pytest.mark.timeout(60)
@@ -279,3 +284,42 @@ async def test_slow_images_leave_a_thread() -> None:
         held.free.set()
     await asyncio.gather(*tasks)
     await images.close()
+
+
+class Reads:
+    """Reads blocks, a list of its own each time."""
+
+    def __init__(self, blocks: list[bytes]) -> None:
+        self._blocks = blocks
+
+    async def __call__(self) -> Content:
+        """Return the blocks."""
+        return list(self._blocks)
+
+
+async def test_one_large_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of large images one is decoded at once, whoever sends them; small ones are meanwhile."""
+    images = Images(ImageLimits(), threads=3, waiting=8)
+    large = encoded(Image.new("L", (LARGE // 4000 + 1, 4000)), "PNG")
+    begun, free, seen = threading.Semaphore(0), threading.Semaphore(0), list[int]()
+
+    def decode(image: Outline) -> ImageFacts:
+        seen.append(image.width)
+        begun.release()
+        assert image.width == 24 or free.acquire(timeout=PATIENCE)
+        return inspected(image)
+
+    monkeypatch.setattr(pool, "inspected", decode)
+    read = Reads([large[:100], large[100:]])
+    tasks = [asyncio.create_task(images.inspect(read, Claimant("1", who))) for who in ("kelp", "wrack", "kelp")]
+    assert await asyncio.to_thread(begun.acquire, timeout=PATIENCE)
+    await until(lambda: images._large._waiting != {})
+    for _ in range(3):
+        assert 24 == (await images.inspect(reading(png()), Claimant("1", "other"))).width
+    assert [24] * 3 == [width for width in seen if width == 24]
+    assert 1 == len(seen) - 3
+    for _ in tasks:
+        free.release()
+    await asyncio.gather(*tasks)
+    await images.close()
+    assert 3 == len(seen) - 3
