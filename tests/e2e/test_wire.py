@@ -195,7 +195,7 @@ def test_gigabyte_refused_early(server: Holdfast, dialect: str) -> None:
 
     assert (answer.status, answer.fields["connection"]) == (409, "close")
     assert taken < 0.5 * SECONDS
-    # What the service drops, and what the system takes from the client before the service has read it (tcp(7), tcp_rmem, tcp_wmem).
+    # What the service drops, and what the system takes from the client before the service has read it (tcp_rmem, tcp_wmem).
     assert sent < MOST + sum(int(Path(f"/proc/sys/net/ipv4/tcp_{way}mem").read_text().split()[2]) for way in "rw") + MiB
 
 
