@@ -175,9 +175,7 @@ def test_expect_refused(server: Holdfast, dialect: str, mistake: str) -> None:
 @pytest.mark.parametrize("dialect", DIALECTS)
 @pytest.mark.alone("it measures how soon another process answers")
 def test_gigabyte_refused_early(server: Holdfast, dialect: str) -> None:
-    """
-    A gigabyte for the wrong offset is refused at once, and the connection is closed instead of reading it.
-    """
+    """A gigabyte for the wrong offset is refused at once, and the connection is closed instead of reading it."""
     size, sent, block = GiB, 0, bytes(256 * KiB)
     with Wire(server.port) as wire:
         upload = Upload(DIALECTS[dialect], photo(dialect, 100)).create(wire)
