@@ -106,6 +106,12 @@ def test_trusted_proxies(trusted: str, client: str, believed: bool) -> None:
     assert believed is (request.origin == "https://up.example")
 
 
+@pytest.mark.parametrize(("client", "prefix"), [("127.0.0.1", "/up"), ("192.0.2.1", "")])
+def test_prefix(client: str, prefix: str) -> None:
+    """What a trusted proxy cuts off in front of paths is known, so that URLs in answers have it again."""
+    assert prefix == _read({"X-Forwarded-Prefix": "/up"}, client=(client, 50_000)).prefix
+
+
 @pytest.mark.parametrize("host", HOSTILE)
 @pytest.mark.parametrize("name", ["host", "x-forwarded-host"])
 def test_hostile_host(name: str, host: str) -> None:

@@ -133,3 +133,16 @@ def test_token_without_a_secret() -> None:
         done.exit_code,
         done.output,
     )
+
+
+def test_check() -> None:
+    """The command says where it looks; it ends with 0 when records and content agree, and with 1 when they do not."""
+    agreed = run("check")
+    part = Path("holdfast-data/attachments/ab/abcdefghij")
+    part.parent.mkdir(parents=True)
+    part.write_bytes(b"orphan")
+    differed = run("check", "--settled", "0")
+
+    assert (0, 1) == (agreed.exit_code, differed.exit_code)
+    assert agreed.output.startswith("Records are in ")
+    assert "abcdefghij" in differed.output

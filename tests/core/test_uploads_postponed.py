@@ -10,7 +10,7 @@ import pytest
 
 from service.core.attachments import Attachments
 from service.core.commands import Append, Completes, Create, GetOffset
-from service.core.errors import SlotFull
+from service.core.errors import FinishFailed, SlotFull
 from service.core.media_types import IMAGES
 from service.core.objects import Objects
 from service.core.policies import Policies, Policy
@@ -101,6 +101,21 @@ async def test_a_store_that_fails_is_asked_less_and_less(world: Postponed) -> No
     due = [await world.sweep(MINUTE) for _ in range(40)]
 
     assert [1, 2, 4, 8, 16, 32] == [minute for minute, count in enumerate(due, 1) if count]
+
+
+async def test_a_store_that_fails_for_long_ends_no_upload(world: Postponed) -> None:
+    """What has all its bytes does not expire with the time of unfinished uploads: it is finished when the store works again."""
+    begun = Create(tenant=TENANT, completes=Completes.LATER, length=None, content_length=0)
+    record = (await world.uploads.create(begun, FakeContent())).record
+    world.content.fail("complete", times=1000, error=Unavailable("asleep"))
+    with pytest.raises(FinishFailed):
+        await world.finish(record)
+    await world.sweep(LIMITS.final_expiry + 3600)
+    during = (await world.uploads.find(record.ref)).state
+    world.content.fail("complete", times=0)
+    await world.sweep(3600)
+
+    assert (State.RECEIVED, State.COMPLETE) == (during, (await world.uploads.find(record.ref)).state)
 
 
 async def test_a_deletion_that_fails_is_tried_less_and_less(world: Postponed) -> None:
