@@ -29,6 +29,8 @@ LOCAL: dict[str, tuple[str, dict[str, str], bool]] = {
         False,
     ),
     "another machine in X-Real-IP": ("127.0.0.1", {"x-real-ip": "192.0.2.1"}, False),
+    "another machine in X-Real-IP only": ("127.0.0.1", {"x-forwarded-for": "127.0.0.1", "x-real-ip": "192.0.2.1"}, False),
+    "this machine in X-Real-IP": ("127.0.0.1", {"x-real-ip": "127.0.0.1"}, True),
     "two addresses in one element": ("127.0.0.1", {"forwarded": "for=192.0.2.1;for=127.0.0.1"}, False),
     "a name": ("127.0.0.1", {"forwarded": "for=_hidden"}, False),
     "a proxy that tells its scheme only": ("127.0.0.1", {"x-forwarded-proto": "https"}, False),
