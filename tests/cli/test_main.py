@@ -7,6 +7,7 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import signal
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +15,8 @@ import jwt
 import pytest
 from typer.testing import CliRunner, Result
 
-from service.cli.main import app
+from service.cli.main import _try_stores, app
+from service.settings import Settings
 
 SECRET = "32 bytes are what a secret needs"
 ACCOUNTS = {"HOLDFAST_AUTH": "jwt", "HOLDFAST_JWT_SECRET": SECRET}
@@ -146,3 +148,15 @@ def test_check() -> None:
     assert (0, 1) == (agreed.exit_code, differed.exit_code)
     assert agreed.output.startswith("Records are in ")
     assert "abcdefghij" in differed.output
+
+
+async def test_content_may_be_out_of_reach(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """A bucket that does not answer is told of, and is no reason not to serve: it may come back by itself."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "kelp")
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{nobody.getsockname()[1]}"
+        await _try_stores(Settings(bytes_url="s3://bucket", s3_endpoint_url=url))
+
+    assert "no content can be stored or read for now" in capsys.readouterr().err
