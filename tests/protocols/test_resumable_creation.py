@@ -4,7 +4,10 @@ draft-ietf-httpbis-resumable-upload, creation and discovery: every row of its ta
 
 from __future__ import annotations
 
+import re
+import time
 from collections.abc import Mapping
+from types import SimpleNamespace
 
 import pytest
 
@@ -230,3 +233,12 @@ async def test_chunked_content_that_ends_short(service: Service) -> None:
         response.headers["Upload-Complete"],
         response.json()["type"],
     )
+
+
+async def test_time_is_left_from_the_answer_on(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After content that took long to come, max-age counts from the answer on, and not from the beginning of the request."""
+    service = await serve(idle_expiry=600)
+    monkeypatch.setattr("service.asgi.requests.time", SimpleNamespace(time=lambda: time.time() - 100))
+    response = await service.send("POST", "/files", creation("?0"), IMAGE[:5])
+
+    assert re.search(r"max-age=(599|600)$", response.headers["Upload-Limit"])
