@@ -143,6 +143,20 @@ async def test_attachment(service: Service) -> None:
     assert 410 == (await service.send("GET", path)).status_code
 
 
+async def test_what_is_in_a_slot_again_does_not_expire(service: Service) -> None:
+    """What left a slot tells until when it is kept; in a slot it tells nothing of the kind."""
+    key = await service.photo()
+    url = f"/api/v1/attachments/{key}"
+    await attach(service, PHOTO, key)
+    await service.send("DELETE", PHOTO)
+    outside = (await service.send("GET", url)).json()["expiresAt"]
+    await attach(service, PHOTO, key)
+    inside = (await service.send("GET", url)).json()["expiresAt"]
+
+    assert outside is not None
+    assert inside is None
+
+
 async def test_timeline(service: Service) -> None:
     """What happened to an attachment, in pages behind a cursor, also when it is gone."""
     created = await service.send("POST", "/files", {"Tus-Resumable": "1.0.0", "Upload-Length": "5"})

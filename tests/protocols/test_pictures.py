@@ -118,6 +118,25 @@ async def test_conditions(service: Service) -> None:
     assert b"Location" not in first.content
 
 
+async def test_tags_that_a_proxy_made_weak(service: Service) -> None:
+    """A proxy that compresses makes a tag weak, and a client names all that it has: it is the same picture all the same."""
+    path = f"/.api2/binaries/{await service.photo(TELLING)}/thumbnails/a?width=2"
+    etag = (await service.send("GET", path)).headers["ETag"]
+    tags = [f"W/{etag}", f'"other", W/{etag}', 'W/"other"']
+    answers = [await service.send("GET", path, {"If-None-Match": tag}) for tag in tags]
+
+    assert [304, 304, 200] == [answer.status_code for answer in answers]
+
+
+async def test_an_image_that_is_too_large_to_be_shown(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What would take too much memory is not read."""
+    monkeypatch.setattr("service.asgi.pictures.MAX_ORIGINAL", len(LARGE))
+    keys = [await service.photo(content) for content in (LARGE, LARGE + b"\0")]
+    answers = [await service.send("GET", f"/.api2/binaries/{key}/thumbnails/a?width=5") for key in keys]
+
+    assert [200, 404] == [answer.status_code for answer in answers]
+
+
 @pytest.mark.parametrize("path", [f"{API}/previews/thumbnails/{KELP}", f"{SLOT}/picture"])
 async def test_the_photo_of_now(service: Service, path: str) -> None:
     """A stable URL leads to one that never changes, tells by its ETag that it changed, and to a default picture for nobody's."""
