@@ -236,3 +236,14 @@ async def test_too_many_parts(swift_place: Bucket) -> None:
 
     assert receipt is not None
     assert 2 * PART == receipt.received
+
+
+async def test_pieces_that_were_never_recorded(store: S3ByteStore) -> None:
+    """What an append left whose receipt was lost goes with its upload."""
+    record = new_upload()
+    await appended(store, record, b"kelp")
+    prefix = store.names.tail_prefix(record.key)
+    before = await names_in(store.bucket, prefix)
+    await store.delete(record)
+
+    assert (1, []) == (len(before), await names_in(store.bucket, prefix))
