@@ -187,6 +187,14 @@ FILES = {
         ],
     ),
     "one slot twice": ('[[slots]]\nkind = "a"\nslot = "B"\n' * 2, ["holdfast.toml, [[slots]]: a/B stands there twice"]),
+    "nobody who is entitled": (
+        '[[slots]]\nkind = "a"\nslot = "B"\nentitlement = "Editor"',
+        ["holdfast.toml, [[slots]] number 1: a/B: who = entitled and entitlement belong together"],
+    ),
+    "no entitlement": (
+        '[[slots]]\nkind = "a"\nslot = "B"\nwho = ["entitled"]',
+        ["holdfast.toml, [[slots]] number 1: a/B: who = entitled and entitlement belong together"],
+    ),
     "one table": ('[slots]\nkind = "a"\nslot = "B"', ["holdfast.toml, [[slots]]: has to be a list, in [ ]"]),
 }
 

@@ -253,6 +253,7 @@ async def test_object_conditions(service: Service) -> None:
         ("POST", "/api/v1/attachments/{text}/links", b'{"purpose": "all"}', 400, "purpose_invalid"),
         ("POST", "/api/v1/attachments/{text}/links", b'{"purpose": ["view"]}', 400, "purpose_invalid"),
         ("POST", "/api/v1/attachments/{text}/links", b'{"purpose": "view", "seconds": 0}', 400, "seconds_invalid"),
+        ("POST", "/api/v1/attachments/{text}/links", b'{"purpose": "view", "seconds": true}', 400, "seconds_invalid"),
         ("GET", "/api/v1/events?limit=0", b"", 400, "limit_invalid"),
         ("GET", "/api/v1/events?limit=1001", b"", 400, "limit_invalid"),
         ("GET", "/api/v1/events?limit=1&limit=2", b"", 400, "repeated_value"),
