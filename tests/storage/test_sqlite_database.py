@@ -354,6 +354,7 @@ async def test_what_would_have_to_wait_is_not_made_at_once(path: Path) -> None:
     assert ["bull"] == names(path)
 
 
+@pytest.mark.alone("how far the log grows while it is written back depends on what else the disk has to do")
 async def test_the_log_does_not_grow_for_ever(path: Path) -> None:
     """Commits that are made on the event loop have their log written back by the thread, though nobody ever pauses."""
     database = Database(str(path), SCHEMA, "NORMAL")
