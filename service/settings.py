@@ -103,7 +103,7 @@ class Settings(BaseSettings):
     open_behind_proxy: bool = Field(
         default=False,
         description="Whether, without accounts, a proxy may pass on what other machines ask: "
-        "whoever reaches it may then do everything.",
+        "every client that reaches the proxy may then do everything.",
     )
     jwt_secret: str = Field(default="", description="Secret that tokens are signed with by HS256; at least 32 bytes.", repr=False)
     jwt_keys: str = Field(

@@ -26,6 +26,6 @@ class Answered:
 
 def unasked(request: Request) -> Request:
     """
-    Return a request that was answered already, so that nobody is asked again who it is from.
+    Return a request that was answered already, so that its token is not verified again.
     """
     return dataclasses.replace(request, answered=True)

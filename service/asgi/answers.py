@@ -40,7 +40,7 @@ class Answer:
 
     def blocks(self) -> Iterator[memoryview]:
         """
-        Yield the content in blocks; whoever takes the next one has sent the one before.
+        Yield the content in blocks; the caller has sent a block when it takes the next one.
         """
         whole = memoryview(self.content)
         for at in range(0, len(whole), BLOCK):

@@ -165,7 +165,7 @@ def _own(idempotency_key: str | None, subject: Subject | None) -> str | None:
     Return an idempotency key as one of *subject*, who finds no request of others by it and is in the way of none.
 
     No field of HTTP has a line break, so no key of somebody without an account is taken for one of somebody else.  Keys that were
-    stored before they belonged to anybody are found by nobody who has an account: such a creation that is repeated makes a new
+    stored before they belonged to an account are not found by accounts: such a creation that is repeated makes a new
     upload.
     """
     return idempotency_key if None in (idempotency_key, subject) else f"{subject}\n{idempotency_key}"
