@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from starlette.types import Scope
 
@@ -79,8 +79,15 @@ def refuse_head(scope: Scope) -> None:
         raise ProtocolError(400, "host_invalid", "a request has one Host, of a name or an address and perhaps a port")
     # RFC 9112, section 6.1: "A server that receives a request message with a transfer coding it does not understand SHOULD
     # respond with 501".
-    if any(name == b"transfer-encoding" and value.strip(b" \t").lower() != b"chunked" for name, value in headers):
+    if not is_coding_known(headers):
         raise ProtocolError(501, "transfer_coding_unknown", "the only transfer coding is chunked")
+
+
+def is_coding_known(headers: Iterable[tuple[bytes, bytes]]) -> bool:
+    """
+    Say whether the content behind *headers* is in no transfer coding, or in the only one that is known.
+    """
+    return all(value.strip(b" \t").lower() == b"chunked" for name, value in headers if name == b"transfer-encoding")
 
 
 def _content_length(fields: Mapping[str, str]) -> int | None:

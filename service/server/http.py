@@ -23,7 +23,7 @@ And some things are mended here, because only here they can be:
 * Trailers stay out of the head (RFC 9110, section 6.5.1); a client that has sent its whole request may close its side and still
   gets its answer.
 * A client gets its answer also when it still sends content that was refused (`service.server.lingering`), and one that reads no
-  answer is dropped (`service.server.outlet`).
+  answer is dropped (`service.server.outlet`).  Content that is broken has an answer, too.
 * Of a pipeline only so many requests are parsed as can be answered soon; the rest waits as the bytes that it came as.
 * Descriptors are counted (`service.server.descriptors`), and answers tell when they were made (`service.server.fields`).
 """
@@ -38,16 +38,18 @@ from typing import Any, cast
 import httptools
 from uvicorn._types import ASGI3Application
 from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
 from service.asgi.door import EXTENSION
-from service.server.descriptors import RETRY_AFTER, Descriptors, overloaded
+from service.asgi.requests import is_coding_known
+from service.server.descriptors import Descriptors, overloaded
 from service.server.door import Door
 from service.server.fields import DatedFields
 from service.server.lingering import Lingering
 from service.server.outlet import Outlet
 from service.server.receiver import Receiver
+from service.server.refusal import BAD_REQUEST, NOT_IMPLEMENTED, UNAVAILABLE, refusal
 
 KiB = 1024
 # Twice what the loop reads at once, and above the application's own bound, so that a head that is merely too large for that gets
@@ -63,7 +65,6 @@ CONTENT_BYTES = 64 * KiB
 UNLIMITED = Descriptors(4 * KiB * KiB)
 
 _FIELDS = DatedFields()
-UNAVAILABLE = 503
 
 
 class ServerConfig(Config):
@@ -103,6 +104,8 @@ class Protocol(HttpToolsProtocol):
         self._outlet: Outlet = None  # type: ignore[assignment]  # as uvicorn's transport
         self._unparsed = b""
         """What came behind as many requests as may wait."""
+        self._is_within_head = False
+        """Whether that begins in the middle of a head."""
         self._half_closed = False
         """Whether the client sends nothing more, though not all is parsed."""
         self._lingering: Lingering | None = None
@@ -147,6 +150,9 @@ class Protocol(HttpToolsProtocol):
                 if len(self.pipeline) >= MOST_WAITING:
                     self._unparsed = bytes(rest)
                     self.flow.pause_reading()
+                    # The client is not late with the rest of a head: we are.
+                    self._is_within_head = self._head_timer is not None
+                    self._stop_waiting()
                     return
                 piece = rest[: CONTENT_BYTES if self._is_within_content else HEAD_BYTES]
                 try:
@@ -169,7 +175,7 @@ class Protocol(HttpToolsProtocol):
         Keep the connection for an answer that is under way, if its request is whole.
         """
         cycle = cast("RequestResponseCycle | None", self.cycle)
-        if self._unparsed:
+        if self._unparsed or self._is_refused:
             self._half_closed = True
             return True
         if cycle is None or cycle.response_complete or cycle.more_body:
@@ -223,6 +229,8 @@ class Protocol(HttpToolsProtocol):
         super().on_response_complete()
         if self._unparsed and len(self.pipeline) <= MOST_WAITING // 2 and not self.transport.is_closing():
             self._unset_keepalive_if_required()
+            if self._is_within_head:
+                self._await_head()
             self._parse(self._unparsed)
             if self._half_closed and not self._unparsed:
                 self.eof_received()
@@ -294,14 +302,33 @@ class Protocol(HttpToolsProtocol):
         cycle = cast("RequestResponseCycle | None", self.cycle)
         if self.transport.is_closing():
             return
-        if cycle is None or cycle.response_complete:
-            self._send_error(400, message)
+        if self._is_refused:
+            self.flow.pause_reading()
+        elif cycle is None or cycle.response_complete:
+            self._send_error(BAD_REQUEST, message)
         elif cycle.more_body:
-            self.transport.abort()  # its content is broken; what came of it is kept
+            self._refuse_content(cycle)
         else:
             self._is_refused = True
             cycle.keep_alive = False
             self.flow.pause_reading()
+
+    def _refuse_content(self, cycle: RequestResponseCycle) -> None:
+        """Answer content that is broken, in place of the application; what came of it is kept."""
+        if cycle.response_started:
+            self.transport.abort()
+            return
+        cycle.disconnected = True
+        cycle.message_event.set()
+        if self.pipeline:  # others are answered first, and then the connection ends
+            self.pipeline.popleft()
+            self._cycles[-2].keep_alive = False
+            self._is_refused = True
+            self.flow.pause_reading()
+        elif is_coding_known(cycle.scope["headers"]):
+            self._send_error(BAD_REQUEST, "Invalid chunk of content received.")
+        else:  # RFC 9112, section 6.1
+            self._send_error(NOT_IMPLEMENTED, "The only transfer coding is chunked.")
 
     def _refuse_connection(self) -> None:
         """Say that there are too many connections, without waiting long."""
@@ -314,15 +341,7 @@ class Protocol(HttpToolsProtocol):
     def _send_error(self, status: int, message: str) -> None:
         """Send an answer that no request led to, and close."""
         self._is_refused = True
-        fields = [
-            _FIELDS.date,
-            (b"content-type", b"text/plain; charset=utf-8"),
-            (b"content-length", b"%d" % len(message)),
-            *([(b"retry-after", RETRY_AFTER)] if status == UNAVAILABLE else []),
-            (b"connection", b"close"),
-        ]
-        lines = [b"%b: %b\r\n" % field for field in fields]
-        self._outlet.write(b"".join([STATUS_LINE[status], *lines, b"\r\n", message.encode("ascii")]))
+        self._outlet.write(refusal(status, message, _FIELDS.date))
         self._close()
 
     def _await_head(self) -> None:

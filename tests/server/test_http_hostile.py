@@ -162,16 +162,41 @@ async def test_garbage_behind_a_request(server: Server, garbage: bytes, wait: fl
 @pytest.mark.parametrize("wait", [0.0, 0.2], ids=["at once", "later"])
 @pytest.mark.parametrize("broken", [b"xyz\r\n", b"-1\r\n", b"\r\n\r\n", b"f" * 40 + b"\r\n", b"5 5\r\nabcde", b"\x00\x00"])
 async def test_broken_chunk(server: Server, broken: bytes, wait: float) -> None:
-    """A chunk that is none ends the content; what came before it is kept, and no more."""
+    """A chunk that is none ends the content, and is 400; what came before it is kept, and no more."""
     path = await server.create(2 * len(CONTENT))
     connection = await server.connect()
     connection.writer.write(patch(path, b"Transfer-Encoding: chunked") + chunks(CONTENT).removesuffix(b"0\r\n\r\n"))
     await asyncio.sleep(wait)
     connection.writer.write(broken)
-    rest = await rest_or_reset(connection)
+    answer = await connection.answer()
 
-    assert not rest.startswith((b"HTTP/1.1 2", b"HTTP/1.1 5"))
+    assert (400, "close") == (answer.status, answer.fields["connection"])
+    assert b"" == await connection.rest()
     assert len(CONTENT) == await server.settled(path)
+
+
+async def test_broken_chunk_behind_others(server: Server) -> None:
+    """Whoever breaks a request of a pipeline gets the answers to those before it, and none to what comes behind it."""
+    path = await server.create(2 * len(CONTENT))
+    connection = await server.connect()
+    ask = b"GET /openapi.json HTTP/1.1\r\nHost: a\r\n\r\n"
+    connection.writer.write(ask * 2 + patch(path, b"Transfer-Encoding: chunked") + b"xyz\r\n" + ask)
+    answers = [await connection.answer() for _ in range(2)]
+
+    assert [200, 200] == [answer.status for answer in answers]
+    assert b"" == await connection.rest()
+    assert 0 == await server.settled(path)
+
+
+async def test_broken_chunk_of_what_is_refused(server: Server) -> None:
+    """Content that is refused and then breaks has had its answer."""
+    connection = await server.connect()
+    connection.writer.write(patch("/files/0123456789", b"Transfer-Encoding: chunked") + b"1\r\nx\r\n")
+    answer = await connection.answer()
+    connection.writer.write(b"xyz\r\n")
+
+    assert 404 == answer.status
+    assert b"" == await connection.rest()
 
 
 @pytest.mark.parametrize("sent", [b"", b"G", b"GET /healthz HTTP/1.1\r\n", b"GET /healthz HTTP/1.1\r\nHost: a\r\nX: "])
