@@ -2,6 +2,6 @@
 ``python -m service`` is the command ``holdfast``.
 """
 
-from service.cli.main import main
+from holdfast.service.cli.main import main
 
 main()

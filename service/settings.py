@@ -15,12 +15,12 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
-from service.asgi.cors import parse_fields, parse_list
-from service.asgi.proxies import parse_base, parse_networks
-from service.settings_file import CONFIG, SettingsError, config_path, read_config
-from service.settings_slots import YEARS, Slot
-from storage.local import Durability
-from storage.s3.options import Addressing, Checksum
+from holdfast.service.asgi.cors import parse_fields, parse_list
+from holdfast.service.asgi.proxies import parse_base, parse_networks
+from holdfast.service.settings_file import CONFIG, SettingsError, config_path, read_config
+from holdfast.service.settings_slots import YEARS, Slot
+from holdfast.storage.durability import Durability
+from holdfast.storage.s3.options import Addressing, Checksum
 
 MiB = 1024**2
 GiB = 1024**3

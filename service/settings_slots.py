@@ -8,8 +8,8 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from service.core.policies import Policy, Who
-from service.core.sniffing import canonical
+from holdfast.service.core.content.sniffing import canonical
+from holdfast.service.core.policies import Policy, Who
 
 DAYS = 86_400  # seconds
 YEARS = 365 * DAYS
@@ -20,7 +20,8 @@ MediaType = Annotated[str, Field(pattern=rf"^({_NAME}/({_NAME}|\*)|\*/\*)$"), Af
 
 class Slot(BaseModel):
     """
-    A slot of objects of one kind, as ``[[slots]]`` in ``holdfast.toml``; its names are those of `service.core.policies.Policy`.
+    A slot of objects of one kind, as ``[[slots]]`` in ``holdfast.toml``; its names are those of
+    `holdfast.service.core.policies.Policy`.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)

@@ -8,19 +8,23 @@ import os
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
-from service.places import public_url
-from service.settings import Settings
-from service.settings_file import SettingsError
-from storage.desk import SeparateDesk
-from storage.errors import StorageError
-from storage.inventory import Inventory
-from storage.local import LocalByteStore
-from storage.local_inventory import LocalInventory
-from storage.memory import MemoryByteStore, MemoryLeases, MemoryMetadataStore
-from storage.ports import ByteStore, Desk, Leases, MetadataStore
-from storage.s3.options import S3Options
-from storage.sqlite import SqliteMetadataStore
-from storage.sqlite_leases import SqliteLeases
+from holdfast.service.asgi.driver import AccelPath, RedirectUrl
+from holdfast.service.settings import Settings
+from holdfast.service.settings_file import SettingsError
+from holdfast.service.store_locations import public_url
+from holdfast.storage.errors import StorageError
+from holdfast.storage.leases.separate import SeparateLeasedUploads
+from holdfast.storage.local.inventory import LocalInventory
+from holdfast.storage.local.store import LocalByteStore
+from holdfast.storage.memory import MemoryByteStore, MemoryLeases, MemoryMetadataStore
+from holdfast.storage.ports.content import ByteStore
+from holdfast.storage.ports.inventory import Inventory
+from holdfast.storage.ports.leases import LeasedUploads, Leases
+from holdfast.storage.ports.metadata import MetadataStore
+from holdfast.storage.records import UploadRecord
+from holdfast.storage.s3.options import S3Options
+from holdfast.storage.sqlite.leases import SqliteLeases
+from holdfast.storage.sqlite.metadata import SqliteMetadataStore
 
 Advice = Callable[[], Awaitable[Sequence[str]]]
 REDIS_SCHEMES = ("redis", "rediss", "redis+sentinel", "rediss+sentinel", "redis+cluster", "rediss+cluster")
@@ -33,7 +37,7 @@ class Stores:
     content: ByteStore
     metadata: MetadataStore
     leases: Leases
-    own_desk: Desk | None = None
+    own_leased_uploads: LeasedUploads | None = None
     """What does in one step what takes two of metadata and leases; not every store has one."""
     inventory: Inventory | None = None
     """By what content is compared with records; not every store has one."""
@@ -41,9 +45,9 @@ class Stores:
     """What to tell whoever runs the stores of how they are set up, in sentences; not every store has something to say."""
 
     @property
-    def desk(self) -> Desk:
+    def leased_uploads(self) -> LeasedUploads:
         """Facts and leases together."""
-        return self.own_desk or SeparateDesk(self.metadata, self.leases)
+        return self.own_leased_uploads or SeparateLeasedUploads(self.metadata, self.leases)
 
     async def close(self) -> None:
         """
@@ -73,15 +77,43 @@ def open_stores(settings: Settings) -> Stores:
     open_bytes = BYTES[settings.bytes_url.partition(":")[0]](settings)
     try:
         content, inventory = open_bytes()
-        metadata, leases, desk, advice = open_facts()
+        metadata, leases, leased_uploads, advice = open_facts()
     except (OSError, StorageError) as error:
         where = f"HOLDFAST_DATA_DIR={settings.data_dir}, or what a URL names in its place,"
         raise SettingsError(f"{where} cannot be used: {error}") from error
-    return Stores(content=content, metadata=metadata, leases=leases, own_desk=desk, inventory=inventory, advice=advice)
+    return Stores(
+        content=content, metadata=metadata, leases=leases, own_leased_uploads=leased_uploads, inventory=inventory, advice=advice
+    )
+
+
+def redirect_url(settings: Settings, content: ByteStore) -> RedirectUrl | None:
+    """Return what gives the URL at which the store itself serves content, if the settings want that."""
+    if not settings.s3_redirect:
+        return None
+    from holdfast.storage.s3.store import S3ByteStore  # noqa: PLC0415 - as of S3
+
+    if not isinstance(content, S3ByteStore):
+        raise SettingsError("HOLDFAST_S3_REDIRECT has no effect without HOLDFAST_BYTES_URL=s3://BUCKET")
+
+    def url(record: UploadRecord, disposition: str, content_type: str) -> str:
+        return content.link(record, settings.link_life, disposition=disposition, content_type=content_type)
+
+    return url
+
+
+def accel_path(settings: Settings, content: ByteStore) -> AccelPath | None:
+    """Return what gives the path under which an nginx in front finds content, if the settings want that."""
+    if not (settings.accel_redirect and isinstance(content, LocalByteStore)):
+        return None
+
+    def path(record: UploadRecord) -> str:
+        return settings.accel_redirect + content.published(record)
+
+    return path
 
 
 Bytes = Callable[[], tuple[ByteStore, Inventory]]
-Facts = Callable[[], tuple[MetadataStore, Leases, Desk | None, Advice | None]]
+Facts = Callable[[], tuple[MetadataStore, Leases, LeasedUploads | None, Advice | None]]
 
 
 def _memory_bytes(_settings: Settings) -> Bytes:
@@ -117,8 +149,8 @@ def _s3_bytes(settings: Settings) -> Bytes:
 
     def opened() -> tuple[ByteStore, Inventory]:
         # Its client takes half as long to load as all else: only who needs it waits for it.
-        from storage.s3.inventory import S3Inventory  # noqa: PLC0415
-        from storage.s3.store import S3ByteStore  # noqa: PLC0415
+        from holdfast.storage.s3.inventory import S3Inventory  # noqa: PLC0415
+        from holdfast.storage.s3.store import S3ByteStore  # noqa: PLC0415
 
         store = S3ByteStore(options)
         return store, S3Inventory(store)
@@ -131,7 +163,7 @@ def _memory_facts(_settings: Settings) -> Facts:
 
 
 def _sqlite_facts(settings: Settings) -> Facts:
-    def opened() -> tuple[MetadataStore, Leases, Desk | None, Advice | None]:
+    def opened() -> tuple[MetadataStore, Leases, LeasedUploads | None, Advice | None]:
         path = settings.metadata_url.partition(":")[2] or os.path.join(settings.data_dir, "holdfast.sqlite")
         leases = SqliteLeases(os.path.join(os.path.dirname(os.path.abspath(path)), "leases"))
         return SqliteMetadataStore(path, settings.durability), leases, None, None
@@ -140,13 +172,13 @@ def _sqlite_facts(settings: Settings) -> Facts:
 
 
 def _redis_facts(settings: Settings) -> Facts:
-    from storage.redis.stores import open_redis  # noqa: PLC0415 - as of S3
+    from holdfast.storage.redis.stores import open_redis  # noqa: PLC0415 - as of S3
 
     try:
         stores = open_redis(settings.metadata_url)  # asks nobody anything yet
     except ValueError as error:
         raise SettingsError(f"HOLDFAST_METADATA_URL: {error}") from error
-    return lambda: (stores.metadata, stores.leases, stores.desk, stores.advice)
+    return lambda: (stores.metadata, stores.leases, stores.leased_uploads, stores.advice)
 
 
 BYTES: dict[str, Callable[[Settings], Bytes]] = {"file": _local_bytes, "s3": _s3_bytes, "memory": _memory_bytes}

@@ -7,11 +7,11 @@ from __future__ import annotations
 import asyncio
 import logging
 
-from service.asgi.weather import Weather
-from service.core.errors import StoreFailed, UploadError
-from service.core.timekeeper import Timekeeper
-from service.core.uploads import Uploads
-from service.images.shelf import Shelf
+from holdfast.service.core.errors import StoreFailed, UploadError
+from holdfast.service.core.timekeeper import Timekeeper
+from holdfast.service.core.uploads.uploads import Uploads
+from holdfast.service.health.stores import StoreHealth
+from holdfast.service.images.rendition_cache import RenditionCache
 
 logger = logging.getLogger("holdfast")
 
@@ -19,7 +19,7 @@ SECONDS = 1.0
 SWEEP_EVERY = 60 * SECONDS
 
 
-async def sweep(uploads: Uploads, timekeeper: Timekeeper, shelf: Shelf, weather: Weather) -> None:
+async def sweep(uploads: Uploads, timekeeper: Timekeeper, cache: RenditionCache, store_health: StoreHealth) -> None:
     """
     Do what is due, again and again; every process sweeps, and none is in the way of another.
     """
@@ -28,9 +28,9 @@ async def sweep(uploads: Uploads, timekeeper: Timekeeper, shelf: Shelf, weather:
         try:
             await uploads.sweep()
         except StoreFailed as error:
-            weather.notice(error)
+            store_health.notice(error)
         except UploadError:
             logger.exception("sweeping failed")
-        await shelf.prune()
-        await weather.look()  # the log is told of a full disk, whoever else asks
+        await cache.prune()
+        await store_health.look()  # the log is told of a full disk, whoever else asks
         await asyncio.sleep(SWEEP_EVERY)

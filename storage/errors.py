@@ -17,8 +17,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from storage.ports import Receipt
-    from storage.records import UploadRecord
+    from holdfast.storage.ports.content import Receipt
+    from holdfast.storage.records import UploadRecord
 
 
 class StorageError(Exception):

@@ -9,9 +9,9 @@ import errno
 import os
 from collections.abc import Sequence
 
-from storage.errors import Corrupted, NoSpace, StorageError, Unavailable
-from storage.ports import Receipt
-from storage.records import NO_PARTS
+from holdfast.storage.errors import Corrupted, NoSpace, StorageError, Unavailable
+from holdfast.storage.ports.content import Receipt
+from holdfast.storage.records import NO_PARTS
 
 # EFBIG is how a file-size limit (ulimit, RLIMIT_FSIZE) says that the room is used up.
 ERRORS: dict[int, type[StorageError]] = {

@@ -8,7 +8,7 @@ import re
 import secrets
 import string
 
-from storage.records import Key
+from holdfast.storage.records import Key
 
 LENGTH = 10
 ALPHABET = string.digits + string.ascii_letters

@@ -10,20 +10,23 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
 
-from storage.errors import AlreadyExists, Corrupted, LeaseLost, NotFound, PreconditionFailed, UnknownPosition
-from storage.inventory import Stored
-from storage.notes import SECRET_BYTES
-from storage.objects import Event, LoggedEvent, ObjectRecord, SlotRecord
-from storage.ports import PATIENCE, Change, Checkpoint, Lease, Receipt, Record, unrecorded
-from storage.positions import parse_position
-from storage.records import Key, ObjectRef, Parts, Ref, SlotRef, State, Tenant, UploadRecord
-from storage.salvage import Remains
-from storage.threads import unbroken
+from holdfast.storage.errors import AlreadyExists, Corrupted, LeaseLost, NotFound, PreconditionFailed, UnknownPosition
+from holdfast.storage.objects import Event, LoggedEvent, ObjectRecord, SlotRecord
+from holdfast.storage.ports.content import Checkpoint, Receipt, unrecorded
+from holdfast.storage.ports.inventory import Stored
+from holdfast.storage.ports.leases import PATIENCE, Lease
+from holdfast.storage.ports.metadata import Change, Record
+from holdfast.storage.ports.notes import SECRET_BYTES
+from holdfast.storage.ports.salvage import Remains
+from holdfast.storage.positions import parse_position
+from holdfast.storage.records import Key, ObjectRef, Parts, Ref, SlotRef, State, Tenant, UploadRecord
+from holdfast.storage.threads import unbroken
 
 
 class MemoryByteStore:
     """
-    A `storage.ports.ByteStore` of bytearrays, one for each generation of an upload, and its `storage.ports.Inventory`.
+    A `holdfast.storage.ports.ByteStore` of bytearrays, one for each generation of an upload, and its
+    `holdfast.storage.ports.Inventory`.
     """
 
     def __init__(self) -> None:
@@ -141,7 +144,7 @@ class MemoryByteStore:
 
 class MemoryMetadataStore:
     """
-    A `storage.ports.MetadataStore` of dictionaries.
+    A `holdfast.storage.ports.MetadataStore` of dictionaries.
     """
 
     def __init__(self) -> None:
@@ -274,7 +277,7 @@ class _Holder:
 
 class MemoryLeases:
     """
-    `storage.ports.Leases` of one process.
+    `holdfast.storage.ports.Leases` of one process.
 
     The holders of an upload form a chain: a newcomer becomes its end at once, and waits for the one before it only.
     """

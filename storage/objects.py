@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
-from storage.records import Key, ObjectRef, SlotRef, Subject, Tenant
+from holdfast.storage.records import Key, ObjectRef, SlotRef, Subject, Tenant
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

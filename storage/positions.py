@@ -4,7 +4,7 @@ Positions of events, in stores that count these.
 
 from __future__ import annotations
 
-from storage.errors import UnknownPosition
+from holdfast.storage.errors import UnknownPosition
 
 # More events than any store will ever have.
 _MAX_POSITION = 2**63 - 1

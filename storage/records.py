@@ -31,7 +31,7 @@ UNKNOWN = ""  # timeline
 
 
 class State(enum.StrEnum):
-    """Where an upload is in its life; `service.core.upload` holds the table of transitions."""
+    """Where an upload is in its life; `holdfast.service.core.upload` holds the table of transitions."""
 
     OPEN = "open"
     """Content is expected."""

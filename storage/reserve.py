@@ -12,8 +12,8 @@ import os
 from collections.abc import Sequence
 from contextlib import suppress
 
-from storage.ports import Change
-from storage.records import KEPT, UploadRecord
+from holdfast.storage.ports.metadata import Change
+from holdfast.storage.records import KEPT, UploadRecord
 
 KiB = 1024
 # Of a small disk it takes no more than this part.

@@ -12,8 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from service.protocols import content_range, group_avatar, group_picture, native, resumable, tus
-from service.settings import Settings
+from holdfast.service.protocols.attachments_api import uploads as content_range
+from holdfast.service.protocols.native import resource as native
+from holdfast.service.protocols.one_shot import group_avatar, group_picture
+from holdfast.service.protocols.uploads import resumable, tus
+from holdfast.service.settings import Settings
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -28,7 +31,7 @@ DIALECTS = {
 }
 REFUSALS = sorted({(name, refusal.status, refusal.code) for name, table in DIALECTS.items() for refusal in table.values()})
 # Whose refusals of a request the rows of the last table name first.
-SPEAKERS = {"tus.py": "tus", "resumable.py": "IETF draft", "content_range.py": "attachments API"}
+SPEAKERS = {"uploads/tus.py": "tus", "uploads/resumable.py": "IETF draft", "attachments_api/uploads.py": "attachments API"}
 # Not of this repository: what tools leave behind, and packages that scripts install.
 FOREIGN = {"__pycache__", "node_modules"}
 
@@ -86,11 +89,16 @@ def _pattern(code: ast.expr) -> str:
 
 
 def _folders() -> Iterator[str]:
-    """Yield every folder that has a place on the map; `service` is there with each of its own."""
+    """Yield every folder that has a place on the map; folders of tests have the names of what they test."""
     for top in ("service", "storage", "tests", "scripts", "deploy"):
         for path in [ROOT / top, *sorted((ROOT / top).rglob("*"))][top == "service" :]:
             parts = path.relative_to(ROOT).parts
-            if path.is_dir() and not FOREIGN & set(parts) and not any(part.startswith(".") for part in parts):
+            if (
+                path.is_dir()
+                and not (top == "tests" and len(parts) > 2)
+                and not FOREIGN & set(parts)
+                and not any(part.startswith(".") for part in parts)
+            ):
                 yield "/".join(parts)
 
 
@@ -125,7 +133,7 @@ def test_no_other_refusals() -> None:
 @pytest.mark.parametrize(("where", "status", "pattern"), list(_protocol_errors()))
 def test_protocol_errors(where: str, status: int | None, pattern: str) -> None:
     """Every refusal of a grammar stands in README.md, in a row of its status, and of its dialect where a row is of one."""
-    speaker = SPEAKERS.get(Path(where.partition(":")[0]).name)
+    speaker = SPEAKERS.get("/".join(Path(where.partition(":")[0]).parts[-2:]))
     documented = {
         code
         for _, rows in _tables("status")

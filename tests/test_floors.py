@@ -7,6 +7,8 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import tomllib
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("service", "storage")
 MAX_LINES = 400
+MAX_MODULES = 12
 
 WAITING = {"asyncio", "anyio", "starlette", "uvicorn", "uvloop", "httptools", "trio"}
 BACKENDS = {
@@ -21,7 +24,7 @@ BACKENDS = {
     "redis",
     "boto3",
     "botocore",
-    *(f"storage.{name}" for name in ("local", "memory", "sqlite", "sqlite_leases", "s3", "redis")),
+    *(f"holdfast.storage.{name}" for name in ("leases", "local", "memory", "redis", "s3", "sqlite")),
 }
 
 LOAD = """
@@ -46,7 +49,8 @@ def loaded_by(package: str) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    ("package", "forbidden"), [("service.protocols", WAITING | BACKENDS), ("service.core", BACKENDS | WAITING - {"asyncio"})]
+    ("package", "forbidden"),
+    [("holdfast.service.protocols", WAITING | BACKENDS), ("holdfast.service.core", BACKENDS | WAITING - {"asyncio"})],
 )
 def test_a_floor_does_not_load_what_it_must_not_know(package: str, forbidden: set[str]) -> None:
     """Protocols load nothing that waits, and the core loads no backend and no framework: not even through others."""
@@ -71,3 +75,20 @@ def test_modules_are_short() -> None:
     lengths = {str(path.relative_to(ROOT)): len(path.read_text().splitlines()) for path in sources()}
 
     assert {} == {name: length for name, length in lengths.items() if length > MAX_LINES}
+
+
+def test_folders_are_small() -> None:
+    """No folder holds more modules than a reader keeps in mind."""
+    modules = [
+        path for top in (*PACKAGES, "tests", "scripts") for path in (ROOT / top).rglob("*.py") if path.name != "__init__.py"
+    ]
+    counts = Counter(str(path.parent.relative_to(ROOT)) for path in modules if "node_modules" not in path.parts)
+
+    assert {} == {name: count for name, count in counts.items() if count > MAX_MODULES}
+
+
+def test_the_wheel_has_every_package() -> None:
+    """Every folder with modules is a package of the wheel: setuptools finds none by itself under another name."""
+    told = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
+
+    assert sorted({".".join(("holdfast", *path.parent.relative_to(ROOT).parts)) for path in sources()}) == sorted(told)

@@ -13,20 +13,20 @@ import pytest
 
 from tests.collected import collected
 
-CREATION = "protocols/test_content_range_creation.py::test_creation::"
-CONTENT = "protocols/test_content_range.py::test_content::"
-AVATAR = "protocols/test_group_avatar.py::"
-PICTURE = "protocols/test_group_picture.py::"
-ASSOCIATION = "protocols/test_association.py::"
-SEEDS = "e2e/test_seeds.py::"
+CREATION = "protocols/attachments_api/test_uploads_creation.py::test_creation::"
+CONTENT = "protocols/attachments_api/test_uploads.py::test_content::"
+AVATAR = "protocols/one_shot/test_group_avatar.py::"
+PICTURE = "protocols/one_shot/test_group_picture.py::"
+ASSOCIATION = "protocols/attachments_api/test_associations.py::"
+SEEDS = "e2e/clients/test_seeds.py::"
 
 # file::function, or file::function::the row of its table
 REQUIREMENTS: dict[str, str] = {
     "R-I0 an active session is required": f"{SEEDS}test_igloo_without_a_session",
     "R-I0 another's photo needs an administrator": f"{SEEDS}test_igloo_photo_of_another",
-    "R-I0 cookie iglooauth": "protocols/test_rights.py::test_cookie",
-    "R-I0 bearer": "protocols/test_rights.py::test_matrix",
-    "R-I1 an unknown or foreign community is 404": "protocols/test_rights.py::test_matrix",
+    "R-I0 cookie iglooauth": "protocols/access/test_rights.py::test_cookie",
+    "R-I0 bearer": "protocols/access/test_rights.py::test_matrix",
+    "R-I1 an unknown or foreign community is 404": "protocols/access/test_rights.py::test_matrix",
     "R-I1 ContentLength": f"{CREATION}no ContentLength is 400",
     "R-I1 ContentLength over the cap": f"{CREATION}a ContentLength over the largest is 413",
     "R-I1 ContentType": f"{CREATION}no ContentType is 400",
@@ -34,9 +34,9 @@ REQUIREMENTS: dict[str, str] = {
     "R-I1 JSON": f"{CREATION}a JSON document is 201 with Location and the entry",
     "R-I1 form": f"{CREATION}a form with lower-camel keys is 201",
     "R-I1 names in any case": f"{CREATION}keys are case-insensitive in JSON",
-    "R-I1 path-absolute Location": "protocols/test_content_range_creation.py::test_location_does_not_depend_on_proxies",
-    "R-I1 key": "protocols/test_content_range_creation.py::test_keys_are_unguessable",
-    "R-I1 Idempotency-Key": "protocols/test_content_range_creation.py::test_idempotency_key",
+    "R-I1 path-absolute Location": "protocols/attachments_api/test_uploads_creation.py::test_location_does_not_depend_on_proxies",
+    "R-I1 key": "protocols/attachments_api/test_uploads_creation.py::test_keys_are_unguessable",
+    "R-I1 Idempotency-Key": "protocols/attachments_api/test_uploads_creation.py::test_idempotency_key",
     "R-I2 no Content-Range": f"{CONTENT}no Content-Range is 400",
     "R-I2 no Content-Length": f"{CONTENT}no Content-Length is 411",
     "R-I2 another length": f"{CONTENT}another length than declared is 400",
@@ -50,11 +50,11 @@ REQUIREMENTS: dict[str, str] = {
     "R-I2 overlap": f"{CONTENT}an overlap of equal bytes is taken, its tail appended",
     "R-I2 overlap of other bytes": f"{CONTENT}an overlap of other bytes is 409",
     "R-I2 already complete": f"{CONTENT}a complete upload with the same bytes is 200, again",
-    "R-I2 status": "protocols/test_content_range.py::test_progress_in_fields",
-    "R-I2 sniffed at the end": "protocols/test_content_range.py::test_content_is_sniffed",
-    "R-I2 a connection that drops": "e2e/test_photo.py::test_the_life_of_a_photo",
+    "R-I2 status": "protocols/attachments_api/test_uploads.py::test_progress_in_fields",
+    "R-I2 sniffed at the end": "protocols/attachments_api/test_uploads.py::test_content_is_sniffed",
+    "R-I2 a connection that drops": "e2e/clients/test_photo.py::test_the_life_of_a_photo",
     "R-I2 two at once": "e2e/test_eviction.py::test_newcomer_takes_over",
-    "R-I2 not the creator": "protocols/test_rights.py::test_matrix",
+    "R-I2 not the creator": "protocols/access/test_rights.py::test_matrix",
     "R-I3 type": f"{ASSOCIATION}test_refused",
     "R-I3 objectId": f"{ASSOCIATION}test_ways_to_write_it",
     "R-I3 authority": f"{SEEDS}test_igloo_photo_of_another",
@@ -68,10 +68,10 @@ REQUIREMENTS: dict[str, str] = {
     "R-I3 replace": f"{ASSOCIATION}test_replace",
     "R-I3 external source": f"{ASSOCIATION}test_managed_elsewhere",
     "R-I3 If-Match": f"{ASSOCIATION}test_conditions",
-    "R-I4 download": "protocols/test_content_range.py::test_attachment_document",
-    "R-I4 thumbnails": "protocols/test_pictures.py::test_thumbnail",
-    "R-I4 addressed by the object": "protocols/test_pictures.py::test_the_photo_of_now",
-    "R-I4 unknown key": "protocols/test_pictures.py::test_what_is_no_image",
+    "R-I4 download": "protocols/attachments_api/test_uploads.py::test_attachment_document",
+    "R-I4 thumbnails": "protocols/pictures/test_pictures.py::test_thumbnail",
+    "R-I4 addressed by the object": "protocols/pictures/test_pictures.py::test_the_photo_of_now",
+    "R-I4 unknown key": "protocols/pictures/test_pictures.py::test_what_is_no_image",
     "R-I4 detach": f"{ASSOCIATION}test_detach",
     "R-I4 list": f"{ASSOCIATION}test_list",
     "Symphony route and auth": f"{AVATAR}test_accounts",

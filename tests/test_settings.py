@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from service.settings import Settings, is_loopback, load
-from service.settings_file import SettingsError
-from service.stores import open_stores
+from holdfast.service.settings import Settings, is_loopback, load
+from holdfast.service.settings_file import SettingsError
+from holdfast.service.stores import open_stores
 
 SECRET = "32 bytes are what a secret needs"
 

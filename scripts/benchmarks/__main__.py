@@ -16,15 +16,16 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NoReturn
 
-from benchmarks import machine, measure, pages, report, s3
-from benchmarks.goals import goals
-from benchmarks.load import CONCURRENCY, Senders, senders
+from benchmarks import machine, measure, s3
+from benchmarks.figures import pages, report
+from benchmarks.figures.goals import goals
+from benchmarks.figures.results import Memory, Result
+from benchmarks.loads.load import CONCURRENCY, Senders, senders
+from benchmarks.loads.wire import BenchError
+from benchmarks.loads.works import measured
 from benchmarks.options import Options, parse
-from benchmarks.results import Memory, Result
 from benchmarks.servers import running
-from benchmarks.wire import BenchError
 from benchmarks.workloads import Workload
-from benchmarks.works import measured
 
 INTERRUPTED = 130
 

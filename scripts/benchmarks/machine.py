@@ -12,8 +12,8 @@ from pathlib import Path
 
 import psutil
 
+from benchmarks.loads.wire import BenchError
 from benchmarks.sizes import GiB, MiB, format_size
-from benchmarks.wire import BenchError
 
 SCRATCH = GiB + GiB // 4
 BLOCK = 1 * MiB

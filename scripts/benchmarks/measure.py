@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import TypeVar
 
 from benchmarks import machine
-from benchmarks.load import CONCURRENCY, REQUESTS_PER_SMALL, Senders, Sent, shares
-from benchmarks.results import Burst, Memory, Small, Transfer
+from benchmarks.figures.results import Burst, Memory, Small, Transfer
+from benchmarks.loads.load import CONCURRENCY, REQUESTS_PER_SMALL, Senders, Sent, shares
+from benchmarks.loads.wire import BenchError, Connection
 from benchmarks.servers import Server
-from benchmarks.wire import BenchError, Connection
 
 T = TypeVar("T")
 

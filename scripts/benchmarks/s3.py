@@ -14,17 +14,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks import machine
-from benchmarks.load import Senders
+from benchmarks.figures.results import Transfer, median
+from benchmarks.loads.load import Senders
+from benchmarks.loads.slow import Pace, trickling
+from benchmarks.loads.wire import BenchError
 from benchmarks.measure import fill
-from benchmarks.results import Transfer, median
 from benchmarks.servers import Server, running
 from benchmarks.sizes import MiB, format_size
-from benchmarks.slow import Pace, trickling
 from benchmarks.targets import HOLDFAST, PEERS, Target, built_in
-from benchmarks.wire import BenchError
 from servers.process import ROOT
-from servers.s3 import S3Account
-from servers.swift import SwiftServer, folder_with_attributes
+from servers.stores.s3 import S3Account
+from servers.stores.swift import SwiftServer, folder_with_attributes
 
 Say = Callable[[str], None]
 

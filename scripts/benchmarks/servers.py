@@ -18,9 +18,9 @@ from pathlib import Path
 
 import psutil
 
+from benchmarks.loads.tls import make_certificate
+from benchmarks.loads.wire import BenchError, Endpoint
 from benchmarks.targets import Target
-from benchmarks.tls import make_certificate
-from benchmarks.wire import BenchError, Endpoint
 from servers.ports import free_port
 
 KiB = 1024

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmarks.wire import Endpoint
+from benchmarks.loads.wire import Endpoint
 from benchmarks.workloads import CONTENT, EVERYTHING, Workload
 
 PEERS = Path(__file__).parent / "peers"

@@ -11,9 +11,9 @@ from typing import Self
 from servers.holdfast import Holdfast
 from servers.nginx import Nginx
 from servers.process import Process
-from servers.sentinel import RedisSentinel
 from servers.server import Server
-from servers.swift import SwiftServer
+from servers.stores.sentinel import RedisSentinel
+from servers.stores.swift import SwiftServer
 
 BUCKET = "holdfast"
 PREFIX = "content"

@@ -89,7 +89,8 @@ class Nginx(Server):
         site: str = "",
         locations: str = "",
     ) -> None:
-        """*locations* are added to the one that is passed on; *site* stands instead of it, and passes on to ``http://holdfast``."""
+        """*locations* are added to the one that is passed on; *site* stands instead of it, and passes on to
+        ``http://holdfast``."""
         self.port = port or free_port()
         self.requests = folder / "requests"
         """

@@ -20,10 +20,10 @@ from typing import Any, NoReturn
 import boto3  # noqa: F401
 import uvloop  # noqa: F401
 
-import service.server.http  # noqa: F401
-import storage.redis.stores
-import storage.s3.store  # noqa: F401
-from service.cli.main import main as command
+import holdfast.service.server.http
+import holdfast.storage.redis.stores
+import holdfast.storage.s3.store  # noqa: F401
+from holdfast.service.cli.main import main as command
 
 MESSAGE = 1024 * 1024  # bytes, more than any environment has
 

@@ -218,7 +218,26 @@ class Process:
             self.send(signal.SIGKILL)
         self._process.wait(STOPPED_WITHIN)
         living(family, within=STOPPED_WITHIN)
+        # A process that was forked after the family was counted dies of the signal as well, a moment later; until then it may
+        # hold the port.
+        wait_until(lambda: not _lives(self.pid), f"all processes of {self.name} are gone", STOPPED_WITHIN)
         _tell_guard(f"-{self.pid}")
+
+
+def _lives(group: int) -> bool:
+    """Say whether a process of *group* is more than a zombie that waits for init."""
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return any(_group(process) == group and _status(process) != psutil.STATUS_ZOMBIE for process in psutil.process_iter())
+
+
+def _group(process: psutil.Process) -> int | None:
+    try:
+        return os.getpgid(process.pid)
+    except ProcessLookupError:
+        return None
 
 
 def _status(process: psutil.Process) -> str:

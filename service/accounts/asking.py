@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import httpx
 
-from service.accounts.errors import Unavailable
+from holdfast.service.accounts.errors import Unavailable
 
 PLAIN = "identity"
 

@@ -16,9 +16,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from service.accounts.errors import TokenRefused
-from service.core.principals import EVERY_CAPABILITY, Capability, Principal
-from storage.records import Subject, Tenant
+from holdfast.service.accounts.errors import TokenRefused
+from holdfast.service.core.principals import EVERY_CAPABILITY, Capability, Principal
+from holdfast.storage.records import Subject, Tenant
 
 MAX_NAME = 255  # characters
 MAX_NAMES = 64

@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
-from service.accounts.errors import TokenRefused
+from holdfast.service.accounts.errors import TokenRefused
 
 COOKIE = "iglooauth"
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})

@@ -18,8 +18,8 @@ import httpx
 import jwt
 from cryptography.exceptions import UnsupportedAlgorithm
 
-from service.accounts.asking import ask
-from service.accounts.errors import TokenRefused, Unavailable
+from holdfast.service.accounts.asking import ask
+from holdfast.service.accounts.errors import TokenRefused, Unavailable
 
 logger = logging.getLogger("holdfast")
 

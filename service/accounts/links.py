@@ -15,10 +15,10 @@ import time
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable
 
-from service.accounts.errors import TokenExpired, TokenRefused
-from service.core.principals import Capability, Principal
-from storage.keys import parse_key
-from storage.records import Key, Subject, Tenant
+from holdfast.service.accounts.errors import TokenExpired, TokenRefused
+from holdfast.service.core.principals import Capability, Principal
+from holdfast.storage.keys import parse_key
+from holdfast.storage.records import Key, Subject, Tenant
 
 VERSION = "v2"
 MAX_LINK = 4096  # characters; tenant and subject have 255 each, and four bytes for each of them at most

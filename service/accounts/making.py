@@ -10,8 +10,8 @@ from typing import Any
 
 import jwt
 
-from service.accounts.claims import principal_of
-from storage.records import Tenant
+from holdfast.service.accounts.claims import principal_of
+from holdfast.storage.records import Tenant
 
 
 def make_token(

@@ -11,11 +11,11 @@ from collections.abc import Callable
 
 import jwt
 
-from service.accounts.claims import principal_of
-from service.accounts.errors import TokenExpired, TokenRefused
-from service.accounts.keys import KeySource
-from service.core.principals import Principal
-from storage.records import Tenant
+from holdfast.service.accounts.claims import principal_of
+from holdfast.service.accounts.errors import TokenExpired, TokenRefused
+from holdfast.service.accounts.keys import KeySource
+from holdfast.service.core.principals import Principal
+from holdfast.storage.records import Tenant
 
 KiB = 1024
 MAX_TOKEN = 8 * KiB

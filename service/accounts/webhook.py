@@ -1,7 +1,8 @@
 """
 Asks another service who somebody is, and whether they may do what they ask for.
 
-Requests are signed as Standard Webhooks prescribes.  Answered with 200 and claims (`service.accounts.claims`), 401 or 403.
+Requests are signed as Standard Webhooks prescribes.  Answered with 200 and claims (`holdfast.service.accounts.claims`), 401 or
+403.
 """
 
 from __future__ import annotations
@@ -18,12 +19,12 @@ from datetime import UTC, datetime
 import httpx
 from standardwebhooks.webhooks import Webhook as Signer
 
-from service.accounts.asking import Answer, ask
-from service.accounts.claims import principal_of
-from service.accounts.errors import Forbidden, TokenRefused, Unavailable
-from service.accounts.keys import require_safe
-from service.core.principals import Principal
-from storage.records import Tenant
+from holdfast.service.accounts.asking import Answer, ask
+from holdfast.service.accounts.claims import principal_of
+from holdfast.service.accounts.errors import Forbidden, TokenRefused, Unavailable
+from holdfast.service.accounts.keys import require_safe
+from holdfast.service.core.principals import Principal
+from holdfast.storage.records import Tenant
 
 KiB = 1024
 MAX_ANSWER = 64 * KiB

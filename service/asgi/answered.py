@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from service.protocols.wire import Request, Response, UploadDialect
+from holdfast.service.protocols.http.wire import Request, Response, UploadDialect
 
 
 class Answered:

@@ -8,14 +8,14 @@ import logging
 import time
 from urllib.parse import parse_qs
 
-from service.accounts.credentials import token_of
-from service.accounts.errors import Forbidden, TokenExpired, TokenMissing, Unauthenticated, Unavailable
-from service.accounts.links import Links
-from service.accounts.tokens import TokenVerifier
-from service.accounts.webhook import Webhook
-from service.asgi.proxies import Proxies
-from service.core.principals import ANYBODY, Principal
-from service.protocols.wire import RETRY_AFTER, ProtocolError, Request
+from holdfast.service.accounts.credentials import token_of
+from holdfast.service.accounts.errors import Forbidden, TokenExpired, TokenMissing, Unauthenticated, Unavailable
+from holdfast.service.accounts.links import Links
+from holdfast.service.accounts.tokens import TokenVerifier
+from holdfast.service.accounts.webhook import Webhook
+from holdfast.service.asgi.proxies import Proxies
+from holdfast.service.core.principals import ANYBODY, Principal
+from holdfast.service.protocols.http.wire import RETRY_AFTER, ProtocolError, Request
 
 logger = logging.getLogger("holdfast")
 

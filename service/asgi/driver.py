@@ -13,16 +13,15 @@ from typing import TypeVar
 
 from starlette.types import Receive, Scope, Send
 
-from service.asgi.answers import BLOCK, Answer, Answers
-from service.asgi.content import RequestContent
-from service.asgi.decoding import DecodedContent
-from service.asgi.door import Door, door_of
-from service.asgi.proxies import Proxies
-from service.asgi.reception import Reception
-from service.asgi.requests import read_request, refuse_head
-from service.asgi.texts import Texts
-from service.asgi.weather import Weather
-from service.core.commands import (
+from holdfast.service.asgi.answers import BLOCK, Answer, Answers
+from holdfast.service.asgi.proxies import Proxies
+from holdfast.service.asgi.receiving.connection import ConnectionExtension, extension_of
+from holdfast.service.asgi.receiving.content import RequestContent
+from holdfast.service.asgi.receiving.decoding import DecodedContent
+from holdfast.service.asgi.receiving.timers import ReceiveTimers
+from holdfast.service.asgi.requests import read_request, refuse_head
+from holdfast.service.asgi.texts import Texts
+from holdfast.service.core.commands import (
     Append,
     Cancel,
     Command,
@@ -35,15 +34,16 @@ from service.core.commands import (
     Outcome,
     PictureCommand,
 )
-from service.core.errors import ContentCut, UploadError, UploadNotFound
-from service.core.filing import Filing
-from service.core.pictures import Pictures
-from service.core.policies import Policies
-from service.core.principals import Principal
-from service.core.uploads import Uploads
-from service.protocols.wire import RETRY_AFTER, Dialect, Fields, ProtocolError, Request, Response
-from storage.keys import parse_key
-from storage.records import Tenant, UploadRecord
+from holdfast.service.core.errors import ContentCut, UploadError, UploadNotFound
+from holdfast.service.core.filing import Filing
+from holdfast.service.core.pictures import Pictures
+from holdfast.service.core.policies import Policies
+from holdfast.service.core.principals import Principal
+from holdfast.service.core.uploads.uploads import Uploads
+from holdfast.service.health.stores import StoreHealth
+from holdfast.service.protocols.http.wire import RETRY_AFTER, Dialect, Fields, ProtocolError, Request, Response
+from holdfast.storage.keys import parse_key
+from holdfast.storage.records import Tenant, UploadRecord
 
 logger = logging.getLogger("holdfast")
 
@@ -75,9 +75,9 @@ _TOO_MANY = ProtocolError(
 _CONTROLS = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 
-Elsewhere = Callable[[UploadRecord, str, str], str]
+RedirectUrl = Callable[[UploadRecord, str, str], str]
 """Returns the URL of complete content, sent under a disposition and a media type."""
-Front = Callable[[UploadRecord], str]
+AccelPath = Callable[[UploadRecord], str]
 """Returns the path of complete content, for a server in front of us."""
 
 
@@ -95,14 +95,14 @@ class Driver:
         authenticate: Authenticate,
         *,
         proxies: Proxies,
-        reception: Reception,
-        weather: Weather,
-        elsewhere: Elsewhere | None = None,
-        front: Front | None = None,
+        timers: ReceiveTimers,
+        store_health: StoreHealth,
+        redirect_url: RedirectUrl | None = None,
+        accel_path: AccelPath | None = None,
     ) -> None:
         """
-        *weather* hears of every store that fails.  *elsewhere* is asked where a store serves complete content by itself, *front*
-        where a server in front of us does.
+        *weather* hears of every store that fails.  *redirect_url* says where the store itself serves complete
+        content, *accel_path* where an nginx in front does.
         """
         self.uploads = uploads
         self.texts = Texts(uploads)
@@ -111,10 +111,10 @@ class Driver:
         self._policies = policies
         self._authenticate = authenticate
         self._proxies = proxies
-        self.reception = reception
-        self.weather = weather
-        self.elsewhere = elsewhere
-        self.front = front
+        self.timers = timers
+        self.store_health = store_health
+        self.redirect_url = redirect_url
+        self.accel_path = accel_path
         self.answers = Answers()
 
     def request(self, scope: Scope, *, tenant: Tenant, key: str | None, tenant_named: bool = True) -> Request:
@@ -167,13 +167,13 @@ class Driver:
         """
         Answer one request of *dialect*, whose commands *perform* does; *keyed* says whether its URL names an upload.
         """
-        content = RequestContent(scope, receive, request.content_length, self.reception)
+        content = RequestContent(scope, receive, request.content_length, self.timers)
         answer: Answer | None = None
         try:
             response = await self._answer(dialect, perform, request, scope, content, keyed=keyed)
             has_content = scope["method"] != "HEAD"
             if has_content and len(response.content) > BLOCK:
-                answer = self.answers.begin(response.content, _cut(door_of(scope)))
+                answer = self.answers.begin(response.content, _cut(extension_of(scope)))
                 if answer is None:
                     response = dialect.reject(request, _TOO_MANY)
             logger.debug("%s %r %d", request.method, request.path, response.status)
@@ -209,7 +209,7 @@ class Driver:
                 request = dataclasses.replace(request, now=now)
             return dialect.send(request, command, outcome)
         except (ProtocolError, UploadError) as error:
-            self.weather.notice(error)
+            self.store_health.notice(error)
             return dialect.reject(request, error)
         except Exception:
             logger.exception("%s %s failed", request.method, request.path)
@@ -288,8 +288,8 @@ class Driver:
         await send({"type": "http.response.body", "body": body, "more_body": False})
 
 
-def _cut(door: Door | None) -> Callable[[], None]:
-    return (lambda: None) if door is None else door.abort
+def _cut(extension: ConnectionExtension | None) -> Callable[[], None]:
+    return (lambda: None) if extension is None else extension.abort
 
 
 def encode_fields(fields: Fields) -> list[tuple[bytes, bytes]]:

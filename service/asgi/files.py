@@ -8,15 +8,15 @@ import dataclasses
 
 from starlette.types import Receive, Scope, Send
 
-from service.asgi.answered import Answered, unasked
-from service.asgi.content import RequestContent
-from service.asgi.download import download
-from service.asgi.driver import Driver
-from service.asgi.pictures import Gallery
-from service.core.commands import Command, Outcome
-from service.protocols import files
-from service.protocols.wire import ProtocolError, UploadDialect
-from storage.records import Tenant
+from holdfast.service.asgi.answered import Answered, unasked
+from holdfast.service.asgi.driver import Driver
+from holdfast.service.asgi.receiving.content import RequestContent
+from holdfast.service.asgi.serving.download import download
+from holdfast.service.asgi.serving.pictures import PictureResponses
+from holdfast.service.core.commands import Command, Outcome
+from holdfast.service.protocols.http.wire import ProtocolError, UploadDialect
+from holdfast.service.protocols.uploads import files
+from holdfast.storage.records import Tenant
 
 
 class Files:
@@ -24,9 +24,9 @@ class Files:
     ``/files`` and ``/files/{key}``: tus, the IETF draft and downloads, told apart by their fields.
     """
 
-    def __init__(self, driver: Driver, gallery: Gallery, tenant: Tenant) -> None:
+    def __init__(self, driver: Driver, picture_responses: PictureResponses, tenant: Tenant) -> None:
         self._driver = driver
-        self._sanitised = gallery.sanitised
+        self._sanitised = picture_responses.sanitised
         self._tenant = tenant
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -4,13 +4,13 @@ What the core asks of images: whether a slot takes them.
 
 from __future__ import annotations
 
-from service.core.acceptance import Read
-from service.core.errors import ImageInvalid, ImageTooLarge, NotAccepted, StoreFailed
-from service.core.policies import Policy
-from service.images.errors import Busy, ImageRefused, NotAnImage, TooMany
-from service.images.pool import Images
-from service.images.turns import Claimant
-from storage.records import UploadRecord
+from holdfast.service.core.errors import ImageInvalid, ImageTooLarge, NotAccepted, StoreFailed
+from holdfast.service.core.policies import Policy
+from holdfast.service.core.slots.acceptance import Read
+from holdfast.service.images.errors import Busy, ImageRefused, NotAnImage, TooMany
+from holdfast.service.images.pool import Images
+from holdfast.service.images.turns import Claimant
+from holdfast.storage.records import UploadRecord
 
 
 class Inspection:

@@ -10,10 +10,10 @@ from collections.abc import Iterable, Mapping
 
 from starlette.types import Scope
 
-from service.asgi.proxies import Proxies
-from service.protocols.fields import parse_integer
-from service.protocols.wire import ProtocolError, Request
-from storage.records import Key, Tenant
+from holdfast.service.asgi.proxies import Proxies
+from holdfast.service.protocols.http.fields import parse_integer
+from holdfast.service.protocols.http.wire import ProtocolError, Request
+from holdfast.storage.records import Key, Tenant
 
 KiB = 1024
 MAX_HEAD = 32 * KiB

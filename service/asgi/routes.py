@@ -15,24 +15,25 @@ from starlette.responses import Response as StarletteResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from service.asgi.answered import Answered, unasked
-from service.asgi.download import download
-from service.asgi.driver import Driver
-from service.asgi.files import Files, key_of
-from service.asgi.health import Health
-from service.asgi.pictures import Gallery, Shown
-from service.core.policies import GROUP_AVATAR, ORG_GROUP_PICTURE, PROFILE_PHOTO, Policies
-from service.protocols import native, openapi
-from service.protocols.association import Association, AttachmentsOfObject
-from service.protocols.attachment_view import AttachmentView
-from service.protocols.content_range import ContentRange
-from service.protocols.group_avatar import GroupAvatar
-from service.protocols.group_picture import GroupPicture
-from service.protocols.native import Resource, object_id
-from service.protocols.native_attachments import Attachment, Events, Links, Timeline
-from service.protocols.native_objects import Object, ObjectList, Slot, SlotEntry, SlotUndo
-from service.protocols.wire import FiledDialect, PictureDialect, ProtocolError, Request, Response, UploadDialect
-from storage.records import SlotRef, Tenant
+from holdfast.service.asgi.answered import Answered, unasked
+from holdfast.service.asgi.driver import Driver
+from holdfast.service.asgi.files import Files, key_of
+from holdfast.service.asgi.serving.download import download
+from holdfast.service.asgi.serving.health import Health
+from holdfast.service.asgi.serving.pictures import PictureResponses, Shown
+from holdfast.service.core.policies import GROUP_AVATAR, ORG_GROUP_PICTURE, PROFILE_PHOTO, Policies
+from holdfast.service.protocols.attachments_api.associations import Association, AttachmentsOfObject
+from holdfast.service.protocols.attachments_api.uploads import ContentRange
+from holdfast.service.protocols.attachments_api.view import AttachmentView
+from holdfast.service.protocols.http.wire import FiledDialect, PictureDialect, ProtocolError, Request, Response, UploadDialect
+from holdfast.service.protocols.native import resource as native
+from holdfast.service.protocols.native.attachments import Attachment, Events, Links, Timeline
+from holdfast.service.protocols.native.objects import Object, ObjectList, Slot, SlotEntry, SlotUndo
+from holdfast.service.protocols.native.resource import Resource, object_id
+from holdfast.service.protocols.one_shot.group_avatar import GroupAvatar
+from holdfast.service.protocols.one_shot.group_picture import GroupPicture
+from holdfast.service.protocols.openapi import description as openapi
+from holdfast.storage.records import SlotRef, Tenant
 
 MAX_COMMUNITY_DIGITS = 18
 
@@ -118,9 +119,9 @@ class Pictures:
     Images to be shown, under URLs that never change and under some that lead there.
     """
 
-    def __init__(self, driver: Driver, gallery: Gallery, dialect: ContentRange, tenant: Tenant) -> None:
+    def __init__(self, driver: Driver, picture_responses: PictureResponses, dialect: ContentRange, tenant: Tenant) -> None:
         self._driver = driver
-        self._gallery = gallery
+        self._picture_responses = picture_responses
         self._dialect = dialect
         self._tenant = tenant
         self._shown = Shown(driver, dialect.reject)
@@ -129,20 +130,20 @@ class Pictures:
     async def thumbnail(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer for an attachment of any size."""
         request = _request(self._driver, scope, self._tenant, scope["path_params"]["key"])
-        response = await self._shown.answer(request, scope, self._gallery.thumbnail)
+        response = await self._shown.answer(request, scope, self._picture_responses.thumbnail)
         await self._send(response, request, scope, receive, send)
 
     async def avatar(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer for a picture that never changes."""
         names = scope["path_params"]
         request = self._driver.request(scope, tenant=Tenant(names["tenant"]), key=names["key"])
-        show = functools.partial(self._gallery.avatar, size=names["size"], name=names["name"])
+        show = functools.partial(self._picture_responses.avatar, size=names["size"], name=names["name"])
         await self._send(await self._shown.answer(request, scope, show), request, scope, receive, send)
 
     async def default(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer for those who have no picture."""
         request = self._driver.request(scope, tenant=self._tenant, key=None)
-        show = functools.partial(self._gallery.default, size=scope["path_params"]["size"])
+        show = functools.partial(self._picture_responses.default, size=scope["path_params"]["size"])
         await self._send(await self._shown.answer(request, scope, show, is_public=True), request, scope, receive, send)
 
     async def preview(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -166,7 +167,7 @@ class Pictures:
     async def _current(self, shown: Shown, request: Request, kind: str, name: str, slot: str, scope: Scope) -> Response:
         async def show(admitted: Request) -> Response:
             ref = SlotRef(tenant=admitted.tenant, kind=kind, id=object_id(name), slot=slot)
-            return await self._gallery.current(admitted, ref)
+            return await self._picture_responses.current(admitted, ref)
 
         return await shown.answer(request, scope, show)
 
@@ -180,9 +181,9 @@ class Binaries:
     Downloads under the URLs that the attachments API tells; the file name at the end is for show.
     """
 
-    def __init__(self, driver: Driver, gallery: Gallery, dialect: UploadDialect, tenant: Tenant) -> None:
+    def __init__(self, driver: Driver, picture_responses: PictureResponses, dialect: UploadDialect, tenant: Tenant) -> None:
         self._driver = driver
-        self._sanitised = gallery.sanitised
+        self._sanitised = picture_responses.sanitised
         self._dialect = dialect
         self._tenant = tenant
 
@@ -217,7 +218,7 @@ def routes(
     driver: Driver,
     uploads: Files,
     health: Health,
-    gallery: Gallery,
+    picture_responses: PictureResponses,
     policies: Policies,
     tenant: Tenant,
     *,
@@ -227,8 +228,8 @@ def routes(
     Return the table; a slash at the end makes no difference.
     """
     dialect = ContentRange(tenant, policies.kinds())
-    attachments, binaries = Attachments(driver, dialect), Binaries(driver, gallery, dialect, tenant)
-    pictures, views = Pictures(driver, gallery, dialect, tenant), Views(driver, dialect, tenant)
+    attachments, binaries = Attachments(driver, dialect), Binaries(driver, picture_responses, dialect, tenant)
+    pictures, views = Pictures(driver, picture_responses, dialect, tenant), Views(driver, dialect, tenant)
 
     def symphony(*, is_avatar: bool) -> GroupPictures:
         policy = policies.same(GROUP_AVATAR)

@@ -7,9 +7,9 @@ from __future__ import annotations
 import dataclasses
 from collections import OrderedDict
 
-from service.core.sniffing import TEXT_BYTES, is_utf8
-from service.core.uploads import Uploads
-from storage.records import Key, State, UploadRecord
+from holdfast.service.core.content.sniffing import TEXT_BYTES, is_utf8
+from holdfast.service.core.uploads.uploads import Uploads
+from holdfast.storage.records import Key, State, UploadRecord
 
 REMEMBERED = 1024  # texts
 

@@ -6,11 +6,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from service.core.check import Check
-from service.settings import Settings
-from service.settings_file import SettingsError
-from service.stores import open_stores
-from storage.records import UploadRecord
+from holdfast.service.core.uploads.check import Check
+from holdfast.service.settings import Settings
+from holdfast.service.settings_file import SettingsError
+from holdfast.service.stores import open_stores
+from holdfast.storage.records import UploadRecord
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +32,7 @@ async def checked(settings: Settings, key: str | None, *, repair: bool, settled:
     try:
         if stores.inventory is None:
             raise SettingsError(f"HOLDFAST_BYTES_URL={settings.bytes_url}: this store cannot be gone through")
-        check = Check(stores.metadata, stores.desk, stores.inventory, settled=settled)
+        check = Check(stores.metadata, stores.leased_uploads, stores.inventory, settled=settled)
         if key is None:
             return await _all(check, repair=repair)
         async for record in stores.metadata.uploads():

@@ -13,18 +13,18 @@ from typing import Annotated
 
 import typer
 
-from service.accounts.errors import TokenRefused
-from service.accounts.making import make_token
-from service.cli.checking import checked
-from service.core import principals
-from service.core.principals import Capability
-from service.places import Places, public_url
-from service.server.run import bind, check_certificate, run
-from service.server.signals import Signals
-from service.settings import Settings, load
-from service.settings_file import SettingsError
-from service.stores import open_stores
-from storage.errors import StorageError
+from holdfast.service.accounts.errors import TokenRefused
+from holdfast.service.accounts.making import make_token
+from holdfast.service.cli.checking import checked
+from holdfast.service.core import principals
+from holdfast.service.core.principals import Capability
+from holdfast.service.server.run import bind, check_certificate, run
+from holdfast.service.server.signals import Signals
+from holdfast.service.settings import Settings, load
+from holdfast.service.settings_file import SettingsError
+from holdfast.service.store_locations import StoreLocations, public_url
+from holdfast.service.stores import open_stores
+from holdfast.storage.errors import StorageError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Holdfast, a resumable upload service.")
 
@@ -170,7 +170,7 @@ async def _try_stores(settings: Settings) -> None:
 
 
 def _where(settings: Settings) -> str:
-    places = Places.of(settings)
+    places = StoreLocations.of(settings)
     return f"Records are in {places.records}, content in {places.content}."
 
 

@@ -10,11 +10,11 @@ import enum
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from service.core.conditions import ALWAYS, Condition
-from service.core.content import Stop
-from service.core.principals import ANYBODY, Capability, Principal
-from storage.objects import LoggedEvent, ObjectRecord, SlotRecord
-from storage.records import Intent, Key, ObjectRef, Ref, SlotRef, Tenant, UploadRecord
+from holdfast.service.core.conditions import ALWAYS, Condition
+from holdfast.service.core.content.content import Stop
+from holdfast.service.core.principals import ANYBODY, Capability, Principal
+from holdfast.storage.objects import LoggedEvent, ObjectRecord, SlotRecord
+from holdfast.storage.records import Intent, Key, ObjectRef, Ref, SlotRef, Tenant, UploadRecord
 
 
 class Completes(enum.Enum):

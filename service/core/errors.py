@@ -45,7 +45,7 @@ UploadError
 
 from __future__ import annotations
 
-from storage.records import UploadRecord
+from holdfast.storage.records import UploadRecord
 
 
 class UploadError(Exception):

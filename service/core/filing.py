@@ -8,10 +8,9 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
-from service.core import rights, slots
-from service.core import upload as rules
-from service.core.attachments import Attachments
-from service.core.commands import (
+from holdfast.service.core import upload as rules
+from holdfast.service.core.access import rights
+from holdfast.service.core.commands import (
     Attach,
     AttachmentOutcome,
     Cancel,
@@ -35,15 +34,17 @@ from service.core.commands import (
     SlotOutcome,
     Undo,
 )
-from service.core.errors import Forbidden
-from service.core.event_pages import read_page
-from service.core.objects import Objects
-from service.core.principals import Capability
-from service.core.store_errors import translated
-from service.core.timekeeper import ByClock, Times
-from service.core.uploads import Uploads
-from storage.ports import MetadataStore
-from storage.records import Key, Ref, Subject, Tenant
+from holdfast.service.core.errors import Forbidden
+from holdfast.service.core.events.pages import read_page
+from holdfast.service.core.principals import Capability
+from holdfast.service.core.slots import slots
+from holdfast.service.core.slots.attachments import Attachments
+from holdfast.service.core.slots.objects import Objects
+from holdfast.service.core.store_errors import translated
+from holdfast.service.core.timekeeper import ByClock, Times
+from holdfast.service.core.uploads.uploads import Uploads
+from holdfast.storage.ports.metadata import MetadataStore
+from holdfast.storage.records import Key, Ref, Subject, Tenant
 
 
 class Sign(Protocol):

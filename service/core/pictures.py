@@ -7,13 +7,13 @@ from __future__ import annotations
 import hashlib
 import logging
 
-from service.core.attachments import Attachments
-from service.core.commands import Append, Cancel, Completes, Create, ObjectOutcome, SetPicture
-from service.core.content import Content, NoContent
-from service.core.errors import ContentCut, ContentRejected, SlotChanged, UploadError, UploadGone
-from service.core.objects import Objects
-from service.core.uploads import Uploads
-from storage.records import Intent, Ref, UploadRecord
+from holdfast.service.core.commands import Append, Cancel, Completes, Create, ObjectOutcome, SetPicture
+from holdfast.service.core.content.content import Content, NoContent
+from holdfast.service.core.errors import ContentCut, ContentRejected, SlotChanged, UploadError, UploadGone
+from holdfast.service.core.slots.attachments import Attachments
+from holdfast.service.core.slots.objects import Objects
+from holdfast.service.core.uploads.uploads import Uploads
+from holdfast.storage.records import Intent, Ref, UploadRecord
 
 logger = logging.getLogger("holdfast")
 

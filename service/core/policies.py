@@ -8,9 +8,9 @@ import enum
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from service.core.errors import SlotUnknown
-from service.core.media_types import IMAGES
-from storage.records import SlotRef
+from holdfast.service.core.content.media_types import IMAGES
+from holdfast.service.core.errors import SlotUnknown
+from holdfast.storage.records import SlotRef
 
 KiB = 1024
 MiB = 1024 * KiB

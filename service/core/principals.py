@@ -7,7 +7,7 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
-from storage.records import Key, Subject, Tenant
+from holdfast.storage.records import Key, Subject, Tenant
 
 ADMIN = "admin"
 ACCOUNT_HOLDER = "account_holder"

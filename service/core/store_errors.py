@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import logging
 
-from service.core.errors import ContentLost, CursorUnknown, Evicted, OutOfSpace, StoreFailed, UploadError, UploadNotFound
-from storage import errors as storage_errors
-from storage.records import UploadRecord
+from holdfast.service.core.errors import ContentLost, CursorUnknown, Evicted, OutOfSpace, StoreFailed, UploadError, UploadNotFound
+from holdfast.storage import errors as storage_errors
+from holdfast.storage.records import UploadRecord
 
 logger = logging.getLogger("holdfast")
 
@@ -61,7 +61,7 @@ def lost(record: UploadRecord, error: storage_errors.StorageError) -> ContentLos
     return ContentLost("the server has lost the content of this attachment", record)
 
 
-def loudness(error: Exception) -> int:
+def log_level(error: Exception) -> int:
     """
     Return the level at which the log is told of *error*: an outage is told once for all, by whoever watches over stores.
     """

@@ -38,8 +38,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from storage.errors import StorageError
-from storage.notes import Notes
+from holdfast.storage.errors import StorageError
+from holdfast.storage.ports.notes import Notes
 
 logger = logging.getLogger("holdfast")
 

@@ -39,8 +39,8 @@ from __future__ import annotations
 import dataclasses
 import enum
 
-from service.core.commands import Completes, GetOffset
-from service.core.errors import (
+from holdfast.service.core.commands import Completes, GetOffset
+from holdfast.service.core.errors import (
     ContentRejected,
     LengthMismatch,
     UploadAttached,
@@ -50,10 +50,10 @@ from service.core.errors import (
     UploadInvalid,
     UploadPurged,
 )
-from service.core.limits import Limits
-from storage.ports import Receipt
-from storage.records import State, UploadRecord
-from storage.salvage import Remains
+from holdfast.service.core.limits import Limits
+from holdfast.storage.ports.content import Receipt
+from holdfast.storage.ports.salvage import Remains
+from holdfast.storage.records import State, UploadRecord
 
 MOST_DOUBLINGS = 16
 

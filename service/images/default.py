@@ -8,7 +8,7 @@ from io import BytesIO
 
 from PIL import Image, ImageDraw
 
-from service.images.errors import RenditionInvalid
+from holdfast.service.images.errors import RenditionInvalid
 
 MAX_SIZE = 1024
 LIGHT, GREY = 0xE6, 0xA8

@@ -23,12 +23,12 @@ from typing import BinaryIO
 
 from PIL import Image, UnidentifiedImageError
 
-from service.core.sniffing import SNIFFED_BYTES, sniff
-from service.images import gif, jpeg, png
-from service.images.errors import BrokenImage, CutShort, ImageRefused, NotAnImage, Polyglot, TooManyBytes, TooManyPixels
-from service.images.limits import ImageLimits
-from service.images.outline import Outline, checked_frames
-from service.images.strips import STRIP
+from holdfast.service.core.content.sniffing import SNIFFED_BYTES, sniff
+from holdfast.service.images.errors import BrokenImage, CutShort, ImageRefused, NotAnImage, Polyglot, TooManyBytes, TooManyPixels
+from holdfast.service.images.formats import gif, jpeg, png
+from holdfast.service.images.formats.outline import Outline, checked_frames
+from holdfast.service.images.limits import ImageLimits
+from holdfast.service.images.pixels.strips import STRIP
 
 FORMATS = {"image/jpeg": "JPEG", "image/png": "PNG", "image/gif": "GIF"}
 SIDEWAYS = range(5, 9)

@@ -15,14 +15,14 @@ from contextlib import ExitStack, suppress
 from functools import partial
 from typing import Any, TypeVar
 
-from service.images.errors import Busy
-from service.images.inspect import Content, ImageFacts, admitted, inspected
-from service.images.limits import ImageLimits, Mpx
-from service.images.memory import give_back
-from service.images.outline import Outline
-from service.images.render import Rendered, rendered
-from service.images.rendition import Rendition
-from service.images.turns import Claimant, Turns
+from holdfast.service.images.errors import Busy
+from holdfast.service.images.formats.outline import Outline
+from holdfast.service.images.inspect import Content, ImageFacts, admitted, inspected
+from holdfast.service.images.limits import ImageLimits, Mpx
+from holdfast.service.images.memory import give_back
+from holdfast.service.images.render import Rendered, rendered
+from holdfast.service.images.rendition import Rendition
+from holdfast.service.images.turns import Claimant, Turns
 
 T = TypeVar("T")
 U = TypeVar("U")

@@ -15,14 +15,14 @@ from math import ceil
 
 from PIL import Image, ImageCms, ImageMath
 
-from service.images import animation
-from service.images.inspect import SIDEWAYS, Content, admitted, decoding, opened, refuse_missing_pixels
-from service.images.limits import ImageLimits, Mpx
-from service.images.outline import Outline
-from service.images.rendition import Placement, Rendition, place
-from service.images.scale import scaled
-from service.images.strips import in_strips
-from service.images.writing import written
+from holdfast.service.images.formats import animation
+from holdfast.service.images.formats.outline import Outline
+from holdfast.service.images.inspect import SIDEWAYS, Content, admitted, decoding, opened, refuse_missing_pixels
+from holdfast.service.images.limits import ImageLimits, Mpx
+from holdfast.service.images.pixels.scale import scaled
+from holdfast.service.images.pixels.strips import in_strips
+from holdfast.service.images.pixels.writing import written
+from holdfast.service.images.rendition import Placement, Rendition, place
 
 TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,

@@ -8,7 +8,7 @@ from bisect import bisect_left
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from service.images.errors import RenditionInvalid
+from holdfast.service.images.errors import RenditionInvalid
 
 MAX_DIMENSION = 4096
 STEPS = (50, 100, 150, 200, 300, 400, 600, 800, 1024, 1536, 2048, 3072, MAX_DIMENSION)

@@ -8,13 +8,13 @@ import asyncio
 from dataclasses import dataclass
 from typing import Protocol
 
-from service.images.default import default_picture
-from service.images.inspect import Content
-from service.images.pool import ANYBODY, Images
-from service.images.render import Rendered
-from service.images.rendition import Rendition
-from service.images.shelf import Shelf
-from service.images.turns import Claimant
+from holdfast.service.images.default import default_picture
+from holdfast.service.images.inspect import Content
+from holdfast.service.images.pool import ANYBODY, Images
+from holdfast.service.images.render import Rendered
+from holdfast.service.images.rendition import Rendition
+from holdfast.service.images.rendition_cache import RenditionCache
+from holdfast.service.images.turns import Claimant
 
 
 class Original(Protocol):
@@ -44,9 +44,9 @@ class Making:
 class Renditions:
     """Renditions of attachments, made by *images* and kept on *shelf*."""
 
-    def __init__(self, images: Images, shelf: Shelf) -> None:
+    def __init__(self, images: Images, cache: RenditionCache) -> None:
         self._images = images
-        self._shelf = shelf
+        self._cache = cache
         self._makings: dict[tuple[str, Rendition], Making] = {}
 
     async def get(self, key: str, rendition: Rendition, original: Original, by: Claimant = ANYBODY) -> Rendered:
@@ -74,14 +74,14 @@ class Renditions:
 
     async def _made(self, key: str, rendition: Rendition, original: Original, by: Claimant) -> Rendered:
         """Return a rendition from the shelf, or make it and put it there."""
-        kept = await self._shelf.get(key, rendition)
+        kept = await self._cache.get(key, rendition)
         if kept is not None:
             return kept
         made = await self._images.render(original.read, rendition, by)
-        await self._shelf.put(key, rendition, made)
+        await self._cache.put(key, rendition, made)
         if not await original.exists():
             # Whoever deleted it cleared the shelf, perhaps before this came there.
-            await self._shelf.remove(key)
+            await self._cache.remove(key)
         return made
 
 

@@ -9,7 +9,7 @@ import asyncio
 from collections import Counter, deque
 from dataclasses import dataclass
 
-from service.images.errors import Busy
+from holdfast.service.images.errors import Busy
 
 
 @dataclass(frozen=True, slots=True)

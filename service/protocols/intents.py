@@ -10,10 +10,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from service.core.conditions import ANY
-from service.core.names import canonical_guid
-from service.protocols.wire import ProtocolError, Request, condition_of
-from storage.records import Intent, SlotRef, Tenant
+from holdfast.service.core.conditions import ANY
+from holdfast.service.core.names import canonical_guid
+from holdfast.service.protocols.http.wire import ProtocolError, Request, condition_of
+from holdfast.storage.records import Intent, SlotRef, Tenant
 
 FIELD = "holdfast-attach-to"
 

@@ -4,9 +4,9 @@ How what is wrong with objects and slots is called, the same in all dialects; ea
 
 from __future__ import annotations
 
-from service.core import errors
-from service.core.errors import UploadError
-from service.protocols.wire import Refusal
+from holdfast.service.core import errors
+from holdfast.service.core.errors import UploadError
+from holdfast.service.protocols.http.wire import Refusal
 
 # For dialects of uploads: what an upload is meant for is refused, not the upload's own URL, so none of these is a 404.
 INTENTS: dict[type[UploadError], Refusal] = {

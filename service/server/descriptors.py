@@ -2,7 +2,8 @@
 How many descriptors a process has, and what is answered when they are used up.
 
 Every connection takes one, and a request that is being answered up to two more: a file, and for a download the connection once
-more (`service.server.sendfile`).  Stores, threads and the log have a reserve.  So a request beyond the bound is refused while
+more (`holdfast.service.server.sendfile`).  Stores, threads and the log have a reserve.  So a request beyond the bound is
+refused while
 there still are descriptors to read and to refuse it with, and the system never has to.
 """
 

@@ -5,14 +5,17 @@ Theory of operation
 -------------------
 
 Uvicorn's httptools protocol keeps one request-response cycle per request and fills its body as data arrives.  Some things that a
-service for interrupted uploads needs cannot be said in ASGI, so each request finds a `Door` in ``scope["extensions"]``:
+service for interrupted uploads needs cannot be said in ASGI, so each request finds a `ConnectionExtension` in
+``scope["extensions"]``:
 
 * When a connection breaks, uvicorn delivers ``http.disconnect`` and drops up to 64 KiB that were received already.  Every
-  received byte is kept: `Door.remains` returns them.
-* Content that the connection could write into our buffers itself is parsed, copied and queued instead.  `Door.hand_over` leaves
-  all that out; see `service.server.receiver`.
-* What a file holds could go to the connection without passing through us.  `Door.send_file` lets it.
-* When the server shuts down, uvicorn waits until requests end by themselves.  `Door.on_shutdown` lets content end at once; what
+  received byte is kept: `ConnectionExtension.remains` returns them.
+* Content that the connection could write into our buffers itself is parsed, copied and queued instead.
+`ConnectionExtension.hand_over` leaves
+  all that out; see `holdfast.service.server.receiver`.
+* What a file holds could go to the connection without passing through us.  `ConnectionExtension.send_file` lets it.
+* When the server shuts down, uvicorn waits until requests end by themselves.  `ConnectionExtension.on_shutdown` lets content
+end at once; what
   is durable is acknowledged, and the client resumes elsewhere.
 
 And some things are mended here, because only here they can be:
@@ -22,10 +25,11 @@ And some things are mended here, because only here they can be:
   without content, and its content for the next request.  So the head is parsed again without the field.
 * Trailers stay out of the head (RFC 9110, section 6.5.1); a client that has sent its whole request may close its side and still
   gets its answer.
-* A client gets its answer also when it still sends content that was refused (`service.server.lingering`), and one that reads no
-  answer is dropped (`service.server.outlet`).  Content that is broken has an answer, too.
+* A client gets its answer also when it still sends content that was refused (`holdfast.service.server.lingering`), and one that reads no
+  answer is dropped (`holdfast.service.server.outlet`).  Content that is broken has an answer, too.
 * Of a pipeline only so many requests are parsed as can be answered soon; the rest waits as the bytes that it came as.
-* Descriptors are counted (`service.server.descriptors`), and answers tell when they were made (`service.server.fields`).
+* Descriptors are counted (`holdfast.service.server.descriptors`), and answers tell when they were made
+  (`holdfast.service.server.fields`).
 """
 
 from __future__ import annotations
@@ -41,15 +45,15 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
-from service.asgi.door import EXTENSION
-from service.asgi.requests import is_coding_known
-from service.server.descriptors import Descriptors, overloaded
-from service.server.door import Door
-from service.server.fields import DatedFields
-from service.server.lingering import Lingering
-from service.server.outlet import Outlet
-from service.server.receiver import Receiver
-from service.server.refusal import BAD_REQUEST, NOT_IMPLEMENTED, UNAVAILABLE, refusal
+from holdfast.service.asgi.receiving.connection import EXTENSION
+from holdfast.service.asgi.requests import is_coding_known
+from holdfast.service.server.connection import ConnectionExtension
+from holdfast.service.server.descriptors import Descriptors, overloaded
+from holdfast.service.server.fields import DatedFields
+from holdfast.service.server.lingering import Lingering
+from holdfast.service.server.outlet import Outlet
+from holdfast.service.server.receiver import Receiver
+from holdfast.service.server.refusal import BAD_REQUEST, NOT_IMPLEMENTED, UNAVAILABLE, refusal
 
 KiB = 1024
 # Twice what the loop reads at once, and above the application's own bound, so that a head that is merely too large for that gets
@@ -92,7 +96,7 @@ class Protocol(HttpToolsProtocol):
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
-        self._door: Door | None = None
+        self._extension: ConnectionExtension | None = None
         self._cycles: list[RequestResponseCycle] = []
         self._outside = 0
         """Bytes since content, or the end of a head, was last seen."""
@@ -197,15 +201,15 @@ class Protocol(HttpToolsProtocol):
         self.cycle.transport = cast("asyncio.Transport", self._outlet)
         self._outside = 0
         self._cycles = [cycle for cycle in self._cycles if not cycle.response_complete] + [self.cycle]
-        self._door = Door(self, self.cycle)
+        self._extension = ConnectionExtension(self, self.cycle)
         scope = cast("dict[str, Any]", self.scope)
-        scope.setdefault("extensions", {})[EXTENSION] = self._door
+        scope.setdefault("extensions", {})[EXTENSION] = self._extension
         self.headers = []  # trailers go here, and nowhere else
 
     def on_body(self, body: bytes) -> None:
         self._outside = 0
-        if self._door is not None:
-            self._door.received += len(body)
+        if self._extension is not None:
+            self._extension.received += len(body)
         super().on_body(body)
 
     def on_message_complete(self) -> None:
@@ -252,8 +256,8 @@ class Protocol(HttpToolsProtocol):
             self._lingering.hurry()
             return
         super().shutdown()
-        if self._door is not None and self._door.on_shutdown is not None:
-            self._door.on_shutdown()
+        if self._extension is not None and self._extension.on_shutdown is not None:
+            self._extension.on_shutdown()
 
     def _close(self) -> None:
         """Close behind the last answer; where the client may still be sending, so that it gets to read that."""

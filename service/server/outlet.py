@@ -9,7 +9,7 @@ Whatever is written waits in the transport until the client reads.  The applicat
 has no end while the client does not read.  So both are watched: when a client has read nothing at all for the idle timeout, its
 connection is cut.  Watching begins only where something waits, so an answer that is read at once costs nothing.
 
-The last answer of a connection is followed by `service.server.lingering` where the client may still be sending.
+The last answer of a connection is followed by `holdfast.service.server.lingering` where the client may still be sending.
 """
 
 from __future__ import annotations

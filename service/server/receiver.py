@@ -9,7 +9,7 @@ content.  So for their time the connection gets another protocol.  Uvicorn's mak
 ``transport.set_protocol``, for a `Receiver`, which is an `asyncio.BufferedProtocol`: the loop asks it for a buffer, receives into
 that, and tells how much came.  No copy is made, nothing is queued, and no task runs until a block is worth a write.
 
-    Protocol (HTTP) ──Door.hand_over──▶ Receiver ──the last byte of the content──▶ Protocol, with a fresh parser
+    Protocol (HTTP) ──ConnectionExtension.hand_over──▶ Receiver ──the last byte of the content──▶ Protocol, with a fresh parser
 
 *Exactly.*  `get_buffer` never returns more than what remains of the content, so whatever is pipelined behind it stays in the
 system until the HTTP protocol reads it.  What the parser had received before the hand-off is in the cycle's body; it becomes the
@@ -18,7 +18,8 @@ Keep-alive, pipelining, ends of connections and access logs are uvicorn's again 
 
 *Two buffers.*  One is filled while the reader has the other (*lent*), until it asks for the next.  If both are full the
 connection pauses: then the disk is slower than the network.  What has come is *held* by one of two means.  As long as it is
-little, it is copied to `_little`, and the connection keeps no buffer; see `service.asgi.buffers`.  Beyond that the buffer that it
+little, it is copied to `_little`, and the connection keeps no buffer; see `holdfast.service.asgi.receiving.buffers`.  Beyond
+that the buffer that it
 was received into is kept, and filled up.
 
 *Calls.*  The loop calls `get_buffer` and at once, with nothing else between, `buffer_updated`; that is why a buffer of nobody's
@@ -39,7 +40,7 @@ from typing import Protocol
 
 from uvicorn.protocols.http.flow_control import FlowControl
 
-from service.asgi.buffers import LITTLE, Buffers
+from holdfast.service.asgi.receiving.buffers import LITTLE, Buffers
 
 NOTHING = memoryview(b"")
 
@@ -63,7 +64,8 @@ class Host(Protocol):
 
 class Receiver(asyncio.BufferedProtocol):
     """
-    A `service.asgi.door.Intake` that is the protocol of a connection while *remaining* bytes of content come, after *early* ones.
+    A `holdfast.service.asgi.receiving.connection.Intake` that is the protocol of a connection while *remaining* bytes of
+    content come, after *early* ones.
     """
 
     def __init__(self, host: Host, buffers: Buffers, early: bytearray, remaining: int) -> None:

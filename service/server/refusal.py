@@ -6,8 +6,8 @@ from __future__ import annotations
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
-from service.server.descriptors import RETRY_AFTER
-from service.server.fields import Field
+from holdfast.service.server.descriptors import RETRY_AFTER
+from holdfast.service.server.fields import Field
 
 BAD_REQUEST, NOT_IMPLEMENTED, UNAVAILABLE = 400, 501, 503
 

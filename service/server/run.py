@@ -18,12 +18,12 @@ import threading
 import uvicorn
 from starlette.applications import Starlette
 
-from service.app import application as create_app_from_environment
-from service.server.descriptors import Descriptors, raise_limit
-from service.server.http import HEAD_TIMEOUT, ServerConfig
-from service.server.signals import Server, Signals, Workers, begin_worker
-from service.settings import Settings
-from service.settings_file import SettingsError
+from holdfast.service.app import application as create_app_from_environment
+from holdfast.service.server.descriptors import Descriptors, raise_limit
+from holdfast.service.server.http import HEAD_TIMEOUT, ServerConfig
+from holdfast.service.server.signals import Server, Signals, Workers, begin_worker
+from holdfast.service.settings import Settings
+from holdfast.service.settings_file import SettingsError
 
 logger = logging.getLogger("holdfast")
 
@@ -50,9 +50,9 @@ def config(settings: Settings) -> uvicorn.Config:
     Return uvicorn's configuration for *settings*.
     """
     configuration = ServerConfig(
-        "service.server.run:application",
+        "holdfast.service.server.run:application",
         factory=True,
-        http="service.server.http:Protocol",
+        http="holdfast.service.server.http:Protocol",
         ws="none",
         loop="uvloop",
         host=settings.host,

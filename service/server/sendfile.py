@@ -20,7 +20,7 @@ import os
 
 from uvicorn.protocols.http.flow_control import FlowControl
 
-from storage.threads import unbroken
+from holdfast.storage.threads import unbroken
 
 KiB = 1024
 MiB = 1024 * KiB

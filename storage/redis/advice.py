@@ -6,21 +6,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from storage.errors import StorageError
-from storage.redis.line import Line
+from holdfast.storage.errors import StorageError
+from holdfast.storage.redis.client import RedisClient
 
 # What each of these commands tells: the section of INFO says it under other names, but to whoever may not ask for settings.
 ASKED = (("INFO", "persistence"), ("INFO", "memory"), ("CONFIG GET", "save"))
 
 
-async def advice(line: Line) -> Sequence[str]:
+async def advice(redis_client: RedisClient) -> Sequence[str]:
     """
     Return what whoever runs the Redis should know, in sentences; nothing of what it does not tell.
     """
     facts: dict[str, str] = {}
     for command, name in ASKED:
         try:
-            facts |= _texts(await line.call(command, name))
+            facts |= _texts(await redis_client.call(command, name))
         except StorageError:
             continue  # servers that are rented often forbid CONFIG
     return judge(facts)

@@ -1,7 +1,8 @@
 """
 Leases between processes on many machines, in a Redis.
 
-How claimants deal with each other is `storage.claims`.  Here a row is a hash beside the records of its tenant, and messages are
+How claimants deal with each other is `holdfast.storage.leases.claims`.  Here a row is a hash beside the records of its tenant,
+and messages are
 published: the script that writes a newcomer into the row asks the holder in the same step.
 
 Nobody can tell a dead process from one that is cut off.  So a row says *until* when its claimant is believed to be alive, by the
@@ -15,14 +16,14 @@ import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
-from storage.claims import Claim, Claims, Found
-from storage.errors import StorageError
-from storage.ports import Lease
-from storage.records import Ref
-from storage.redis.line import Call, Line, Name, Script
-from storage.redis.mailbox import Mailbox
-from storage.redis.names import Names
-from storage.threads import stopped
+from holdfast.storage.errors import StorageError
+from holdfast.storage.leases.claims import Claim, Claims, Found
+from holdfast.storage.ports.leases import Lease
+from holdfast.storage.records import Ref
+from holdfast.storage.redis.client import Call, Name, RedisClient, Script
+from holdfast.storage.redis.mailbox import Mailbox
+from holdfast.storage.redis.names import Names
+from holdfast.storage.threads import stopped
 
 SECONDS = 1.0
 MILLISECONDS = 1000
@@ -43,20 +44,20 @@ LOOK = Script("look")
 
 class RedisLeases:
     """
-    `storage.ports.Leases` for all processes that know the same Redis.
+    `holdfast.storage.ports.Leases` for all processes that know the same Redis.
 
     A claimant that is not heard of for *life* seconds counts as asleep; that is put off three times as often.
     """
 
-    def __init__(self, line: Line, names: Names, life: float = LIFE) -> None:
-        self._line = line
+    def __init__(self, redis_client: RedisClient, names: Names, life: float = LIFE) -> None:
+        self._redis = redis_client
         self._names = names
-        self._mailbox = Mailbox(line, names.processes)
+        self._mailbox = Mailbox(redis_client, names.processes)
         self._renew_every = life / 3
         self._renewing: asyncio.Task[None] | None = None
-        self.rows = RedisRows(line, names, life)
+        self.rows = RedisRows(redis_client, names, life)
         self.claims = Claims(self.rows, self._mailbox, REPEAT, ANSWER)
-        line.join()
+        redis_client.join()
 
     async def acquire(self, ref: Ref, evicted: Callable[[], object], wait: float) -> Lease:
         await self.open()
@@ -81,18 +82,18 @@ class RedisLeases:
 
     async def ping(self) -> None:
         await self.open()
-        await self._line.call("SET", self._names.ping, "pong")
+        await self._redis.call("SET", self._names.ping, "pong")
 
     async def close(self) -> None:
         if self._renewing is not None:
             await stopped(self._renewing)
         await self._mailbox.close()
-        await self._line.leave()
+        await self._redis.leave()
 
     async def _renew(self) -> None:
         while True:
             await asyncio.sleep(self._renew_every)
-            await self._line.look_again()
+            await self._redis.look_again()
             standing = self.claims.standing()
             with suppress(StorageError):  # the next time will do
                 for mine, newcomer in zip(standing, await self.rows.renew(standing), strict=True):
@@ -103,11 +104,11 @@ class RedisLeases:
 
 class RedisRows:
     """
-    `storage.claims.Rows` in a Redis; *life* is how many seconds a claimant is believed to be alive.
+    `holdfast.storage.leases.claims.Rows` in a Redis; *life* is how many seconds a claimant is believed to be alive.
     """
 
-    def __init__(self, line: Line, names: Names, life: float) -> None:
-        self._line = line
+    def __init__(self, redis_client: RedisClient, names: Names, life: float) -> None:
+        self._redis = redis_client
         self._names = names
         self._times = (int(life * MILLISECONDS), int(KEEP * MILLISECONDS))
 
@@ -115,7 +116,7 @@ class RedisRows:
         """
         Return the document of an upload, whether somebody who is believed to be alive has its lease, and the timeline.
         """
-        document, held, timeline = await self._line.run(LOOK, [self._names.record(ref), self._names.lease(ref)])
+        document, held, timeline = await self._redis.run(LOOK, [self._names.record(ref), self._names.lease(ref)])
         return document, bool(held), timeline.decode()
 
     async def hold(self, ref: Ref, name: str) -> tuple[bytes | None, int, str]:
@@ -125,7 +126,7 @@ class RedisRows:
         """
         keys: list[Name] = [self._names.record(ref), self._names.lease(ref), self._names.epoch(ref.tenant)]
         try:
-            document, epoch, timeline = await self._line.run(HOLD, keys, [name, *self._times])
+            document, epoch, timeline = await self._redis.run(HOLD, keys, [name, *self._times])
         except StorageError:
             await self._withdraw(ref, name)
             raise
@@ -134,7 +135,7 @@ class RedisRows:
     async def swap(self, ref: Ref, name: str) -> Found:
         keys: list[Name] = [self._names.lease(ref), self._names.epoch(ref.tenant)]
         try:
-            epoch, *before = await self._line.run(CLAIM, keys, [name, *self._times, self._names.processes])
+            epoch, *before = await self._redis.run(CLAIM, keys, [name, *self._times, self._names.processes])
         except StorageError:
             await self._withdraw(ref, name)
             raise
@@ -146,28 +147,28 @@ class RedisRows:
             before=holder.decode(),
             behind=behind.decode() if behind else None,
             lapsed=not alive,
-            asked=bool(listeners) or not self._line.counts_receivers,
+            asked=bool(listeners) or not self._redis.counts_receivers,
         )
 
     async def give_back(self, ref: Ref, name: str, found: Found) -> bool:
         rest = [found.before or "", found.behind or ""]
-        return bool(await self._line.run(GIVE_BACK, [self._names.lease(ref)], [name, *self._times, *rest]))
+        return bool(await self._redis.run(GIVE_BACK, [self._names.lease(ref)], [name, *self._times, *rest]))
 
     async def settle(self, ref: Ref, name: str) -> None:
-        await self._line.run(SETTLE, [self._names.lease(ref)], [name])
+        await self._redis.run(SETTLE, [self._names.lease(ref)], [name])
 
     async def forget(self, ref: Ref, name: str) -> None:
-        await self._line.run(FORGET, [self._names.lease(ref)], [name])
+        await self._redis.run(FORGET, [self._names.lease(ref)], [name])
 
     async def renew(self, claims: Sequence[Claim]) -> Sequence[bytes | None]:
         """
         Put off the time at which *claims* count as asleep; return of each who stands in its row instead, if somebody does.
         """
         calls: list[Call] = [([self._names.lease(mine.ref)], [mine.name, *self._times]) for mine in claims]
-        return await self._line.run_many(RENEW, calls)
+        return await self._redis.run_many(RENEW, calls)
 
     async def _withdraw(self, ref: Ref, name: str) -> None:
         """Put whoever stood there before into the place of *name*, if that stands there, and if it can be done now."""
         # Otherwise whoever finds it is told by its process that nobody knows it, and by the row whether it was behind somebody.
         with suppress(StorageError):
-            await self._line.run_once(GIVE_BACK, [self._names.lease(ref)], [name, *self._times, "", ""])
+            await self._redis.run_once(GIVE_BACK, [self._names.lease(ref)], [name, *self._times, "", ""])

@@ -13,10 +13,10 @@ import logging
 from collections.abc import Callable
 from contextlib import aclosing, suppress
 
-from storage.claims import Heard
-from storage.errors import StorageError, Unavailable
-from storage.redis.line import VENDOR, Line
-from storage.threads import stopped
+from holdfast.storage.errors import StorageError, Unavailable
+from holdfast.storage.leases.claims import Liveness
+from holdfast.storage.redis.client import VENDOR, RedisClient
+from holdfast.storage.threads import stopped
 
 logger = logging.getLogger("holdfast")
 
@@ -33,17 +33,17 @@ MISSING = 2
 
 class Mailbox:
     """
-    The channel of one process, and the way to those of others: `storage.claims.Post`.
+    The channel of one process, and the way to those of others: `holdfast.storage.leases.claims.Post`.
     """
 
-    def __init__(self, line: Line, channels: str) -> None:
-        self._line = line
+    def __init__(self, redis_client: RedisClient, channels: str) -> None:
+        self._redis = redis_client
         self._channels = channels
         self._process = ""
         self._understand: Callable[[str], object] = lambda _message: None
         self._open = asyncio.Event()
         self._listening: asyncio.Task[None] | None = None
-        self._sending: set[asyncio.Task[Heard]] = set()
+        self._sending: set[asyncio.Task[Liveness]] = set()
         self._missing = 0
         self._trouble = "nobody answered"
 
@@ -63,18 +63,18 @@ class Mailbox:
             except TimeoutError as error:
                 raise Unavailable(f"Redis: this process could not subscribe to its messages: {self._trouble}") from error
 
-    async def ask(self, process: str, message: str) -> Heard:
+    async def ask(self, process: str, message: str) -> Liveness:
         """
         Send *message*; when nobody listens, once more after a moment.  In a Cluster nobody knows who listens.
 
         :raises Unavailable: it could not be sent.
         """
         for pause in (ONCE_MORE, 0.0):
-            listeners = await self._line.call("PUBLISH", self._channels + process, message)
-            if listeners or not self._line.counts_receivers:
-                return Heard.SENT
+            listeners = await self._redis.call("PUBLISH", self._channels + process, message)
+            if listeners or not self._redis.counts_receivers:
+                return Liveness.SENT
             await asyncio.sleep(pause)
-        return Heard.UNKNOWN
+        return Liveness.UNKNOWN
 
     def tell(self, process: str, message: str) -> None:
         """
@@ -94,7 +94,7 @@ class Mailbox:
             await stopped(self._listening)
             self._listening = asyncio.create_task(self._listen())
         with suppress(StorageError):
-            await self._line.call("PUBLISH", self._channels + self._process, "hello")
+            await self._redis.call("PUBLISH", self._channels + self._process, "hello")
 
     async def close(self) -> None:
         """
@@ -105,12 +105,12 @@ class Mailbox:
         for task in list(self._sending):
             await stopped(task)
 
-    async def _send(self, process: str, message: str) -> Heard:
+    async def _send(self, process: str, message: str) -> Liveness:
         try:
-            await self._line.call("PUBLISH", self._channels + process, message)
+            await self._redis.call("PUBLISH", self._channels + process, message)
         except StorageError:
-            return Heard.UNKNOWN  # whoever waits for it asks again
-        return Heard.SENT
+            return Liveness.UNKNOWN  # whoever waits for it asks again
+        return Liveness.SENT
 
     async def _listen(self) -> None:
         pause = FIRST_PAUSE
@@ -129,7 +129,7 @@ class Mailbox:
 
     async def _subscribe(self) -> None:
         """Listen until the connection ends."""
-        client = await self._line.listener()
+        client = await self._redis.listener()
         async with client, client.pubsub() as subscription:
             await subscription.subscribe(self._channels + self._process)
             async with aclosing(subscription.listen()) as messages:

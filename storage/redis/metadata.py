@@ -26,13 +26,13 @@ from contextlib import suppress
 from functools import partial
 from typing import Any, TypeVar
 
-from storage.errors import AlreadyExists, Corrupted, NotFound, PreconditionFailed, StorageError, UnknownPosition
-from storage.notes import SECRET_BYTES
-from storage.objects import ASSOCIATION_SIZE, Event, LoggedEvent, ObjectRecord, SlotRecord
-from storage.ports import Change
-from storage.records import UNKNOWN, Key, ObjectRef, Ref, SlotRef, Tenant, UploadRecord
-from storage.redis.line import Call, Line, Script
-from storage.redis.names import (
+from holdfast.storage.errors import AlreadyExists, Corrupted, NotFound, PreconditionFailed, StorageError, UnknownPosition
+from holdfast.storage.objects import ASSOCIATION_SIZE, Event, LoggedEvent, ObjectRecord, SlotRecord
+from holdfast.storage.ports.metadata import Change
+from holdfast.storage.ports.notes import SECRET_BYTES
+from holdfast.storage.records import UNKNOWN, Key, ObjectRef, Ref, SlotRef, Tenant, UploadRecord
+from holdfast.storage.redis.client import Call, RedisClient, Script
+from holdfast.storage.redis.names import (
     Names,
     behind_moment,
     encoded,
@@ -42,8 +42,8 @@ from storage.redis.names import (
     plan_commit,
     when_due,
 )
-from storage.reserve import frees
-from storage.threads import aside, unbroken
+from holdfast.storage.reserve import frees
+from holdfast.storage.threads import aside, unbroken
 
 T = TypeVar("T")
 
@@ -67,25 +67,25 @@ MANY = Script("many")
 
 class RedisMetadataStore:
     """
-    A `storage.ports.MetadataStore` on a line to a Redis, under names that begin with a prefix.
+    A `holdfast.storage.ports.MetadataStore` on a line to a Redis, under names that begin with a prefix.
     """
 
-    def __init__(self, line: Line, names: Names) -> None:
-        self._line = line
+    def __init__(self, redis_client: RedisClient, names: Names) -> None:
+        self._redis = redis_client
         self._names = names
-        line.join()
+        redis_client.join()
 
     async def create(self, record: UploadRecord, events: Sequence[Event] = ()) -> None:
         await self.commit([Change(old=None, new=record)], events)
 
     async def get(self, ref: Ref) -> UploadRecord:
-        return read_upload(ref, await self._line.call("HGET", self._names.record(ref), "document"))
+        return read_upload(ref, await self._redis.call("HGET", self._names.record(ref), "document"))
 
     async def get_many(self, refs: Sequence[Ref]) -> Sequence[UploadRecord]:
         records: list[UploadRecord] = []
         for begin in range(0, len(refs), AT_ONCE):
             asked = refs[begin : begin + AT_ONCE]
-            found = await self._line.run(MANY, [self._names.record(ref) for ref in asked])
+            found = await self._redis.run(MANY, [self._names.record(ref) for ref in asked])
             records += map(read_upload, asked, found)
         return records
 
@@ -104,33 +104,33 @@ class RedisMetadataStore:
         await self._change([change], events, secrets.token_hex(8), lease)
 
     async def get_object(self, ref: ObjectRef) -> ObjectRecord:
-        found = await self._line.call("HGET", self._names.record(ref), "document")
+        found = await self._redis.call("HGET", self._names.record(ref), "document")
         if found is None:
             raise NotFound(f"no object {ref.id}")
         return _read(ObjectRecord.from_mapping, found)
 
     async def list_objects(self, tenant: Tenant, kind: str, after: str, limit: int) -> Sequence[ObjectRecord]:
         index, base = self._names.all_objects(tenant, kind), self._names.objects(tenant, kind)
-        found = await self._line.run(LIST, [index], [base, b"(" + encoded(after), "+", limit, 0])
+        found = await self._redis.run(LIST, [index], [base, b"(" + encoded(after), "+", limit, 0])
         return [_read(ObjectRecord.from_mapping, document) for document in found]
 
     async def get_slot(self, ref: SlotRef) -> SlotRecord:
-        found = await self._line.call("HGET", self._names.record(ref), "document")
+        found = await self._redis.call("HGET", self._names.record(ref), "document")
         if found is None:
             raise NotFound(f"nothing was ever in {ref.slot} of {ref.id}")
         return await aside(partial(_read, SlotRecord.from_mapping, found), size=len(found) // ASSOCIATION_SIZE)
 
     async def get_slots(self, ref: ObjectRef) -> Sequence[SlotRecord]:
-        found = await self._line.run(LIST, [self._names.all_slots(ref)], [self._names.slots(ref), "-", "+", ALL, 0])
+        found = await self._redis.run(LIST, [self._names.all_slots(ref)], [self._names.slots(ref), "-", "+", ALL, 0])
         return await aside(partial(_read_slots, found), size=sum(map(len, found)) // ASSOCIATION_SIZE)
 
     async def events(self, tenant: Tenant, after: str, limit: int, attachment: Key | None = None) -> Sequence[LoggedEvent]:
         log = self._names.events(tenant)
         if attachment is None:
-            found = await self._line.run(EVENTS, [log], [parse_place(after), limit, after])
+            found = await self._redis.run(EVENTS, [log], [parse_place(after), limit, after])
         else:
             index = self._names.events_of(tenant, attachment)
-            found = await self._line.run(EVENTS_OF_ONE, [log, index], [parse_place_of_one(after), limit, after])
+            found = await self._redis.run(EVENTS_OF_ONE, [log, index], [parse_place_of_one(after), limit, after])
         if found is None:
             raise UnknownPosition("there is no event at this position")
         pairs = zip(found[::2], found[1::2], strict=True)
@@ -147,7 +147,7 @@ class RedisMetadataStore:
                 ([self._names.due(tenant)], [self._names.uploads(tenant), first, behind_moment(now), limit, BEHIND_MOMENT])
                 for tenant in tenants
             ]
-            pages += [_read_uploads(found) for found in await self._line.run_many(LIST, calls)]
+            pages += [_read_uploads(found) for found in await self._redis.run_many(LIST, calls)]
         merged = heapq.merge(*pages, key=lambda record: when_due(record) or b"")
         return [record for record, _ in zip(merged, range(limit), strict=False)]
 
@@ -155,28 +155,28 @@ class RedisMetadataStore:
         async for tenants in self._tenants():
             for tenant in tenants:
                 index, base, first = self._names.all_uploads(tenant), self._names.uploads(tenant), b"-"
-                while page := _read_uploads(await self._line.run(LIST, [index], [base, first, "+", PAGE, 0])):
+                while page := _read_uploads(await self._redis.run(LIST, [index], [base, first, "+", PAGE, 0])):
                     for record in page:
                         yield record
                     first = b"(" + page[-1].key.encode()
 
     async def secret(self, name: str) -> bytes:
-        value: bytes = await self._line.run(SECRET, [self._names.secret(name)], [secrets.token_bytes(SECRET_BYTES)])
+        value: bytes = await self._redis.run(SECRET, [self._names.secret(name)], [secrets.token_bytes(SECRET_BYTES)])
         return value
 
     async def note(self, name: str) -> str | None:
-        found: bytes | None = await self._line.call("GET", self._names.note(name))
+        found: bytes | None = await self._redis.call("GET", self._names.note(name))
         return None if found is None else found.decode()
 
     async def write_note(self, name: str, text: str) -> None:
-        await self._line.call("SET", self._names.note(name), text)
+        await self._redis.call("SET", self._names.note(name), text)
 
     async def ping(self) -> None:
         # A replica, or a server that is full, can be read only.
-        await self._line.call("SET", self._names.ping, "pong")
+        await self._redis.call("SET", self._names.ping, "pong")
 
     async def close(self) -> None:
-        await self._line.leave()
+        await self._redis.leave()
 
     async def _commit(self, changes: Sequence[Change], events: Sequence[Event]) -> None:
         operation = secrets.token_hex(8)
@@ -198,7 +198,7 @@ class RedisMetadataStore:
         (tenant,) = tenants
         planned = partial(plan_commit, self._names, tenant, changes, events, operation, KEEP_EVENT_IDS, lease)
         plan = await aside(planned, size=len(changes))
-        match await self._line.run(FREEING_COMMIT if frees(changes) else COMMIT, plan.keys, plan.arguments):
+        match await self._redis.run(FREEING_COMMIT if frees(changes) else COMMIT, plan.keys, plan.arguments):
             case [b"changed", number]:
                 change = changes[number - 1]
                 raise PreconditionFailed(f"{change.new.ref} is no longer at revision {change.new.revision - 1}")
@@ -211,8 +211,8 @@ class RedisMetadataStore:
 
     async def _reserve(self, records: Sequence[UploadRecord], operation: str) -> None:
         """Reserve the keys of new uploads, and enter their tenant before its first upload is there."""
-        keys = [self._line.run(RESERVE, [self._names.reservation(record.key)], [operation]) for record in records]
-        entered = self._line.call("SADD", self._names.tenants, encoded(records[0].tenant))
+        keys = [self._redis.run(RESERVE, [self._names.reservation(record.key)], [operation]) for record in records]
+        entered = self._redis.call("SADD", self._names.tenants, encoded(records[0].tenant))
         *ours, _ = await asyncio.gather(*keys, entered)
         if all(ours):
             return
@@ -221,18 +221,18 @@ class RedisMetadataStore:
         known = None
         if taken.idempotency_key is not None:
             index, key = self._names.again(taken.tenant), encoded(taken.idempotency_key)
-            known = await self._line.run(AGAIN, [index], [key])
+            known = await self._redis.run(AGAIN, [index], [key])
         existing = None if known is None else _read(UploadRecord.from_mapping, known)
         raise AlreadyExists(f"the key {taken.key} is taken", existing)
 
     async def _unreserve(self, records: Sequence[UploadRecord], operation: str) -> None:
         for record in records:
             with suppress(StorageError):  # what was found out is worth more than a few bytes
-                await self._line.run(UNRESERVE, [self._names.reservation(record.key)], [operation])
+                await self._redis.run(UNRESERVE, [self._names.reservation(record.key)], [operation])
 
     async def _tenants(self) -> AsyncIterator[Sequence[Tenant]]:
         """Yield every tenant that has an upload, some at a time."""
-        names = await self._line.call("SMEMBERS", self._names.tenants)
+        names = await self._redis.call("SMEMBERS", self._names.tenants)
         found = sorted(Tenant(name.decode("utf-8", "surrogatepass")) for name in names)
         for begin in range(0, len(found), TOGETHER):
             yield found[begin : begin + TOGETHER]

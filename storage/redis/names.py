@@ -32,10 +32,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import quote
 
-from storage.errors import UnknownPosition
-from storage.objects import Event, ObjectRecord, SlotRecord
-from storage.ports import Change, Record
-from storage.records import Key, ObjectRef, Ref, SlotRef, Tenant, UploadRecord
+from holdfast.storage.errors import UnknownPosition
+from holdfast.storage.objects import Event, ObjectRecord, SlotRecord
+from holdfast.storage.ports.metadata import Change, Record
+from holdfast.storage.records import Key, ObjectRef, Ref, SlotRef, Tenant, UploadRecord
 
 PREFIX = "holdfast:"
 NONE = b""

@@ -1,8 +1,8 @@
 """
-The clients of one server, of the primary that Sentinels name, or of the nodes of a Cluster (`storage.redis.address`).
+The clients of one server, of the primary that Sentinels name, or of the nodes of a Cluster (`holdfast.storage.redis.address`).
 
 Nobody is asked for anything before the first command.  No client here repeats a command by itself: only who knows what a command
-does may do that (`storage.redis.line`).
+does may do that (`holdfast.storage.redis.client`).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from redis.asyncio.sentinel import SentinelConnectionPool
 from redis.backoff import NoBackoff
 from redis.maint_notifications import MaintNotificationsConfig
 
-from storage.redis.address import Address, parse_address
+from holdfast.storage.redis.address import Address, parse_address
 
 SECONDS = 1.0
 SOCKET_TIMEOUT = 2 * SECONDS

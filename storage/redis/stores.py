@@ -8,12 +8,12 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from storage.redis.advice import advice
-from storage.redis.desk import RedisDesk
-from storage.redis.leases import RedisLeases
-from storage.redis.line import Line
-from storage.redis.metadata import RedisMetadataStore
-from storage.redis.names import PREFIX, Names
+from holdfast.storage.redis.advice import advice
+from holdfast.storage.redis.client import RedisClient
+from holdfast.storage.redis.leased_uploads import RedisLeasedUploads
+from holdfast.storage.redis.leases import RedisLeases
+from holdfast.storage.redis.metadata import RedisMetadataStore
+from holdfast.storage.redis.names import PREFIX, Names
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,7 +22,7 @@ class RedisStores:
 
     metadata: RedisMetadataStore
     leases: RedisLeases
-    desk: RedisDesk
+    leased_uploads: RedisLeasedUploads
     advice: Callable[[], Awaitable[Sequence[str]]]
     """What to say about how it is set up."""
 
@@ -31,9 +31,9 @@ def open_redis(url: str, prefix: str = PREFIX) -> RedisStores:
     """
     Return the stores of a Redis.  Nothing is asked of it before it is needed.  Services that share one have different prefixes.
 
-    :raises ValueError: *url* is none (see `storage.redis.address`), or *prefix* cannot be one.
+    :raises ValueError: *url* is none (see `holdfast.storage.redis.address`), or *prefix* cannot be one.
     """
-    line, names = Line(url), Names(prefix)
-    metadata, leases = RedisMetadataStore(line, names), RedisLeases(line, names)
-    desk = RedisDesk(names, metadata, leases)
-    return RedisStores(metadata=metadata, leases=leases, desk=desk, advice=partial(advice, line))
+    redis_client, names = RedisClient(url), Names(prefix)
+    metadata, leases = RedisMetadataStore(redis_client, names), RedisLeases(redis_client, names)
+    leased_uploads = RedisLeasedUploads(names, metadata, leases)
+    return RedisStores(metadata=metadata, leases=leases, leased_uploads=leased_uploads, advice=partial(advice, redis_client))

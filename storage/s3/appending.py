@@ -23,18 +23,18 @@ import dataclasses
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 
-from storage.errors import NoSpace, StorageError, Unavailable
-from storage.ports import Checkpoint, Receipt
-from storage.records import UNKNOWN, UploadRecord
-from storage.s3.bucket import Bucket
-from storage.s3.buffers import Buffer, Buffers
-from storage.s3.errors import UploadGone
-from storage.s3.options import Names
-from storage.s3.parts import TooManyParts
-from storage.s3.publishing import Publishing
-from storage.s3.reading import Reading
-from storage.s3.state import Part, PartState, Piece, Sums
-from storage.threads import ended, together
+from holdfast.storage.errors import NoSpace, StorageError, Unavailable
+from holdfast.storage.ports.content import Checkpoint, Receipt
+from holdfast.storage.records import UNKNOWN, UploadRecord
+from holdfast.storage.s3.errors import UploadGone
+from holdfast.storage.s3.options import Names
+from holdfast.storage.s3.parts.plan import TooManyParts
+from holdfast.storage.s3.parts.state import Part, PartState, Piece, Sums
+from holdfast.storage.s3.publishing import Publishing
+from holdfast.storage.s3.reading import Reading
+from holdfast.storage.s3.transfer.bucket import Bucket
+from holdfast.storage.s3.transfer.buffers import Buffer, Buffers
+from holdfast.storage.threads import ended, together
 
 IN_FLIGHT = 4
 MOST_PIECES = 8
@@ -94,7 +94,7 @@ class Appending:
 
     async def run(self, content: AsyncIterator[memoryview]) -> Receipt:
         """
-        Take *content*, and return what is durable; see `storage.ports.ByteStore.append`.
+        Take *content*, and return what is durable; see `holdfast.storage.ports.ByteStore.append`.
         """
         try:
             await self._receive(content)

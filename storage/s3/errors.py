@@ -12,7 +12,7 @@ from types import MappingProxyType
 import urllib3.exceptions
 from botocore import exceptions as boto
 
-from storage.errors import Corrupted, NoSpace, NotFound, StorageError, Unavailable
+from holdfast.storage.errors import Corrupted, NoSpace, NotFound, StorageError, Unavailable
 
 
 class Passing(Unavailable):

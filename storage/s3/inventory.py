@@ -6,14 +6,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
-from storage.errors import Corrupted, NotFound
-from storage.inventory import Stored
-from storage.records import State, UploadRecord
-from storage.s3.bucket import Bucket
-from storage.s3.errors import UploadGone
-from storage.s3.options import Names
-from storage.s3.state import PartState
-from storage.s3.store import S3ByteStore
+from holdfast.storage.errors import Corrupted, NotFound
+from holdfast.storage.ports.inventory import Stored
+from holdfast.storage.records import State, UploadRecord
+from holdfast.storage.s3.errors import UploadGone
+from holdfast.storage.s3.options import Names
+from holdfast.storage.s3.parts.state import PartState
+from holdfast.storage.s3.store import S3ByteStore
+from holdfast.storage.s3.transfer.bucket import Bucket
 
 KEPT = frozenset({State.OPEN, State.RECEIVED, State.COMPLETE})
 # Between a name and the id of a multipart upload; no name of ours has it.
@@ -22,7 +22,7 @@ UPLOAD = "?uploadId="
 
 class S3Inventory:
     """
-    A `storage.inventory.Inventory` of the bucket of *store*.
+    A `holdfast.storage.ports.inventory.Inventory` of the bucket of *store*.
     """
 
     def __init__(self, store: S3ByteStore) -> None:

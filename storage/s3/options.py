@@ -9,10 +9,10 @@ import re
 import secrets
 from dataclasses import dataclass
 
-from storage import keys
-from storage.records import Key
-from storage.s3.parts import MiB, PartLimits
-from storage.s3.state import CONTENT
+from holdfast.storage import keys
+from holdfast.storage.records import Key
+from holdfast.storage.s3.parts.plan import MiB, PartLimits
+from holdfast.storage.s3.parts.state import CONTENT
 
 SECONDS = 1.0
 RANDOM_BYTES = 8

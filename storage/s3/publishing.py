@@ -29,15 +29,15 @@ import zlib
 from collections.abc import Sequence
 from contextlib import aclosing, suppress
 
-from storage.errors import Corrupted, NotFound, StorageError
-from storage.records import Key
-from storage.s3.bucket import Bucket, Found
-from storage.s3.buffers import NOTHING, Buffer, Buffers
-from storage.s3.errors import PartsDiffer, Passing, UploadGone
-from storage.s3.options import Names
-from storage.s3.reading import Reading
-from storage.s3.state import Extent, Part, PartState, Sums, is_md5
-from storage.threads import together
+from holdfast.storage.errors import Corrupted, NotFound, StorageError
+from holdfast.storage.records import Key
+from holdfast.storage.s3.errors import PartsDiffer, Passing, UploadGone
+from holdfast.storage.s3.options import Names
+from holdfast.storage.s3.parts.state import Extent, Part, PartState, Sums, is_md5
+from holdfast.storage.s3.reading import Reading
+from holdfast.storage.s3.transfer.bucket import Bucket, Found
+from holdfast.storage.s3.transfer.buffers import NOTHING, Buffer, Buffers
+from holdfast.storage.threads import together
 
 COPIES_AT_ONCE = 4
 ROUNDS = 3

@@ -9,13 +9,13 @@ from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
 from dataclasses import dataclass
 
-from storage.errors import Corrupted, NotFound
-from storage.records import Key
-from storage.s3.bucket import Bucket
-from storage.s3.buffers import Buffer
-from storage.s3.options import Names
-from storage.s3.state import PartState
-from storage.s3.stream import Stream
+from holdfast.storage.errors import Corrupted, NotFound
+from holdfast.storage.records import Key
+from holdfast.storage.s3.options import Names
+from holdfast.storage.s3.parts.state import PartState
+from holdfast.storage.s3.transfer.bucket import Bucket
+from holdfast.storage.s3.transfer.buffers import Buffer
+from holdfast.storage.s3.transfer.stream import Stream
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

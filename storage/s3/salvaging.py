@@ -6,14 +6,14 @@ from __future__ import annotations
 
 import dataclasses
 
-from storage.errors import Corrupted, NotFound
-from storage.records import UNKNOWN, Key
-from storage.s3.bucket import Bucket
-from storage.s3.errors import UploadGone
-from storage.s3.options import Names
-from storage.s3.publishing import Publishing
-from storage.s3.reading import Reading
-from storage.s3.state import PartState, Sums
+from holdfast.storage.errors import Corrupted, NotFound
+from holdfast.storage.records import UNKNOWN, Key
+from holdfast.storage.s3.errors import UploadGone
+from holdfast.storage.s3.options import Names
+from holdfast.storage.s3.parts.state import PartState, Sums
+from holdfast.storage.s3.publishing import Publishing
+from holdfast.storage.s3.reading import Reading
+from holdfast.storage.s3.transfer.bucket import Bucket
 
 
 class Salvaging:

@@ -8,7 +8,8 @@ Content in a bucket of any S3 server.
 #     <prefix>attachments/<shard>/<key>-<random>    the content, and the multipart upload that becomes it
 #     <prefix>tail/<key>/<offset>-<random>          a piece of the tail: bytes behind the last whole part
 #
-# There is nothing else in the bucket: the record of the upload remembers all that is needed (`storage.s3.state`), so that asking
+# There is nothing else in the bucket: the record of the upload remembers all that is needed
+# (`holdfast.storage.s3.parts.state`), so that asking
 # how far an upload is, and beginning to append, call no server.  The modules beside this one, from the inside out: `parts` (the
 # arithmetic), `state` (what is remembered), `options` (and names), `errors` (a table), `bucket` (calls), `stream` and `reading`,
 # `spool` and `buffers`, `publishing` (parts become an object), `appending`, `salvaging`; `inventory` is for whoever compares.
@@ -22,24 +23,24 @@ from dataclasses import replace
 
 import boto3
 
-from storage.errors import Corrupted, NoSpace, NotFound
-from storage.ports import Checkpoint, Receipt, unrecorded
-from storage.probe import Probe
-from storage.records import NO_PARTS, UNKNOWN, Parts, State, UploadRecord
-from storage.s3.appending import Appending, Tools
-from storage.s3.bucket import Bucket
-from storage.s3.buffers import Buffers, Portion
-from storage.s3.errors import translated
-from storage.s3.options import Checksum, Names, S3Options
-from storage.s3.parts import TooManyParts, plan_parts
-from storage.s3.publishing import Publishing
-from storage.s3.reading import Reading
-from storage.s3.salvaging import Salvaging
-from storage.s3.spool import Spool
-from storage.s3.state import PartState
-from storage.s3.stream import Stream
-from storage.salvage import Remains
-from storage.threads import together
+from holdfast.storage.errors import Corrupted, NoSpace, NotFound
+from holdfast.storage.ports.content import Checkpoint, Receipt, unrecorded
+from holdfast.storage.ports.salvage import Remains
+from holdfast.storage.probe import Probe
+from holdfast.storage.records import NO_PARTS, UNKNOWN, Parts, State, UploadRecord
+from holdfast.storage.s3.appending import Appending, Tools
+from holdfast.storage.s3.errors import translated
+from holdfast.storage.s3.options import Checksum, Names, S3Options
+from holdfast.storage.s3.parts.plan import TooManyParts, plan_parts
+from holdfast.storage.s3.parts.state import PartState
+from holdfast.storage.s3.publishing import Publishing
+from holdfast.storage.s3.reading import Reading
+from holdfast.storage.s3.salvaging import Salvaging
+from holdfast.storage.s3.transfer.bucket import Bucket
+from holdfast.storage.s3.transfer.buffers import Buffers, Portion
+from holdfast.storage.s3.transfer.spool import Spool
+from holdfast.storage.s3.transfer.stream import Stream
+from holdfast.storage.threads import together
 
 SECONDS = 1.0
 ANSWER = 2 * SECONDS
@@ -49,7 +50,7 @@ WRITE_EVERY = 30 * SECONDS
 
 class S3ByteStore:
     """
-    A `storage.ports.ByteStore` on S3, for any number of processes.
+    A `holdfast.storage.ports.ByteStore` on S3, for any number of processes.
 
     `read` of an open upload may have to complete the parts that are recorded, for they cannot be read before: whoever reads one
     holds its lease, has recorded what is `exposed`, and reads by that record.

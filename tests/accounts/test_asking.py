@@ -11,8 +11,8 @@ from collections.abc import AsyncIterator, Iterator
 import httpx
 import pytest
 
-from service.accounts.asking import ask
-from service.accounts.errors import Unavailable
+from holdfast.service.accounts.asking import ask
+from holdfast.service.accounts.errors import Unavailable
 from tests.accounts.tokens import Answering, answering
 
 KiB = 1024

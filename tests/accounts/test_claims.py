@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.accounts.claims import principal_of
-from service.accounts.errors import TokenRefused
-from service.core.principals import EVERY_CAPABILITY, Capability, Principal
-from storage.records import Subject, Tenant
+from holdfast.service.accounts.claims import principal_of
+from holdfast.service.accounts.errors import TokenRefused
+from holdfast.service.core.principals import EVERY_CAPABILITY, Capability, Principal
+from holdfast.storage.records import Subject, Tenant
 
 DEFAULT = Tenant("1")
 

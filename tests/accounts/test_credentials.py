@@ -6,8 +6,8 @@ from __future__ import annotations
 
 import pytest
 
-from service.accounts.credentials import token_of
-from service.accounts.errors import TokenRefused
+from holdfast.service.accounts.credentials import token_of
+from holdfast.service.accounts.errors import TokenRefused
 
 FRIENDS = frozenset({"https://friend.example"})
 

@@ -12,8 +12,8 @@ from typing import Any
 import jwt
 import pytest
 
-from service.accounts.errors import TokenRefused, Unavailable
-from service.accounts.keys import FRESH, PATIENCE, STALE, PublicKeys, parse_keys, require_safe
+from holdfast.service.accounts.errors import TokenRefused, Unavailable
+from holdfast.service.accounts.keys import FRESH, PATIENCE, STALE, PublicKeys, parse_keys, require_safe
 from tests.accounts.tokens import EC, OTHER_RSA, RSA, Answering, Clock, answering, jwk, pem
 
 OLD = {"alg": "RS256", "kid": "old"}

@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.accounts.errors import TokenExpired, TokenRefused
-from service.accounts.links import Links
-from service.core.principals import Capability
-from storage.keys import new_key
-from storage.records import Key, Subject, Tenant
+from holdfast.service.accounts.errors import TokenExpired, TokenRefused
+from holdfast.service.accounts.links import Links
+from holdfast.service.core.principals import Capability
+from holdfast.storage.keys import new_key
+from holdfast.storage.records import Key, Subject, Tenant
 
 NOW = 1_800_000_000.0
 LINKS = Links(b"secret", clock=lambda: NOW)

@@ -15,12 +15,12 @@ from typing import Any
 import jwt
 import pytest
 
-from service.accounts.errors import TokenExpired, TokenRefused, Unauthenticated
-from service.accounts.keys import KeyFile, KeySource, Secret, VerifyingKey
-from service.accounts.making import make_token
-from service.accounts.tokens import MAX_TOKEN, TokenVerifier
-from service.core.principals import Capability, Principal
-from storage.records import Subject, Tenant
+from holdfast.service.accounts.errors import TokenExpired, TokenRefused, Unauthenticated
+from holdfast.service.accounts.keys import KeyFile, KeySource, Secret, VerifyingKey
+from holdfast.service.accounts.making import make_token
+from holdfast.service.accounts.tokens import MAX_TOKEN, TokenVerifier
+from holdfast.service.core.principals import Capability, Principal
+from holdfast.storage.records import Subject, Tenant
 from tests.accounts.tokens import EC, OTHER_RSA, RSA, SECRET, Clock, claims, jwk, pem, signed
 
 DEFAULT = Tenant("1")
@@ -200,7 +200,7 @@ async def test_it_remembers_and_forgets() -> None:
 
 async def test_the_oldest_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is remembered has a bound; what was verified last is kept."""
-    monkeypatch.setattr("service.accounts.tokens.REMEMBERED", 2)
+    monkeypatch.setattr("holdfast.service.accounts.tokens.REMEMBERED", 2)
     asked: list[str] = []
 
     class Telling(Secret):

@@ -11,9 +11,9 @@ from collections.abc import Iterator
 import pytest
 from standardwebhooks.webhooks import Webhook as Signer
 
-from service.accounts.errors import Forbidden, TokenRefused, Unavailable
-from service.accounts.webhook import Webhook
-from storage.records import Subject, Tenant
+from holdfast.service.accounts.errors import Forbidden, TokenRefused, Unavailable
+from holdfast.service.accounts.webhook import Webhook
+from holdfast.storage.records import Subject, Tenant
 from tests.accounts.tokens import Answering, Clock, answering
 
 SECRET = "whsec_" + b64encode(b"24 bytes are good enough").decode()
@@ -110,7 +110,7 @@ async def test_remembered_for_the_same_question(server: Answering) -> None:
 
 async def test_the_oldest_answer_is_forgotten(server: Answering, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is remembered has a bound; what was asked last is kept."""
-    monkeypatch.setattr("service.accounts.webhook.REMEMBERED", 2)
+    monkeypatch.setattr("holdfast.service.accounts.webhook.REMEMBERED", 2)
     server.fields = {"Cache-Control": "max-age=30"}
     webhook = Webhook(server.url, SECRET, default_tenant=Tenant("1"), clock=Clock())
     for token in ("a", "b", "c", "b", "c", "a"):

@@ -6,8 +6,8 @@ from __future__ import annotations
 
 import pytest
 
-from service.asgi import answers
-from service.asgi.answers import BLOCK, Answers
+from holdfast.service.asgi import answers
+from holdfast.service.asgi.answers import BLOCK, Answers
 
 SIZE = 4 * BLOCK
 

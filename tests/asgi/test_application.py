@@ -9,9 +9,9 @@ import pytest
 from starlette.exceptions import HTTPException
 from starlette.types import Receive, Scope, Send
 
-from service.asgi.application import Application
-from service.asgi.cors import cors
-from service.asgi.routes import not_found
+from holdfast.service.asgi.application import Application
+from holdfast.service.asgi.cors import cors
+from holdfast.service.asgi.routes import not_found
 
 
 async def broken(_scope: Scope, _receive: Receive, _send: Send) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 import pytest
 
 from tests.asgi.spoken import read_fields, written_fields
-from tests.protocols.accounts import ACCOUNTS, TOKENS
+from tests.protocols.access.accounts import ACCOUNTS, TOKENS
 from tests.protocols.attachments_requests import COMMUNITY_URL, ENTRY_URL
 from tests.protocols.service import COMPLETE, HALF_SENT, Serve, Service
 from tests.protocols.tus_requests import VERSION, creation

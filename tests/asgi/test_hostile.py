@@ -10,11 +10,11 @@ from collections.abc import Mapping
 
 import pytest
 
-from service.asgi import content as asgi_content
-from service.asgi.reception import Reception
-from service.core.content import Stop
-from service.protocols.fields import parse_file_name, parse_media_type
-from storage.records import State
+from holdfast.service.asgi.receiving import content as asgi_content
+from holdfast.service.asgi.receiving.timers import ReceiveTimers
+from holdfast.service.core.content.content import Stop
+from holdfast.service.protocols.http.fields import parse_file_name, parse_media_type
+from holdfast.storage.records import State
 from tests.asgi.wire import Wire, scope
 from tests.protocols import draft_requests, tus_requests
 from tests.protocols.attachments_requests import COMMUNITY_URL, ENTRY_URL, JSON, entry, span
@@ -144,7 +144,7 @@ async def test_content_has_ended_at_its_announced_length(kept: int) -> None:
     """Content that a server calls ended has ended if as much came as was announced, and was cut otherwise."""
     wire = Wire()
     wire.content(IMAGE[:kept], more=False)
-    content = asgi_content.RequestContent(scope("PATCH", "/"), wire.receive, LENGTH, Reception(idle_timeout=60))
+    content = asgi_content.RequestContent(scope("PATCH", "/"), wire.receive, LENGTH, ReceiveTimers(idle_timeout=60))
     received = bytes(await content.read(LENGTH))
     content.close()
 
@@ -158,7 +158,7 @@ async def test_what_a_crash_after_a_pause_leaves(
     service: Service, monkeypatch: pytest.MonkeyPatch, protocol: str, at: int
 ) -> None:
     """When content pauses, what came is recorded while the request is still open, so that a crash would not take it back."""
-    monkeypatch.setattr(Reception, "look_every", 0.01)
+    monkeypatch.setattr(ReceiveTimers, "look_every", 0.01)
     path, fields = APPENDS[protocol]
     key = await service.keep(EMPTY)
     wire = Wire()

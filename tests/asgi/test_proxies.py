@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import pytest
 
-from service.asgi.proxies import MAX_PREFIX, Base, Proxies, parse_base, parse_networks
+from holdfast.service.asgi.proxies import MAX_PREFIX, Base, Proxies, parse_base, parse_networks
 from tests.asgi.wire import scope
 
 LOOPBACK = parse_networks("127.0.0.1,::1")

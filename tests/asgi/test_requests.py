@@ -9,10 +9,10 @@ from contextlib import suppress
 
 import pytest
 
-from service.asgi.proxies import Proxies, parse_networks
-from service.asgi.requests import MAX_FIELDS, MAX_HEAD, read_request, refuse_head
-from service.protocols.wire import ProtocolError, Request
-from storage.records import Tenant
+from holdfast.service.asgi.proxies import Proxies, parse_networks
+from holdfast.service.asgi.requests import MAX_FIELDS, MAX_HEAD, read_request, refuse_head
+from holdfast.service.protocols.http.wire import ProtocolError, Request
+from holdfast.storage.records import Tenant
 from tests.asgi.wire import scope
 
 LOOPBACK = "127.0.0.1,::1"

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from service.cli.checking import Report, checked
-from service.settings import Settings
-from service.stores import open_stores
-from storage.keys import new_key
-from storage.records import UploadRecord
+from holdfast.service.cli.checking import Report, checked
+from holdfast.service.settings import Settings
+from holdfast.service.stores import open_stores
+from holdfast.storage.keys import new_key
+from holdfast.storage.records import UploadRecord
 from tests.storage.backends import appended, new_upload
 
 

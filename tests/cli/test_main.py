@@ -15,8 +15,8 @@ import jwt
 import pytest
 from typer.testing import CliRunner, Result
 
-from service.cli.main import _try_stores, app
-from service.settings import Settings
+from holdfast.service.cli.main import _try_stores, app
+from holdfast.service.settings import Settings
 
 SECRET = "32 bytes are what a secret needs"
 ACCOUNTS = {"HOLDFAST_AUTH": "jwt", "HOLDFAST_JWT_SECRET": SECRET}

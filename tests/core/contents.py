@@ -6,14 +6,14 @@ from __future__ import annotations
 
 import asyncio
 
-from service.core.content import Stop
+from holdfast.service.core.content.content import Stop
 
 SPOILED = 0xEE
 
 
 class FakeContent:
     """
-    `service.core.content.Content` of bytes that are here already.
+    `holdfast.service.core.content.content.Content` of bytes that are here already.
 
     *length* is what was announced; with *chunked* nothing was.  With *cut*, content ends after its bytes for that reason, and not
     by its own word.  At *hold_at* bytes it waits, until it may `go_on` or is stopped.

@@ -7,9 +7,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from storage.objects import Event, SlotRecord
-from storage.records import Key, Ref, SlotRef, UploadRecord
-from storage.sqlite import SqliteMetadataStore
+from holdfast.storage.objects import Event, SlotRecord
+from holdfast.storage.records import Key, Ref, SlotRef, UploadRecord
+from holdfast.storage.sqlite.metadata import SqliteMetadataStore
 
 PAGE = 1000
 

@@ -8,10 +8,10 @@ import asyncio
 
 import pytest
 
-from service.core.commands import Completes
-from service.core.content import Stop
-from service.core.errors import FinishFailed
-from storage.records import State, UploadRecord
+from holdfast.service.core.commands import Completes
+from holdfast.service.core.content.content import Stop
+from holdfast.service.core.errors import FinishFailed
+from holdfast.storage.records import State, UploadRecord
 from tests.core.contents import FakeContent
 from tests.core.worlds import World
 

@@ -10,19 +10,19 @@ from dataclasses import dataclass
 
 import pytest
 
-from servers.redis import RedisServer
-from service.core.commands import Append, Completes, Create, GetOffset
-from service.core.content import Stop
-from service.core.limits import Limits
-from service.core.uploads import Uploads
-from storage.records import UploadRecord
-from storage.redis.stores import open_redis
-from storage.s3.store import S3ByteStore
+from holdfast.service.core.commands import Append, Completes, Create, GetOffset
+from holdfast.service.core.content.content import Stop
+from holdfast.service.core.limits import Limits
+from holdfast.service.core.uploads.uploads import Uploads
+from holdfast.storage.records import UploadRecord
+from holdfast.storage.redis.stores import open_redis
+from holdfast.storage.s3.store import S3ByteStore
+from servers.stores.redis import RedisServer
 from tests.core.contents import FakeContent
 from tests.servers.fixtures import Bucket
 from tests.storage.backends import TENANT
 from tests.storage.redis.stores import prefix_of, url_of
-from tests.storage.redis.test_desk import round_trips
+from tests.storage.redis.test_leased_uploads import round_trips
 from tests.storage.s3.stores import content, counted, s3_store
 
 # Who waits for somebody that never comes fails soon.
@@ -67,7 +67,7 @@ async def counts(
     """Return the verbs over stores that have done everything once, so that the server knows their scripts."""
     stores = open_redis(url_of(redis_server), prefix_of(tmp_path_factory.mktemp("counts")))
     bytes_: S3ByteStore = s3_store(swift_place, part_size=PART)
-    uploads = Uploads(bytes_, stores.metadata, stores.desk, Limits())
+    uploads = Uploads(bytes_, stores.metadata, stores.leased_uploads, Limits())
     counts = Counted(uploads, counted(bytes_), redis_server)
     await counts.append(await counts.create(FakeContent(), 4), FakeContent(b"kelp"))
     await uploads.offset(GetOffset(ref=(await counts.create(FakeContent(), 4)).ref, completes=AT_LENGTH))

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import pytest
 
-from service.core.conditions import ANY, Condition
+from holdfast.service.core.conditions import ANY, Condition
 
 TAG = frozenset({'"a"'})
 WEAK = frozenset({'W/"a"'})

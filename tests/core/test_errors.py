@@ -8,10 +8,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from service.core import errors
-from service.core.errors import LengthMismatch, OffsetMismatch, TooLarge, UploadError
-from service.core.store_errors import STORAGE_ERRORS, translated
-from storage.errors import AlreadyExists, StorageError
+from holdfast.service.core import errors
+from holdfast.service.core.errors import LengthMismatch, OffsetMismatch, TooLarge, UploadError
+from holdfast.service.core.store_errors import STORAGE_ERRORS, translated
+from holdfast.storage.errors import AlreadyExists, StorageError
 from tests.storage.backends import new_upload
 
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.core.names import MAX_CHARACTERS, basename, display_name, has_control, is_too_long
+from holdfast.service.core.names import MAX_CHARACTERS, basename, display_name, has_control, is_too_long
 
 everything = st.text(st.characters(codec=None, exclude_categories=[]))
 

@@ -6,9 +6,9 @@ from __future__ import annotations
 
 import pytest
 
-from service.core.errors import SlotUnknown
-from service.core.policies import BUILT_IN, GROUP_AVATAR, Policies, Policy
-from storage.records import SlotRef
+from holdfast.service.core.errors import SlotUnknown
+from holdfast.service.core.policies import BUILT_IN, GROUP_AVATAR, Policies, Policy
+from holdfast.storage.records import SlotRef
 from tests.storage.backends import TENANT
 
 

@@ -9,14 +9,14 @@ import logging
 
 import pytest
 
-from service.core.commands import Completes
-from service.core.content import Stop
-from service.core.errors import UploadExpired
-from service.core.timekeeper import LONGEST_PATIENCE, TOLERANCE, Timekeeper
-from storage.errors import Unavailable
-from storage.memory import MemoryMetadataStore
-from storage.notes import Notes
-from storage.records import State, UploadRecord
+from holdfast.service.core.commands import Completes
+from holdfast.service.core.content.content import Stop
+from holdfast.service.core.errors import UploadExpired
+from holdfast.service.core.timekeeper import LONGEST_PATIENCE, TOLERANCE, Timekeeper
+from holdfast.storage.errors import Unavailable
+from holdfast.storage.memory import MemoryMetadataStore
+from holdfast.storage.ports.notes import Notes
+from holdfast.storage.records import State, UploadRecord
 from tests.core.contents import FakeContent
 from tests.core.situations import KELP, kelp_until, received
 from tests.core.worlds import LIMITS, World

@@ -12,10 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.core import admission
-from service.core import upload as rules
-from service.core.commands import Append, Completes, Create, GetOffset
-from service.core.errors import (
+from holdfast.service.core import upload as rules
+from holdfast.service.core.commands import Append, Completes, Create, GetOffset
+from holdfast.service.core.errors import (
     AlreadyComplete,
     IdempotencyConflict,
     LengthExceeded,
@@ -23,11 +22,12 @@ from service.core.errors import (
     TooLarge,
     UploadError,
 )
-from service.core.limits import Limits
-from service.core.upload import Step
-from storage.keys import new_key
-from storage.ports import Receipt
-from storage.records import Parts, State
+from holdfast.service.core.limits import Limits
+from holdfast.service.core.upload import Step
+from holdfast.service.core.uploads import admission
+from holdfast.storage.keys import new_key
+from holdfast.storage.ports.content import Receipt
+from holdfast.storage.records import Parts, State
 from tests.storage.backends import NOW, TENANT, new_upload
 
 AT_LENGTH, AT_END, LATER = Completes.AT_LENGTH, Completes.AT_END, Completes.LATER

@@ -1,5 +1,5 @@
 """
-Everything that `service.core.uploads` needs, over memory and over files, and stores that misbehave.
+Everything that `holdfast.service.core.uploads.uploads` needs, over memory and over files, and stores that misbehave.
 """
 
 from __future__ import annotations
@@ -10,20 +10,23 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from service.core.commands import Append, Completes, Create, GetOffset, Outcome
-from service.core.limits import Limits
-from service.core.timekeeper import Times
-from service.core.uploads import Uploads
-from storage.desk import SeparateDesk
-from storage.errors import LeaseLost, NoSpace, StorageError, Unavailable
-from storage.keys import new_key
-from storage.local import Durability, LocalByteStore
-from storage.memory import MemoryByteStore, MemoryLeases, MemoryMetadataStore
-from storage.ports import ByteStore, Checkpoint, Lease, Leases, MetadataStore, Receipt, unrecorded
-from storage.records import Key, Parts, Ref, State, Tenant, UploadRecord
-from storage.salvage import Remains
-from storage.sqlite import SqliteMetadataStore
-from storage.sqlite_leases import SqliteLeases
+from holdfast.service.core.commands import Append, Completes, Create, GetOffset, Outcome
+from holdfast.service.core.limits import Limits
+from holdfast.service.core.timekeeper import Times
+from holdfast.service.core.uploads.uploads import Uploads
+from holdfast.storage.durability import Durability
+from holdfast.storage.errors import LeaseLost, NoSpace, StorageError, Unavailable
+from holdfast.storage.keys import new_key
+from holdfast.storage.leases.separate import SeparateLeasedUploads
+from holdfast.storage.local.store import LocalByteStore
+from holdfast.storage.memory import MemoryByteStore, MemoryLeases, MemoryMetadataStore
+from holdfast.storage.ports.content import ByteStore, Checkpoint, Receipt, unrecorded
+from holdfast.storage.ports.leases import Lease, Leases
+from holdfast.storage.ports.metadata import MetadataStore
+from holdfast.storage.ports.salvage import Remains
+from holdfast.storage.records import Key, Parts, Ref, State, Tenant, UploadRecord
+from holdfast.storage.sqlite.leases import SqliteLeases
+from holdfast.storage.sqlite.metadata import SqliteMetadataStore
 from tests.core.contents import FakeContent
 from tests.storage.backends import NOW, TENANT, content_of
 
@@ -182,8 +185,8 @@ class World:
 
     def uploads(self, limits: Limits = LIMITS, keys: Callable[[], Key] = new_key) -> Uploads:
         """Return the verbs over these stores."""
-        desk = SeparateDesk(self.metadata, self.leases)
-        return Uploads(self.content, self.metadata, desk, limits, clock=self.clock, times=self.times, keys=keys)
+        leased_uploads = SeparateLeasedUploads(self.metadata, self.leases)
+        return Uploads(self.content, self.metadata, leased_uploads, limits, clock=self.clock, times=self.times, keys=keys)
 
     def frozen(self) -> World:
         """Return the same world, as a process that was stopped in the middle of its next append sees it."""

@@ -16,7 +16,7 @@ from tusclient.client import TusClient
 from tusclient.exceptions import TusCommunicationError
 from tusclient.uploader.uploader import Uploader
 
-from tests.e2e import javascript
+from tests.e2e.clients import javascript
 from tests.e2e.dialects import photo
 
 MiB = 1024 * 1024

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import httpx
 
+from holdfast.storage.records import Key, SlotRef, Tenant
 from servers.holdfast import Holdfast
-from storage.records import Key, SlotRef, Tenant
 from tests.core.histories import check, facts
 from tests.e2e.conftest import Serve
 from tests.pictures import PNG

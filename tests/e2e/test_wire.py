@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from holdfast.service.server.lingering import MOST
 from servers.holdfast import Holdfast
-from service.server.lingering import MOST
 from tests.e2e.conftest import Serve
 from tests.e2e.dialects import DIALECTS, Upload, photo, sha256
 from tests.e2e.wire import Call, Cut, Wire

@@ -10,10 +10,10 @@ from pathlib import Path
 
 from PIL import Image
 
-from service.images.limits import ImageLimits
-from service.images.memory import give_back
-from service.images.pool import Images
-from service.images.rendition import Rendition
+from holdfast.service.images.limits import ImageLimits
+from holdfast.service.images.memory import give_back
+from holdfast.service.images.pool import Images
+from holdfast.service.images.rendition import Rendition
 from tests.images.pictures import chunk, encoded, swapped_profile, with_chunks
 
 RENDITIONS = (Rendition(width=100), Rendition())

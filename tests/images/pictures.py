@@ -13,7 +13,7 @@ from typing import Any
 
 from PIL import Image, ImageCms
 
-from service.images.limits import ImageLimits
+from holdfast.service.images.limits import ImageLimits
 
 LIMITS = ImageLimits()
 SMALL_LIMITS = ImageLimits(max_bytes=100_000, max_pixels=50_000, max_frames=20, max_total_pixels=200_000)

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from service.images.errors import ImageRefused
-from service.images.inspect import inspect
-from service.images.render import render
-from service.images.rendition import Rendition
+from holdfast.service.images.errors import ImageRefused
+from holdfast.service.images.inspect import inspect
+from holdfast.service.images.render import render
+from holdfast.service.images.rendition import Rendition
 from tests.images.pictures import LIMITS, decoded
 
 CASES = Path(__file__).parent / "cases"

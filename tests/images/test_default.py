@@ -6,9 +6,9 @@ from __future__ import annotations
 
 import pytest
 
-from service.images.default import default_picture
-from service.images.errors import RenditionInvalid
-from service.images.inspect import inspect
+from holdfast.service.images.default import default_picture
+from holdfast.service.images.errors import RenditionInvalid
+from holdfast.service.images.inspect import inspect
 from tests.images.pictures import LIMITS, decoded
 
 

@@ -13,19 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from service.images.errors import (
-    BrokenImage,
-    ImageRefused,
-    NotAnImage,
-    TooManyBytes,
-    TooManyFrames,
-    TooManyPixels,
-)
-from service.images.inspect import ImageFacts, inspect
-from service.images.limits import ImageLimits
-from service.images.render import render
-from service.images.rendition import Rendition
+from holdfast.service.images.errors import BrokenImage, ImageRefused, NotAnImage, TooManyBytes, TooManyFrames, TooManyPixels
+from holdfast.service.images.inspect import ImageFacts, inspect
+from holdfast.service.images.limits import ImageLimits
+from holdfast.service.images.render import render
+from holdfast.service.images.rendition import Rendition
 from tests.images import pictures
+from tests.images.formats.test_polyglots import HTML, zipped
 from tests.images.pictures import (
     ANIMATION,
     ANIMATION_SIZE,
@@ -51,7 +45,6 @@ from tests.images.pictures import (
     with_right_checksums,
     with_segments,
 )
-from tests.images.test_polyglots import HTML, zipped
 
 
 @pytest.mark.parametrize("size", [(24, 16), (1, 1), (7, 300)], ids=str)

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from service.images.limits import ImageLimits
+from holdfast.service.images.limits import ImageLimits
 
 SIDE = 3000
 PIXELS = SIDE * SIDE

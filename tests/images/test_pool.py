@@ -14,14 +14,14 @@ from io import BytesIO
 import pytest
 from PIL import Image
 
-from service.images import pool
-from service.images.errors import Busy, NotAnImage
-from service.images.inspect import Content, ImageFacts, inspected
-from service.images.limits import ImageLimits
-from service.images.outline import Outline
-from service.images.pool import LARGE, Images, Read
-from service.images.rendition import Rendition
-from service.images.turns import Claimant
+from holdfast.service.images import pool
+from holdfast.service.images.errors import Busy, NotAnImage
+from holdfast.service.images.formats.outline import Outline
+from holdfast.service.images.inspect import Content, ImageFacts, inspected
+from holdfast.service.images.limits import ImageLimits
+from holdfast.service.images.pool import LARGE, Images, Read
+from holdfast.service.images.rendition import Rendition
+from holdfast.service.images.turns import Claimant
 from tests.images.pictures import LIMITS, encoded, png
 
 # Who waits for somebody that never comes fails soon.

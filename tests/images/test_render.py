@@ -10,9 +10,9 @@ from base64 import urlsafe_b64encode
 import pytest
 from PIL import Image, ImageChops, ImageOps, ImageStat, PngImagePlugin
 
-from service.images.errors import BrokenImage, NotAnImage
-from service.images.render import Rendered, render
-from service.images.rendition import Rendition
+from holdfast.service.images.errors import BrokenImage, NotAnImage
+from holdfast.service.images.render import Rendered, render
+from holdfast.service.images.rendition import Rendition
 from tests.images import pictures
 from tests.images.pictures import (
     ANIMATION,

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.images.errors import RenditionInvalid
-from service.images.rendition import MAX_DIMENSION, SHAPE, Rendition, dimension, place, rounded_up
+from holdfast.service.images.errors import RenditionInvalid
+from holdfast.service.images.rendition import MAX_DIMENSION, SHAPE, Rendition, dimension, place, rounded_up
 
 SIDES = st.integers(1, 20_000)
 BOUNDS = st.integers(1, MAX_DIMENSION)

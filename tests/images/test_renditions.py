@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from service.images import renditions as module
-from service.images.errors import Busy, NotAnImage
-from service.images.pool import Images
-from service.images.render import render
-from service.images.rendition import Rendition
-from service.images.renditions import DefaultPictures, Renditions
-from service.images.shelf import Shelf
+from holdfast.service.images import renditions as module
+from holdfast.service.images.errors import Busy, NotAnImage
+from holdfast.service.images.pool import Images
+from holdfast.service.images.render import render
+from holdfast.service.images.rendition import Rendition
+from holdfast.service.images.rendition_cache import RenditionCache
+from holdfast.service.images.renditions import DefaultPictures, Renditions
 from tests.images.pictures import LIMITS, png
 from tests.images.test_pool import Held, happened, reading
 
@@ -62,9 +62,9 @@ class Source:
 
 
 @pytest.fixture
-def shelf(tmp_path: Path) -> Shelf:
+def cache(tmp_path: Path) -> RenditionCache:
     """Return an empty shelf."""
-    return Shelf(str(tmp_path / "renditions"))
+    return RenditionCache(str(tmp_path / "renditions"))
 
 
 @pytest.fixture
@@ -76,9 +76,9 @@ async def images() -> AsyncIterator[Images]:
 
 
 @pytest.fixture
-def renditions(images: Images, shelf: Shelf) -> Renditions:
+def renditions(images: Images, cache: RenditionCache) -> Renditions:
     """Return what is tested."""
-    return Renditions(images, shelf)
+    return Renditions(images, cache)
 
 
 async def asked(source: Source) -> None:
@@ -88,14 +88,14 @@ async def asked(source: Source) -> None:
             await asyncio.sleep(0.001)
 
 
-async def test_made_once(renditions: Renditions, images: Images, shelf: Shelf) -> None:
+async def test_made_once(renditions: Renditions, images: Images, cache: RenditionCache) -> None:
     """A rendition is made, kept, and found again: by the next who asks, and by the next process."""
     source = Source(png())
 
     assert EXPECTED == await renditions.get(KEY, SMALL, source)
     assert EXPECTED == await renditions.get(KEY, SMALL, source)
-    assert EXPECTED == await Renditions(images, shelf).get(KEY, SMALL, source)
-    assert EXPECTED == await shelf.get(KEY, SMALL)
+    assert EXPECTED == await Renditions(images, cache).get(KEY, SMALL, source)
+    assert EXPECTED == await cache.get(KEY, SMALL)
     assert 1 == source.asked
 
 
@@ -112,9 +112,9 @@ async def test_shared(renditions: Renditions) -> None:
     assert 1 == source.asked
 
 
-async def test_not_shared(images: Images, shelf: Shelf) -> None:
+async def test_not_shared(images: Images, cache: RenditionCache) -> None:
     """Other renditions and other attachments are made for themselves."""
-    renditions = Renditions(images, shelf)
+    renditions = Renditions(images, cache)
     source = Source(png())
     for key, rendition in ((KEY, SMALL), (KEY.lower(), SMALL), (KEY, Rendition(width=2))):
         assert rendition.width == (await renditions.get(key, rendition, source)).width
@@ -176,25 +176,25 @@ async def test_raises_when_nobody_listens(renditions: Renditions, caplog: pytest
     assert [] == caplog.records
 
 
-async def test_refused(renditions: Renditions, shelf: Shelf) -> None:
+async def test_refused(renditions: Renditions, cache: RenditionCache) -> None:
     """What is no image is refused, and not kept."""
     with pytest.raises(NotAnImage):
         await renditions.get(KEY, SMALL, Source(b"<svg/>"))
 
-    assert await shelf.get(KEY, SMALL) is None
+    assert await cache.get(KEY, SMALL) is None
 
 
-async def test_deleted_meanwhile(renditions: Renditions, shelf: Shelf) -> None:
+async def test_deleted_meanwhile(renditions: Renditions, cache: RenditionCache) -> None:
     """What is deleted while a rendition of it is made leaves none on the shelf."""
     source = Source(png(), held=True)
     task = asyncio.create_task(renditions.get(KEY, SMALL, source))
     await asked(source)
     source.is_there = False
-    await shelf.remove(KEY)
+    await cache.remove(KEY)
     source.free.set()
 
     assert EXPECTED == await task
-    assert await shelf.get(KEY, SMALL) is None
+    assert await cache.get(KEY, SMALL) is None
 
 
 async def test_busy(renditions: Renditions, images: Images) -> None:
@@ -210,9 +210,9 @@ async def test_busy(renditions: Renditions, images: Images) -> None:
     assert EXPECTED == await renditions.get(KEY, SMALL, Source(png()))
 
 
-async def test_busy_shelf(renditions: Renditions, shelf: Shelf, images: Images) -> None:
+async def test_busy_shelf(renditions: Renditions, cache: RenditionCache, images: Images) -> None:
     """What is on the shelf needs no place in the pool."""
-    await shelf.put(KEY, SMALL, EXPECTED)
+    await cache.put(KEY, SMALL, EXPECTED)
     held = Held()
     task = asyncio.create_task(images.inspect(reading(held)))
     await happened(held.begun)
@@ -225,7 +225,7 @@ async def test_busy_shelf(renditions: Renditions, shelf: Shelf, images: Images) 
 async def test_without_a_disk(images: Images, tmp_path: Path) -> None:
     """Without a disk renditions are made each time."""
     (tmp_path / "file").write_bytes(b"")
-    renditions = Renditions(images, Shelf(str(tmp_path / "file")))
+    renditions = Renditions(images, RenditionCache(str(tmp_path / "file")))
     source = Source(png())
 
     assert [EXPECTED] * 2 == [await renditions.get(KEY, SMALL, source) for _ in range(2)]

@@ -9,8 +9,8 @@ from collections import deque
 
 import pytest
 
-from service.images.errors import Busy
-from service.images.turns import Claimant, Turns
+from holdfast.service.images.errors import Busy
+from holdfast.service.images.turns import Claimant, Turns
 
 KELP, WRACK, OTHER = Claimant("1", "kelp"), Claimant("1", "wrack"), Claimant("2", "kelp")
 

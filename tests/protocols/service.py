@@ -12,13 +12,13 @@ from typing import Any, Protocol, Self
 
 import httpx
 
-from service.app import create_app
-from service.settings import Settings
-from service.stores import Stores
-from storage.errors import NotFound
-from storage.keys import new_key
-from storage.memory import MemoryByteStore, MemoryLeases, MemoryMetadataStore
-from storage.records import Key, Ref, State, Tenant, UploadRecord
+from holdfast.service.app import create_app
+from holdfast.service.settings import Settings
+from holdfast.service.stores import Stores
+from holdfast.storage.errors import NotFound
+from holdfast.storage.keys import new_key
+from holdfast.storage.memory import MemoryByteStore, MemoryLeases, MemoryMetadataStore
+from holdfast.storage.records import Key, Ref, State, Tenant, UploadRecord
 from tests.pictures import PNG
 
 DAY = 86_400.0  # seconds

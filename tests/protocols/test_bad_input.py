@@ -12,18 +12,7 @@ import pytest
 from tests.protocols import draft_requests, tus_requests
 from tests.protocols.attachments_requests import COMMUNITY_URL, ENTRY_URL, FORM, JSON, entry, form, part, span
 from tests.protocols.exchange import Exchange
-from tests.protocols.service import (
-    CANCELLED,
-    COMPLETE,
-    DEFERRED,
-    EXPIRED,
-    HALF,
-    HALF_SENT,
-    IMAGE,
-    NOTHING,
-    Given,
-    Service,
-)
+from tests.protocols.service import CANCELLED, COMPLETE, DEFERRED, EXPIRED, HALF, HALF_SENT, IMAGE, NOTHING, Given, Service
 
 REST = IMAGE[HALF:]
 MANY = {f"X-{number}": "x" for number in range(200)}

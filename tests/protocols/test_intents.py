@@ -10,10 +10,10 @@ from base64 import b64encode
 import httpx
 import pytest
 
-from service.settings_slots import Slot
-from storage.records import ObjectRef, SlotRef, State
+from holdfast.service.settings_slots import Slot
+from holdfast.storage.records import ObjectRef, SlotRef, State
 from tests.pictures import GIF, PNG
-from tests.protocols.accounts import KELP, WRACK, bearing, serve_accounts
+from tests.protocols.access.accounts import KELP, WRACK, bearing, serve_accounts
 from tests.protocols.service import COMMUNITY, Serve, Service, key_of
 
 TUS = {"Tus-Resumable": "1.0.0", "Content-Type": "application/offset+octet-stream"}

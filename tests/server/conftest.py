@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from service.settings import Settings
+from holdfast.service.settings import Settings
 from tests.server.servers import Server, StartServer
 
 

@@ -15,9 +15,9 @@ from typing import Protocol
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from service.asgi.reception import Reception
-from service.server.run import bind, config
-from service.settings import Settings
+from holdfast.service.asgi.receiving.timers import ReceiveTimers
+from holdfast.service.server.run import bind, config
+from holdfast.service.settings import Settings
 from tests.protocols import tus_requests
 
 
@@ -173,8 +173,8 @@ class Server:
     @property
     def lent(self) -> int:
         """How many bytes of buffers are in the hands of requests."""
-        reception: Reception = self._server.config.loaded_app.state.reception
-        return reception.buffers.lent
+        timers: ReceiveTimers = self._server.config.loaded_app.state.timers
+        return timers.buffers.lent
 
     @property
     def connections(self) -> int:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import pytest
 
-from service.server.descriptors import Descriptors
+from holdfast.service.server.descriptors import Descriptors
 
 
 @pytest.mark.parametrize(

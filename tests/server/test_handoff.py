@@ -11,10 +11,10 @@ from collections.abc import Callable
 
 import pytest
 
-from service.asgi.buffers import LITTLE
-from service.server.run import can_hand_over
+from holdfast.service.asgi.receiving.buffers import LITTLE
+from holdfast.service.server.run import can_hand_over
 from tests.protocols import tus_requests
-from tests.server.hostile import patch, rest_or_reset
+from tests.server.http.hostile import patch, rest_or_reset
 from tests.server.servers import Connection, Server, StartServer
 
 KiB = 1024

@@ -8,7 +8,7 @@ import asyncio
 
 import pytest
 
-from service.server import lingering
+from holdfast.service.server import lingering
 from tests.protocols import tus_requests
 from tests.server.servers import Server, StartServer
 

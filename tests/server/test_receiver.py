@@ -10,8 +10,8 @@ import random
 import pytest
 from uvicorn.protocols.http.flow_control import FlowControl
 
-from service.asgi.buffers import LARGE, LITTLE, SMALL, Buffers
-from service.server.receiver import Receiver
+from holdfast.service.asgi.receiving.buffers import LARGE, LITTLE, SMALL, Buffers
+from holdfast.service.server.receiver import Receiver
 
 KiB = 1024
 

@@ -14,7 +14,7 @@ from typing import cast
 import pytest
 from uvicorn.protocols.http.flow_control import FlowControl
 
-from service.server.sendfile import send_file
+from holdfast.service.server.sendfile import send_file
 from tests.protocols import tus_requests
 from tests.server.servers import Connection, Server, StartServer
 

@@ -176,7 +176,7 @@ class FaultyProxy:
     ) -> None:
         """Have the server do it, and pass up to *cut* bytes of its answer on."""
         server, out = await asyncio.open_connection(self._upstream.hostname, self._upstream.port)
-        # Heard while it is told: it may refuse, and close the connection, before it has listened to all.
+        # Liveness while it is told: it may refuse, and close the connection, before it has listened to all.
         telling = asyncio.create_task(_tell(out, asked.head + asked.content))
         try:
             passed = 0

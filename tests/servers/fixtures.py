@@ -13,12 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from servers.moto import MotoServer
 from servers.process import ROOT
-from servers.redis import RedisCluster, RedisServer
-from servers.s3 import S3Account
-from servers.sentinel import RedisSentinel
-from servers.swift import SwiftServer, folder_with_attributes
+from servers.stores.moto import MotoServer
+from servers.stores.redis import RedisCluster, RedisServer
+from servers.stores.s3 import S3Account
+from servers.stores.sentinel import RedisSentinel
+from servers.stores.swift import SwiftServer, folder_with_attributes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

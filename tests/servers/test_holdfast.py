@@ -15,7 +15,7 @@ import pytest
 
 from servers.holdfast import Holdfast
 from servers.process import ServerError, living
-from servers.redis import RedisServer
+from servers.stores.redis import RedisServer
 
 
 @pytest.fixture

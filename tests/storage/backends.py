@@ -17,18 +17,21 @@ from typing import Any
 import pytest
 from _pytest.mark import ParameterSet
 
-from storage.desk import SeparateDesk
-from storage.inventory import Inventory
-from storage.keys import new_key
-from storage.local import Durability, LocalByteStore
-from storage.local_inventory import LocalInventory
-from storage.memory import MemoryByteStore, MemoryLeases, MemoryMetadataStore
-from storage.ports import ByteStore, Desk, Leases, MetadataStore
-from storage.records import Tenant, UploadRecord
-from storage.s3.inventory import S3Inventory
-from storage.s3.store import S3ByteStore
-from storage.sqlite import SqliteMetadataStore
-from storage.sqlite_leases import SqliteLeases
+from holdfast.storage.durability import Durability
+from holdfast.storage.keys import new_key
+from holdfast.storage.leases.separate import SeparateLeasedUploads
+from holdfast.storage.local.inventory import LocalInventory
+from holdfast.storage.local.store import LocalByteStore
+from holdfast.storage.memory import MemoryByteStore, MemoryLeases, MemoryMetadataStore
+from holdfast.storage.ports.content import ByteStore
+from holdfast.storage.ports.inventory import Inventory
+from holdfast.storage.ports.leases import LeasedUploads, Leases
+from holdfast.storage.ports.metadata import MetadataStore
+from holdfast.storage.records import Tenant, UploadRecord
+from holdfast.storage.s3.inventory import S3Inventory
+from holdfast.storage.s3.store import S3ByteStore
+from holdfast.storage.sqlite.leases import SqliteLeases
+from holdfast.storage.sqlite.metadata import SqliteMetadataStore
 from tests.servers.fixtures import Bucket
 from tests.storage.places import Place
 from tests.storage.redis.stores import SERVERS, redis_desk, redis_leases, redis_metadata
@@ -134,7 +137,7 @@ LEASES: dict[str, Callable[[Place], Sequence[Leases]]] = {
 }
 
 # Each makes a desk, and what keeps its facts and its leases.
-DESKS: dict[str, Callable[[Place], tuple[Desk, MetadataStore, Leases]]] = {
+DESKS: dict[str, Callable[[Place], tuple[LeasedUploads, MetadataStore, Leases]]] = {
     "memory": lambda _place: separate(MemoryMetadataStore(), MemoryLeases()),
     "sqlite": lambda place: separate(sqlite(Durability.NONE, place), SqliteLeases(str(place.folder / "leases"))),
     **{name: partial(redis_desk, fixture) for name, fixture in SERVERS.items()},
@@ -152,9 +155,9 @@ def everything(backends: Mapping[str, object]) -> Sequence[ParameterSet]:
     return [pytest.param(name, marks=marked[name.startswith(TOPOLOGIES)]) for name in backends]
 
 
-def separate(metadata: MetadataStore, leases: Leases) -> tuple[Desk, MetadataStore, Leases]:
+def separate(metadata: MetadataStore, leases: Leases) -> tuple[LeasedUploads, MetadataStore, Leases]:
     """Return a desk over two that know nothing of each other, and these two."""
-    return SeparateDesk(metadata, leases), metadata, leases
+    return SeparateLeasedUploads(metadata, leases), metadata, leases
 
 
 on_swift_too = pytest.mark.parametrize("store", BYTE_STORES, indirect=True)

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from storage.ports import ByteStore, MetadataStore
+from holdfast.storage.ports.content import ByteStore
+from holdfast.storage.ports.metadata import MetadataStore
 from tests.storage.backends import BYTE_STORES, LEASES, METADATA_STORES, usual
-from tests.storage.claimants import Claimant, Doors
+from tests.storage.leases.claimants import Claimant, Doors
 from tests.storage.places import Place
 from tests.storage.processes import Room, may_mount, small_disk
 
@@ -32,8 +33,8 @@ async def doors(request: pytest.FixtureRequest, place: Place) -> AsyncIterator[D
     """Return two doors of the usual kinds of leases."""
     doors = LEASES[request.param](place)
     yield doors
-    for door in {id(door): door for door in doors}.values():
-        await door.close()
+    for extension in {id(extension): extension for extension in doors}.values():
+        await extension.close()
 
 
 @pytest.fixture

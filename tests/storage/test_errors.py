@@ -4,10 +4,10 @@ What the words for trouble in stores promise.
 
 from __future__ import annotations
 
-from storage import errors
-from storage.errors import AlreadyExists, NoSpace, StorageError
-from storage.ports import Receipt
-from storage.records import NO_PARTS
+from holdfast.storage import errors
+from holdfast.storage.errors import AlreadyExists, NoSpace, StorageError
+from holdfast.storage.ports.content import Receipt
+from holdfast.storage.records import NO_PARTS
 from tests.storage.backends import new_upload
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from storage import files
+from holdfast.storage import files
 
 
 def test_a_way_to_the_disk_is_begun(tmp_path: Path) -> None:

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from storage.keys import ALPHABET, LENGTH, new_key, parse_key, shard
-from storage.records import Key
+from holdfast.storage.keys import ALPHABET, LENGTH, new_key, parse_key, shard
+from holdfast.storage.records import Key
 
 
 def test_new_keys_are_keys() -> None:

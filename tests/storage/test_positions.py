@@ -6,8 +6,8 @@ from __future__ import annotations
 
 import pytest
 
-from storage.errors import UnknownPosition
-from storage.positions import parse_position
+from holdfast.storage.errors import UnknownPosition
+from holdfast.storage.positions import parse_position
 
 
 @pytest.mark.parametrize(("text", "position"), [("", 0), ("0", 0), ("17", 17), ("9" * 19, 2**63 - 1)])

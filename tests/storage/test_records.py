@@ -9,7 +9,7 @@ import json
 
 import pytest
 
-from storage.records import FIELDS, Ref, State, UploadRecord
+from holdfast.storage.records import FIELDS, Ref, State, UploadRecord
 from tests.storage.backends import TENANT, new_upload
 
 

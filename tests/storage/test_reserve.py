@@ -11,14 +11,14 @@ from types import SimpleNamespace
 
 import pytest
 
-from storage.errors import NoSpace, Unavailable
-from storage.local import Durability
-from storage.probe import Probe
-from storage.records import State
-from storage.reserve import LEFT, PART, PIECE, Reserve
-from storage.sqlite import SqliteMetadataStore
-from storage.sqlite_commits import Commit
-from storage.sqlite_database import Database
+from holdfast.storage.durability import Durability
+from holdfast.storage.errors import NoSpace, Unavailable
+from holdfast.storage.probe import Probe
+from holdfast.storage.records import State
+from holdfast.storage.reserve import LEFT, PART, PIECE, Reserve
+from holdfast.storage.sqlite.commits import Commit
+from holdfast.storage.sqlite.database import Database
+from holdfast.storage.sqlite.metadata import SqliteMetadataStore
 from tests.storage.backends import changed, claimed, new_upload
 
 MiB = 1024 * 1024

@@ -11,7 +11,7 @@ from contextlib import suppress
 
 import pytest
 
-from storage.threads import QUICK, STAYS_AWAY, Pace, Threads, stopped, together, unbroken
+from holdfast.storage.threads import QUICK, STAYS_AWAY, Pace, Threads, stopped, together, unbroken
 
 
 class Trouble(Exception):

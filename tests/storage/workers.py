@@ -10,17 +10,19 @@ import resource
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 
-from storage.errors import NoSpace, PreconditionFailed, StorageError
-from storage.keys import new_key
-from storage.local import Durability, LocalByteStore
-from storage.ports import Leases, MetadataStore
-from storage.records import Key, Ref, UploadRecord
-from storage.redis.leases import RedisLeases
-from storage.redis.line import Line
-from storage.redis.metadata import RedisMetadataStore
-from storage.redis.names import Names
-from storage.sqlite import SqliteMetadataStore
-from storage.sqlite_leases import SqliteLeases
+from holdfast.storage.durability import Durability
+from holdfast.storage.errors import NoSpace, PreconditionFailed, StorageError
+from holdfast.storage.keys import new_key
+from holdfast.storage.local.store import LocalByteStore
+from holdfast.storage.ports.leases import Leases
+from holdfast.storage.ports.metadata import MetadataStore
+from holdfast.storage.records import Key, Ref, UploadRecord
+from holdfast.storage.redis.client import RedisClient
+from holdfast.storage.redis.leases import RedisLeases
+from holdfast.storage.redis.metadata import RedisMetadataStore
+from holdfast.storage.redis.names import Names
+from holdfast.storage.sqlite.leases import SqliteLeases
+from holdfast.storage.sqlite.metadata import SqliteMetadataStore
 from tests.storage.backends import TENANT, blocks, changed, content_of, new_upload
 
 BLOCK = b"holdfast" * 8192  # 64 KiB
@@ -33,8 +35,8 @@ def say(*words: object) -> None:
 
 async def told() -> str | None:
     """Return the next line of whoever started this process; None when there will be no more."""
-    line = await asyncio.to_thread(sys.stdin.readline)
-    return line.rstrip("\n") if line else None
+    redis_client = await asyncio.to_thread(sys.stdin.readline)
+    return redis_client.rstrip("\n") if redis_client else None
 
 
 def to_text(record: UploadRecord) -> str:
@@ -58,8 +60,8 @@ async def append(root: str, text: str) -> None:
 
     async def content() -> AsyncIterator[memoryview]:
         say("asks")
-        while (line := await told()) is not None:
-            yield memoryview(line.encode())
+        while (redis_client := await told()) is not None:
+            yield memoryview(redis_client.encode())
             say("asks")
 
     store = LocalByteStore(root, Durability.NONE)
@@ -101,13 +103,13 @@ async def announce_too_much(root: str, limit: str, length: str) -> None:
 def metadata_at(where: str, durability: Durability = Durability.ACKNOWLEDGED) -> MetadataStore:
     """Return the store in a file, or in the Redis of a URL behind which a prefix stands."""
     url, is_url, prefix = where.partition("#")
-    return RedisMetadataStore(Line(url), Names(prefix)) if is_url else SqliteMetadataStore(where, durability)
+    return RedisMetadataStore(RedisClient(url), Names(prefix)) if is_url else SqliteMetadataStore(where, durability)
 
 
 def leases_at(where: str) -> Leases:
     """Return the leases in a folder, or in the Redis of a URL behind which a prefix stands."""
     url, is_url, prefix = where.partition("#")
-    return RedisLeases(Line(url), Names(prefix)) if is_url else SqliteLeases(where)
+    return RedisLeases(RedisClient(url), Names(prefix)) if is_url else SqliteLeases(where)
 
 
 async def increment(where: str, key: str, count: str) -> None:

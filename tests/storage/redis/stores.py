@@ -7,15 +7,15 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
+from holdfast.storage.redis.client import RedisClient
+from holdfast.storage.redis.leased_uploads import RedisLeasedUploads
+from holdfast.storage.redis.leases import RedisLeases
+from holdfast.storage.redis.metadata import RedisMetadataStore
+from holdfast.storage.redis.names import Names
+from holdfast.storage.redis.stores import RedisStores, open_redis
 from servers.ports import LOOPBACK
-from servers.redis import RedisCluster, RedisServer
-from servers.sentinel import RedisSentinel
-from storage.redis.desk import RedisDesk
-from storage.redis.leases import RedisLeases
-from storage.redis.line import Line
-from storage.redis.metadata import RedisMetadataStore
-from storage.redis.names import Names
-from storage.redis.stores import RedisStores, open_redis
+from servers.stores.redis import RedisCluster, RedisServer
+from servers.stores.sentinel import RedisSentinel
 from tests.storage.places import Place
 
 AnyRedis = RedisServer | RedisCluster | RedisSentinel
@@ -50,15 +50,15 @@ def redis_stores(fixture: str, place: Place) -> RedisStores:
 
 def redis_metadata(fixture: str, place: Place) -> RedisMetadataStore:
     """Return a metadata store on a line of its own."""
-    return RedisMetadataStore(Line(url_of(place.ask(fixture))), Names(prefix_of(place.folder)))
+    return RedisMetadataStore(RedisClient(url_of(place.ask(fixture))), Names(prefix_of(place.folder)))
 
 
 def redis_leases(fixture: str, place: Place) -> RedisLeases:
     """Return leases on a line of their own."""
-    return RedisLeases(Line(url_of(place.ask(fixture))), Names(prefix_of(place.folder)))
+    return RedisLeases(RedisClient(url_of(place.ask(fixture))), Names(prefix_of(place.folder)))
 
 
-def redis_desk(fixture: str, place: Place) -> tuple[RedisDesk, RedisMetadataStore, RedisLeases]:
+def redis_desk(fixture: str, place: Place) -> tuple[RedisLeasedUploads, RedisMetadataStore, RedisLeases]:
     """Return a desk, and what keeps its facts and its leases."""
     stores = redis_stores(fixture, place)
-    return stores.desk, stores.metadata, stores.leases
+    return stores.leased_uploads, stores.metadata, stores.leases

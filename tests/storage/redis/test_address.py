@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from redis.asyncio.connection import SSLConnection, UnixDomainSocketConnection
 
-from storage.redis.address import parse_address
+from holdfast.storage.redis.address import parse_address
 
 A, B = ("a", 1), ("b", 2)
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from servers.redis import RedisCluster, RedisServer
-from storage.redis.advice import judge
-from storage.redis.stores import RedisStores, open_redis
+from holdfast.storage.redis.advice import judge
+from holdfast.storage.redis.stores import RedisStores, open_redis
+from servers.stores.redis import RedisCluster, RedisServer
 from tests.storage.redis.stores import url_of
 
 

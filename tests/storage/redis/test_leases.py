@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from servers.redis import RedisCluster, RedisServer
-from storage.errors import Unavailable
-from storage.records import Key, Ref
-from storage.redis.leases import RedisLeases
-from storage.redis.line import Line
-from storage.redis.names import Names
+from holdfast.storage.errors import Unavailable
+from holdfast.storage.records import Key, Ref
+from holdfast.storage.redis.client import RedisClient
+from holdfast.storage.redis.leases import RedisLeases
+from holdfast.storage.redis.names import Names
+from servers.stores.redis import RedisCluster, RedisServer
 from tests.storage.backends import TENANT, new_upload
 from tests.storage.places import Place
 from tests.storage.processes import Worker, worker
@@ -166,7 +166,7 @@ async def test_whose_time_is_over_holds_nothing(place: Place, names: Names) -> N
 async def test_as_long_as_a_process_lives_it_holds(redis_server: RedisServer, names: Names) -> None:
     """The time of a claimant is put off, as long as its process lives, also while it waits; then it is soon over."""
     life = 0.6
-    holder, newcomer = (RedisLeases(Line(redis_server.url), names, life) for _ in range(2))
+    holder, newcomer = (RedisLeases(RedisClient(redis_server.url), names, life) for _ in range(2))
     await holder.acquire(REF, lambda: True, LONG)
     waiting = asyncio.create_task(newcomer.acquire(REF, lambda: None, LONG))
     during = []
@@ -176,7 +176,7 @@ async def test_as_long_as_a_process_lives_it_holds(redis_server: RedisServer, na
     await holder.close()
     forced = (await waiting).forced
     await newcomer.close()
-    after = RedisLeases(Line(redis_server.url), names, life)
+    after = RedisLeases(RedisClient(redis_server.url), names, life)
     begun = time.monotonic()
     while await after.held(REF):
         await asyncio.sleep(life / 20)
@@ -190,7 +190,7 @@ async def test_as_long_as_a_process_lives_it_holds(redis_server: RedisServer, na
 
 async def test_who_was_passed_over_is_told_in_the_end(redis_server: RedisServer, names: Names) -> None:
     """A holder whose message was lost finds somebody else in its row."""
-    leases = RedisLeases(Line(redis_server.url), names, 0.3)
+    leases = RedisLeases(RedisClient(redis_server.url), names, 0.3)
     asked = asyncio.Event()
     await leases.acquire(REF, asked.set, LONG)
     redis_server.ask("HSET", names.lease(REF).decode(), "holder", "somebody/1")
@@ -217,7 +217,7 @@ async def test_rows_are_tidied_away_in_the_end(place: Place, names: Names) -> No
 async def test_rows_are_kept_as_long_as_somebody_stands_there(redis_server: RedisServer, names: Names) -> None:
     """A row is kept for its full time from the last moment that its claimant was heard of, or was put back into its place."""
     row, soon = names.lease(REF).decode(), 60
-    leases = RedisLeases(Line(redis_server.url), names, 0.3)
+    leases = RedisLeases(RedisClient(redis_server.url), names, 0.3)
     await leases.acquire(REF, lambda: None, LONG)
     redis_server.ask("EXPIRE", row, soon)
     async with asyncio.timeout(LONG):
@@ -272,8 +272,8 @@ async def test_an_epoch_that_is_no_number(redis_server: RedisServer, place: Plac
     record = new_upload()
     await stores.metadata.create(record)
     redis_server.ask("SET", names.epoch(TENANT), "kelp")
-    second = await stores.desk.hold(record.ref, lambda _record: None, lambda: None, LONG)
-    await stores.desk.release(second.lease)
+    second = await stores.leased_uploads.hold(record.ref, lambda _record: None, lambda: None, LONG)
+    await stores.leased_uploads.release(second.lease)
     await stores.leases.close()
     await stores.metadata.close()
 
@@ -300,9 +300,9 @@ async def test_a_subscription_that_was_cut(redis_server: RedisServer, place: Pla
 
 async def test_a_subscription_that_is_dead_without_a_sign(redis_server: RedisServer, names: Names) -> None:
     """Who does not hear its own messages any more subscribes anew, though nothing was said to be wrong."""
-    holder = RedisLeases(Line(redis_server.url), names)
+    holder = RedisLeases(RedisClient(redis_server.url), names)
     async with wire_to(redis_server.port) as wire:
-        deaf = RedisLeases(Line(wire.url), names, 0.3)
+        deaf = RedisLeases(RedisClient(wire.url), names, 0.3)
         asked = asyncio.Event()
         await deaf.open()
         lease = await holder.acquire(REF, asked.set, LONG)
@@ -320,7 +320,7 @@ async def test_a_subscription_that_is_dead_without_a_sign(redis_server: RedisSer
 @pytest.mark.parametrize("before", [False, True], ids=["answer", "request"])
 async def test_what_is_sent_again(place: Place, names: Names, wire: Wire, before: bool) -> None:
     """Whatever is lost on the way, leases are taken, waited for and let go as ever."""
-    flaky, other = RedisLeases(Line(wire.url), names), redis_leases(SERVER, place)
+    flaky, other = RedisLeases(RedisClient(wire.url), names), redis_leases(SERVER, place)
     forced, epochs = [], []
     first = await flaky.acquire(REF, lambda: None, LONG)
     await flaky.release(first)
@@ -350,7 +350,7 @@ async def test_what_is_sent_again(place: Place, names: Names, wire: Wire, before
 @pytest.mark.parametrize("text", [b"EVALSHA", b"PUBLISH"])
 async def test_a_claim_that_cannot_be_made(place: Place, names: Names, wire: Wire, text: bytes) -> None:
     """When Redis cannot be asked while somebody holds the lease, nobody who comes later has it without hearing of that one."""
-    flaky, other = RedisLeases(Line(wire.url), names), redis_leases(SERVER, place)
+    flaky, other = RedisLeases(RedisClient(wire.url), names), redis_leases(SERVER, place)
     asked = asyncio.Event()
     lease = await other.acquire(REF, asked.set, LONG)
     await flaky.open()
@@ -372,7 +372,7 @@ async def test_a_claim_that_cannot_be_made(place: Place, names: Names, wire: Wir
 @pytest.mark.alone("it measures how soon another process answers")
 async def test_a_claim_of_a_lease_that_was_free(place: Place, names: Names, wire: Wire) -> None:
     """A claim that failed is in nobody's way."""
-    flaky, other = RedisLeases(Line(wire.url), names), redis_leases(SERVER, place)
+    flaky, other = RedisLeases(RedisClient(wire.url), names), redis_leases(SERVER, place)
     await flaky.open()
     wire.lose(1000, b"EVALSHA")
     with pytest.raises(Unavailable):

@@ -11,17 +11,17 @@ from pathlib import Path
 
 import pytest
 
-from servers.redis import RedisServer
-from storage.errors import AlreadyExists, Corrupted, PreconditionFailed
-from storage.ports import Change, Record
-from storage.records import Tenant, UploadRecord
-from storage.redis.line import Line
-from storage.redis.metadata import TOGETHER, RedisMetadataStore
-from storage.redis.names import Names
+from holdfast.storage.errors import AlreadyExists, Corrupted, PreconditionFailed
+from holdfast.storage.ports.metadata import Change, Record
+from holdfast.storage.records import Tenant, UploadRecord
+from holdfast.storage.redis.client import RedisClient
+from holdfast.storage.redis.metadata import TOGETHER, RedisMetadataStore
+from holdfast.storage.redis.names import Names
+from servers.stores.redis import RedisServer
 from tests.storage.backends import NOW, TENANT, changed, new_upload
+from tests.storage.ports.test_metadata_store_objects import begins, new_event, new_object, new_slot, stored_events
 from tests.storage.redis.stores import prefix_of
 from tests.storage.redis.wire import Wire, wire_to
-from tests.storage.test_metadata_store_objects import begins, new_event, new_object, new_slot, stored_events
 
 # Who waits for somebody that never comes fails soon.
 pytestmark = pytest.mark.timeout(60)
@@ -45,7 +45,7 @@ def names(tmp_path: Path) -> Names:
 @pytest.fixture
 async def store(wire: Wire, names: Names) -> AsyncIterator[RedisMetadataStore]:
     """Return a store whose answers can be lost."""
-    store = RedisMetadataStore(Line(wire.url), names)
+    store = RedisMetadataStore(RedisClient(wire.url), names)
     yield store
     await store.close()
 
@@ -117,7 +117,7 @@ async def test_what_was_changed_meanwhile(store: RedisMetadataStore, names: Name
     """When the answer is lost, and somebody else goes on from what was stored, its event tells that it has happened, once."""
     record, event = new_upload(), new_event()
     await store.create(record)
-    other = RedisMetadataStore(Line(redis_server.url), names)
+    other = RedisMetadataStore(RedisClient(redis_server.url), names)
     first = changed(record, offset=1)
 
     async def goes_on() -> None:
@@ -208,7 +208,7 @@ async def test_services_share_a_server(store: RedisMetadataStore, redis_server: 
     """Services with different prefixes see nothing of each other, and may use the same upload keys."""
     record = new_upload(idempotency_key="again", expires_at=NOW)
     await store.create(record, [new_event()])
-    other = RedisMetadataStore(Line(redis_server.url), Names("another:"))
+    other = RedisMetadataStore(RedisClient(redis_server.url), Names("another:"))
     seen: Sequence[UploadRecord] = await other.due(NOW, 10)
     await other.create(record)
     again = await other.due(NOW, 10)

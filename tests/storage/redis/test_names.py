@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from storage.errors import UnknownPosition
-from storage.records import ObjectRef, Ref, SlotRef, Tenant
-from storage.redis.names import Names, behind_moment, moment, parse_place, parse_place_of_one
+from holdfast.storage.errors import UnknownPosition
+from holdfast.storage.records import ObjectRef, Ref, SlotRef, Tenant
+from holdfast.storage.redis.names import Names, behind_moment, moment, parse_place, parse_place_of_one
 from tests.storage.backends import new_upload
 
 times = st.floats(allow_nan=False)

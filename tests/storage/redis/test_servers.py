@@ -8,8 +8,8 @@ import asyncio
 
 import pytest
 
-from servers.sentinel import RedisSentinel
-from storage.redis.servers import SentinelServers, find_servers
+from holdfast.storage.redis.servers import SentinelServers, find_servers
+from servers.stores.sentinel import RedisSentinel
 from tests.storage.redis.stores import url_of
 
 # Who waits for somebody that never comes fails soon.

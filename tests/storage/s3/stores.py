@@ -17,12 +17,12 @@ from typing import Any
 
 import boto3
 
-from storage.ports import Receipt
-from storage.records import UploadRecord
-from storage.s3.bucket import Bucket as S3Bucket
-from storage.s3.options import S3Options
-from storage.s3.state import PartState
-from storage.s3.store import S3ByteStore
+from holdfast.storage.ports.content import Receipt
+from holdfast.storage.records import UploadRecord
+from holdfast.storage.s3.options import S3Options
+from holdfast.storage.s3.parts.state import PartState
+from holdfast.storage.s3.store import S3ByteStore
+from holdfast.storage.s3.transfer.bucket import Bucket as S3Bucket
 from tests.servers.fixtures import Bucket
 
 MiB = 1024 * 1024

@@ -9,12 +9,12 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from storage.errors import NoSpace, PreconditionFailed
-from storage.ports import Receipt
-from storage.records import UploadRecord
-from storage.s3.options import Checksum
-from storage.s3.state import Sums
-from storage.s3.store import S3ByteStore
+from holdfast.storage.errors import NoSpace, PreconditionFailed
+from holdfast.storage.ports.content import Receipt
+from holdfast.storage.records import UploadRecord
+from holdfast.storage.s3.options import Checksum
+from holdfast.storage.s3.parts.state import Sums
+from holdfast.storage.s3.store import S3ByteStore
 from tests.servers.fixtures import Bucket
 from tests.storage.backends import content_of, new_upload
 from tests.storage.s3.stores import PART, Course, appended, content, counted, in_blocks, names_in, opened, state_of, uploads_in

@@ -10,8 +10,8 @@ import pytest
 import urllib3.exceptions
 from botocore import exceptions as boto
 
-from storage.errors import Corrupted, NoSpace, NotFound, StorageError, Unavailable
-from storage.s3.errors import CODES, STATUSES, PartsDiffer, Passing, UploadGone, translated
+from holdfast.storage.errors import Corrupted, NoSpace, NotFound, StorageError, Unavailable
+from holdfast.storage.s3.errors import CODES, STATUSES, PartsDiffer, Passing, UploadGone, translated
 
 
 def said(code: str, status: int) -> boto.ClientError:

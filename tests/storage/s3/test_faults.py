@@ -11,22 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from servers.swift import SwiftServer, folder_with_attributes
-from storage.errors import Corrupted, NoSpace, Unavailable
-from storage.ports import Receipt
-from storage.records import UploadRecord
-from storage.s3.store import S3ByteStore
-from tests.servers.faulty_proxy import (
-    Fault,
-    FaultyProxy,
-    answer_lost,
-    cut_off,
-    forged,
-    held,
-    lost,
-    refused,
-    silent,
-)
+from holdfast.storage.errors import Corrupted, NoSpace, Unavailable
+from holdfast.storage.ports.content import Receipt
+from holdfast.storage.records import UploadRecord
+from holdfast.storage.s3.store import S3ByteStore
+from servers.stores.swift import SwiftServer, folder_with_attributes
+from tests.servers.faulty_proxy import Fault, FaultyProxy, answer_lost, cut_off, forged, held, lost, refused, silent
 from tests.servers.fixtures import Bucket
 from tests.storage.backends import content_of, new_upload
 from tests.storage.s3.stores import PART, Course, appended, content, in_blocks, on, opened, uploads_in

@@ -8,11 +8,11 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from storage.errors import Corrupted, NotFound
-from storage.inventory import Stored
-from storage.records import State, UploadRecord
-from storage.s3.inventory import S3Inventory
-from storage.s3.store import S3ByteStore
+from holdfast.storage.errors import Corrupted, NotFound
+from holdfast.storage.ports.inventory import Stored
+from holdfast.storage.records import State, UploadRecord
+from holdfast.storage.s3.inventory import S3Inventory
+from holdfast.storage.s3.store import S3ByteStore
 from tests.servers.fixtures import Bucket
 from tests.storage.backends import changed, content_of, new_upload
 from tests.storage.s3.stores import PART, appended, content, opened, raw, state_of

@@ -6,8 +6,8 @@ from __future__ import annotations
 
 import pytest
 
-from storage.records import Key
-from storage.s3.options import Names
+from holdfast.storage.records import Key
+from holdfast.storage.s3.options import Names
 
 KEY = Key("abCDEfgh12")
 

@@ -9,9 +9,9 @@ from contextlib import suppress
 
 import pytest
 
-from storage.errors import Corrupted, NotFound
-from storage.records import State, UploadRecord
-from storage.s3.store import S3ByteStore
+from holdfast.storage.errors import Corrupted, NotFound
+from holdfast.storage.records import State, UploadRecord
+from holdfast.storage.s3.store import S3ByteStore
 from tests.servers.fixtures import Bucket
 from tests.storage.backends import changed, claimed, content_of, new_upload
 from tests.storage.s3.stores import PART, appended, content, counted, names_in, opened, raw, state_of, uploads_in

@@ -9,9 +9,9 @@ from dataclasses import replace
 
 import pytest
 
-from storage.errors import Corrupted
-from storage.records import UploadRecord
-from storage.s3.store import S3ByteStore
+from holdfast.storage.errors import Corrupted
+from holdfast.storage.records import UploadRecord
+from holdfast.storage.s3.store import S3ByteStore
 from tests.servers.fixtures import Bucket
 from tests.storage.backends import content_of, new_upload
 from tests.storage.s3.stores import PART, appended, content, opened, state_of

@@ -9,10 +9,10 @@ from dataclasses import replace
 
 import pytest
 
-from storage.errors import StorageError
-from storage.records import State, UploadRecord
-from storage.s3.state import KEPT
-from storage.s3.store import S3ByteStore
+from holdfast.storage.errors import StorageError
+from holdfast.storage.records import State, UploadRecord
+from holdfast.storage.s3.parts.state import KEPT
+from holdfast.storage.s3.store import S3ByteStore
 from tests.servers.faulty_proxy import FaultyProxy, refused
 from tests.servers.fixtures import Bucket
 from tests.storage.backends import changed, claimed, content_of, new_upload

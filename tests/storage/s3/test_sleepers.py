@@ -10,8 +10,8 @@ from contextlib import suppress
 
 import pytest
 
-from storage.errors import StorageError
-from storage.s3.store import S3ByteStore
+from holdfast.storage.errors import StorageError
+from holdfast.storage.s3.store import S3ByteStore
 from tests.servers.faulty_proxy import FaultyProxy, held
 from tests.servers.fixtures import Bucket
 from tests.storage.backends import claimed, content_of, new_upload

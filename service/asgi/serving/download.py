@@ -1,0 +1,165 @@
+"""
+The content of a complete upload, whole or in part.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager, contextmanager
+
+from starlette.types import Message, Receive, Scope, Send
+
+from holdfast.service.asgi.driver import Driver, encode_fields
+from holdfast.service.asgi.receiving.connection import ConnectionExtension, extension_of
+from holdfast.service.core.commands import Completes, GetOffset
+from holdfast.service.core.errors import UploadError, UploadNotFound
+from holdfast.service.core.uploads.uploads import Uploads
+from holdfast.service.health.stores import StoreHealth
+from holdfast.service.protocols.http.representation import in_front, offered, redirect, select
+from holdfast.service.protocols.http.wire import Fields, ProtocolError, Request, Response, UploadDialect
+from holdfast.storage.records import Ref, State, UploadRecord
+
+logger = logging.getLogger("holdfast")
+
+NOTHING: Message = {"type": "http.response.body", "body": b"", "more_body": True}
+Sanitised = Callable[[Request, UploadRecord], Awaitable[Response | None]]
+"""Returns what is shown of an attachment instead of its content, if something is."""
+
+
+async def download(
+    driver: Driver,
+    dialect: UploadDialect,
+    sanitised: Sanitised,
+    request: Request,
+    scope: Scope,
+    receive: Receive,
+    send: Send,
+    *,
+    fields: Fields = (),
+) -> Response | None:
+    """
+    Send the content that *request* asks for, with *fields* besides its own; return the answer where that is something else.
+    """
+    extension = extension_of(scope)
+    async with AsyncExitStack() as stack:
+        try:
+            request = await driver.admit(request, scope)
+            record = await complete(driver.uploads, request)
+            other = await sanitised(request, record)
+            if other is not None:
+                return other
+            record = await driver.texts.described(record)
+            # The method that came decides, whatever is meant by it: behind the head of an answer to HEAD the next answer begins.
+            selection = select(record, scope["method"], request.fields, request.now)
+            start, stop = (selection.start, selection.stop) if scope["method"] == "GET" else (0, 0)
+            # What a link opens is open for as long as the link is; elsewhere it would be for longer.
+            if driver.redirect_url is not None and start < stop and request.principal.key is None:
+                return redirect(driver.redirect_url(record, *offered(record)))
+            # nginx takes no Content-Encoding over from an answer of ours.
+            is_plain = record.content_encoding is None
+            if driver.accel_path is not None and start < stop and is_plain and "if-range" not in request.fields:
+                return in_front(selection, fields, driver.accel_path(record))
+            source = await stack.enter_async_context(_source(driver.uploads, extension, record, start, stop))
+            # The first block is here before the head goes out: a store that fails can still say so.
+            first = await anext(source, b"") if not isinstance(source, int) else b""
+        except (UploadError, ProtocolError) as error:
+            driver.store_health.notice(error)
+            return dialect.reject(request, error)
+        headers = encode_fields((*selection.fields, *fields))
+        await send({"type": "http.response.start", "status": selection.status, "headers": headers})
+        patience = driver.timers.idle_timeout
+        with _broken_off(extension, driver.store_health):
+            if isinstance(source, int):
+                assert extension is not None  # noqa: S101 - else there would be no file
+                await extension.send_file(source, start, stop, patience)
+                await send({"type": "http.response.body", "body": b"", "more_body": False})
+            else:
+                await _send_blocks(first, source, receive, _impatient(send, patience))
+    return None
+
+
+async def complete(uploads: Uploads, request: Request) -> UploadRecord:
+    """
+    Return the attachment that *request* asks for, finished if that is all it needs.
+
+    :raises UploadError, ProtocolError: there is none, or not for whoever asks.
+    """
+    if request.key is None:
+        raise UploadNotFound("there is no such upload")
+    ref = Ref(tenant=request.tenant, key=request.key)
+    record = await uploads.get(ref, request.principal)
+    if record.state is State.RECEIVED:
+        record = (await uploads.offset(GetOffset(ref=ref, completes=Completes.LATER, principal=request.principal))).record
+    if record.state is not State.COMPLETE:
+        raise ProtocolError(404, "upload_incomplete", "the upload is not complete yet")
+    return record
+
+
+@asynccontextmanager
+async def _source(
+    uploads: Uploads, extension: ConnectionExtension | None, record: UploadRecord, start: int, stop: int
+) -> AsyncGenerator[int | AsyncIterator[bytes], None]:
+    """Have where the content comes from: an open file, if there is one and the server can send it by itself, else blocks."""
+    async with AsyncExitStack() as stack:
+        if extension is not None and extension.sends_files and start < stop:
+            file = await stack.enter_async_context(uploads.file(record))
+            if file is not None:
+                yield file
+                return
+        yield await stack.enter_async_context(aclosing(_content(uploads, record, start, stop)))
+
+
+async def _content(uploads: Uploads, record: UploadRecord, start: int, stop: int) -> AsyncGenerator[bytes, None]:
+    if start < stop:
+        async with aclosing(uploads.read(record, start, stop)) as blocks:
+            async for block in blocks:
+                yield bytes(block)
+
+
+@contextmanager
+def _broken_off(extension: ConnectionExtension | None, store_health: StoreHealth) -> Iterator[None]:
+    """Let the client see that its response is cut, so that it may ask for the rest, and go on as if nothing had happened."""
+    try:
+        yield
+    except (UploadError, TimeoutError, ConnectionError, EOFError, asyncio.CancelledError) as error:
+        # The store failed, nobody reads, the client went away, or the grace of a shutdown is over.
+        store_health.notice(error)
+        if extension is None:
+            raise
+        if isinstance(error, EOFError):
+            logger.error("a download was broken off: %s", error)  # noqa: TRY400 - where it was raised tells nothing
+        extension.abort()
+
+
+async def _send_blocks(first: bytes, blocks: AsyncIterator[bytes], receive: Receive, send: Send) -> None:
+    # A server does not tell `send` that nobody listens any more; the message that says so is waited for beside.
+    gone = asyncio.ensure_future(_disconnected(receive))
+    try:
+        await send({"type": "http.response.body", "body": first, "more_body": True})
+        # An empty message is taken when the one before has gone: until then no other block is read, and none is held.
+        await send(NOTHING)
+        async for block in blocks:
+            if gone.done():
+                return
+            await send({"type": "http.response.body", "body": block, "more_body": True})
+            await send(NOTHING)
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+    finally:
+        gone.cancel()
+
+
+def _impatient(send: Send, timeout: float) -> Send:
+    """Return *send* with a bound on how long the client may not read."""
+
+    async def send_in_time(message: Message) -> None:
+        async with asyncio.timeout(timeout):
+            await send(message)
+
+    return send_in_time
+
+
+async def _disconnected(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass

@@ -1,0 +1,238 @@
+"""
+Images as they may be shown: sanitised, in many sizes, made once, and found under URLs that never change.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Awaitable, Callable
+from urllib.parse import quote
+
+from starlette.types import Scope
+
+from holdfast.service.asgi.driver import Driver
+from holdfast.service.asgi.requests import refuse_head
+from holdfast.service.asgi.serving.download import complete
+from holdfast.service.core import upload as rules
+from holdfast.service.core.access import rights
+from holdfast.service.core.commands import GetSlot, SlotOutcome
+from holdfast.service.core.content.media_types import is_of_images
+from holdfast.service.core.content.sniffing import SNIFFED_BYTES, sniff
+from holdfast.service.core.errors import ObjectNotFound, UploadError
+from holdfast.service.core.policies import Policies
+from holdfast.service.core.uploads.uploads import Uploads
+from holdfast.service.images.default import MAX_SIZE
+from holdfast.service.images.errors import Busy, ImageRefused, RenditionInvalid
+from holdfast.service.images.render import Rendered
+from holdfast.service.images.rendition import Rendition, dimension, rounded_up
+from holdfast.service.images.renditions import DefaultPictures, Renditions
+from holdfast.service.images.turns import Claimant
+from holdfast.service.protocols.http.picture_urls import DEFAULT_SIZE, ORIGINAL, avatar_url, default_url, is_avatar_name
+from holdfast.service.protocols.http.representation import IMAGE_POLICY
+from holdfast.service.protocols.http.wire import Fields, ProtocolError, Request, Response
+from holdfast.service.protocols.native.resource import parse_query
+from holdfast.storage.records import Key, SlotRef, Tenant, UploadRecord
+
+# Its name tells what it is of; who may see it is asked again when a browser has forgotten it.
+IMMUTABLE = ("Cache-Control", "private, max-age=31536000, immutable")
+THUMBNAIL = ("Cache-Control", "private, max-age=86400")
+DEFAULT = ("Cache-Control", "public, max-age=86400")
+STABLE = ("Cache-Control", "private, no-cache")
+SAFE: Fields = (("X-Content-Type-Options", "nosniff"), ("Content-Security-Policy", IMAGE_POLICY))
+MAX_ORIGINAL = 64 * 1024 * 1024  # bytes
+MAX_SNIFFED = 32  # attachments
+
+Show = Callable[[Request], Awaitable[Response]]
+Reject = Callable[[Request, ProtocolError | UploadError], Response]
+
+
+class PictureResponses:
+    """
+    Everything that is shown of images.
+    """
+
+    def __init__(self, driver: Driver, renditions: Renditions, policies: Policies) -> None:
+        self._driver = driver
+        self._policies = policies
+        self._sizes = frozenset(size for policy in policies for size in policy.renditions)
+        self._renditions = renditions
+        self._defaults = DefaultPictures()
+
+    async def thumbnail(self, request: Request) -> Response:
+        """
+        Return an attachment in the size that the query asks for, or the next larger one that is made.
+        """
+        rendition = rounded_up(wanted(request), self._sizes)
+        record = await complete(self._driver.uploads, request)
+        return _shown(request, await self.rendered(record, rendition, request), THUMBNAIL)
+
+    async def avatar(self, request: Request, size: str, name: str) -> Response:
+        """
+        Return the picture of a URL that never changes.
+        """
+        key = request.key
+        if key is None or size not in (ORIGINAL, *map(str, self._sizes)) or not is_avatar_name(name, request.tenant, key, size):
+            raise ProtocolError(404, "picture_not_found", "there is no such picture")
+        record = await complete(self._driver.uploads, request)
+        rendition = Rendition() if size == ORIGINAL else Rendition(width=int(size), height=int(size), crop=True)
+        return _shown(request, await self.rendered(record, rendition, request), IMMUTABLE)
+
+    async def default(self, request: Request, size: str) -> Response:
+        """
+        Return the picture of those who have none.
+        """
+        if not (size.isascii() and size.isdecimal() and len(size) <= len(str(MAX_SIZE)) and 1 <= int(size) <= MAX_SIZE):
+            raise ProtocolError(404, "picture_not_found", f"sizes are numbers from 1 to {MAX_SIZE}")
+        content = await self._defaults.get(int(size))
+        return _response(request, content, "image/png", f'"default-{int(size)}"', DEFAULT)
+
+    async def current(self, request: Request, slot: SlotRef) -> Response:
+        """
+        Return the way to the picture that is in *slot* now; the URL stays the same, and can be asked whether that changed.
+        """
+        rendition = rounded_up(wanted(request), self._sizes)
+        found: SlotOutcome | None = None
+        try:
+            outcome = await self._driver.filing.perform(GetSlot(slot=slot, principal=request.principal))
+            found = outcome if isinstance(outcome, SlotOutcome) else None
+        except ObjectNotFound:
+            pass  # who is not known here has no picture either: pages full of errors help nobody
+        etag = f'"{found.slot.etag}"' if found is not None and found.slot.etag else '"none"'
+        fields = (("ETag", etag), STABLE)
+        if _is_known(request, etag):
+            return Response(status=304, fields=fields)
+        side = rendition.width or rendition.height or DEFAULT_SIZE
+        location = default_url(min(side, MAX_SIZE))
+        image = None if found is None else await self._first_image(found)
+        if image is not None:
+            location = self._location(request.tenant, image.key, rendition)
+        return Response(status=302, fields=(*fields, ("Location", request.prefix + location)))
+
+    async def sanitised(self, request: Request, record: UploadRecord) -> Response | None:
+        """
+        Return what others than its owner see of an image: nothing but its pixels.  None: it is no image, and shown as it is.
+
+        :raises ProtocolError: it is one that cannot be shown.
+        """
+        if rights.owns(request.principal, record) or not await self._is_image(record):
+            return None
+        return _shown(request, await self.rendered(record, Rendition(), request), THUMBNAIL)
+
+    async def _first_image(self, found: SlotOutcome) -> UploadRecord | None:
+        """Return the first image of a slot; where it takes anything else, only the first few are looked at."""
+        if is_of_images(self._policies.of(found.slot.ref).types):
+            return next(iter(found.attachments), None)
+        for record in found.attachments[:MAX_SNIFFED]:
+            if await self._is_image(record):
+                return record
+        return None
+
+    async def _is_image(self, record: UploadRecord) -> bool:
+        start = b""
+        async for block in self._driver.uploads.read(record, 0, min(SNIFFED_BYTES, record.offset)):
+            start += block
+        return sniff(start) is not None
+
+    async def rendered(self, record: UploadRecord, rendition: Rendition, request: Request) -> Rendered:
+        """
+        Return an image in another size, made once.
+
+        :raises ProtocolError: it is none that can be shown.
+        """
+        if record.offset > MAX_ORIGINAL:
+            raise ProtocolError(404, "no_thumbnail", "the attachment is too large to be shown as an image")
+
+        by = Claimant(request.tenant, request.principal.subject)
+        try:
+            rendered = await self._renditions.get(record.key, rendition, _Stored(self._driver.uploads, record), by)
+        except ImageRefused as error:
+            raise ProtocolError(404, "no_thumbnail", str(error)) from error
+        except Busy as error:
+            raise ProtocolError(
+                503, "images_busy", "too many of your images are waiting; ask again in a moment", (("Retry-After", "1"),)
+            ) from error
+        return dataclasses.replace(rendered, content=self._driver.answers.shared(rendered.content))
+
+    def _location(self, tenant: Tenant, key: Key, rendition: Rendition) -> str:
+        """Return a URL of a rendition: one that never changes, where there is one in that size."""
+        if rendition == Rendition():
+            return avatar_url(tenant, key, ORIGINAL)
+        if rendition.width == rendition.height and rendition.width in self._sizes and rendition.crop:
+            return avatar_url(tenant, key, str(rendition.width))
+        sides = (("width", rendition.width), ("height", rendition.height))
+        asked = [f"{name}={value}" for name, value in sides if value]
+        asked += ["crop=true"] if rendition.crop else []
+        query = "&".join([*asked, f"communityKey={quote(tenant, safe='')}"])
+        return f"/.api2/binaries/{key}/thumbnails/{key}?{query}"
+
+
+class _Stored:
+    """An attachment as the original of renditions."""
+
+    def __init__(self, uploads: Uploads, record: UploadRecord) -> None:
+        self._uploads = uploads
+        self._record = record
+
+    async def read(self) -> list[bytes]:
+        return [bytes(block) async for block in self._uploads.read(self._record, 0, self._record.offset)]
+
+    async def exists(self) -> bool:
+        return not rules.is_over(await self._uploads.find(self._record.ref))
+
+
+class Shown:
+    """
+    An endpoint of the gallery: *show* answers GET and HEAD, *reject* tells what is wrong.
+    """
+
+    def __init__(self, driver: Driver, reject: Reject) -> None:
+        self._driver = driver
+        self._reject = reject
+
+    async def answer(self, request: Request, scope: Scope, show: Show, *, is_public: bool = False) -> Response:
+        """
+        Return what *show* makes of the request, or the refusal.
+        """
+        try:
+            if is_public:
+                refuse_head(scope)
+            else:
+                request = await self._driver.admit(request, scope)
+            if request.method not in ("GET", "HEAD"):
+                raise ProtocolError(405, "method_not_allowed", "pictures are only read", (("Allow", "GET, HEAD"),))
+            return await show(request)
+        except (ProtocolError, UploadError) as error:
+            self._driver.store_health.notice(error)
+            return self._reject(request, error)
+
+
+def wanted(request: Request) -> Rendition:
+    """
+    Return the rendition that a query asks for; other names in it are ignored.
+    """
+    values = parse_query(request, ("width", "height", "crop"))
+    crop = values.get("crop", "false").lower()
+    if crop not in ("true", "false"):
+        raise ProtocolError(400, "crop_invalid", "crop is true or false")
+    try:
+        width, height = (dimension(values[name]) if name in values else None for name in ("width", "height"))
+    except RenditionInvalid as error:
+        raise ProtocolError(400, "size_invalid", str(error)) from error
+    return Rendition(width=width, height=height, crop=crop == "true")
+
+
+def _shown(request: Request, rendered: Rendered, cache: tuple[str, str]) -> Response:
+    return _response(request, rendered.content, rendered.content_type, f'"{rendered.name}"', cache)
+
+
+def _response(request: Request, content: bytes, kind: str, etag: str, cache: tuple[str, str]) -> Response:
+    fields: Fields = (("ETag", etag), cache, *SAFE)
+    if _is_known(request, etag):
+        return Response(status=304, fields=fields)
+    return Response(status=200, fields=(*fields, ("Content-Type", kind), ("Content-Disposition", "inline")), content=content)
+
+
+def _is_known(request: Request, etag: str) -> bool:
+    """Say whether the client has this version (RFC 9110, section 13.1.2)."""
+    known = request.fields.get("if-none-match", "")
+    return known == "*" or etag in (tag.strip(" \t").removeprefix("W/") for tag in known.split(","))

@@ -1,0 +1,71 @@
+"""
+The events that tell of changes: one for each, stored in the commit of the change itself.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import uuid
+
+from holdfast.service.core.principals import Principal
+from holdfast.storage.objects import Event
+from holdfast.storage.records import Key, ObjectRef, Ref, SlotRef, State, UploadRecord
+
+NAME_BYTES = 12
+
+# What is told of an upload that comes into a state.
+UPLOAD_EVENTS: dict[State, str] = {
+    State.RECEIVED: "upload.received",
+    State.COMPLETE: "upload.completed",
+    State.REJECTED: "upload.rejected",
+    State.INVALID: "upload.invalidated",
+    State.CANCELLED: "upload.cancelled",
+    State.EXPIRED: "upload.expired",
+    State.PURGED: "upload.purged",
+}
+
+
+def new_name() -> str:
+    """
+    Return a name that nothing else has: of an event, of an association, of a version.
+    """
+    return secrets.token_urlsafe(NAME_BYTES)
+
+
+def new_etag() -> str:
+    """
+    Return the etag of a new version of an object; one of the dialects shows it as a UUID.
+    """
+    return str(uuid.uuid4())
+
+
+def event(
+    kind: str, ref: Ref | ObjectRef | SlotRef, at: float, by: Principal | None, attachment: Key | None = None, data: object = None
+) -> Event:
+    """
+    Return the event that *kind* happened to *ref*; *by* is None for what the service does by itself.
+    """
+    return Event(
+        id=new_name(),
+        tenant=ref.tenant,
+        type=kind,
+        at=at,
+        actor=None if by is None else by.subject,
+        originator=None if by is None else by.originator,
+        attachment=ref.key if isinstance(ref, Ref) else attachment,
+        kind=None if isinstance(ref, Ref) else ref.kind,
+        object_id=None if isinstance(ref, Ref) else ref.id,
+        slot=ref.slot if isinstance(ref, SlotRef) else None,
+        data=json.dumps(data or {}, separators=(",", ":")),
+    )
+
+
+def of_step(old: UploadRecord, new: UploadRecord, at: float, by: Principal | None, reason: str | None = None) -> list[Event]:
+    """
+    Return what is to be told of an upload that went from *old* to *new*: nothing, when its state is the same.
+    """
+    if old.state is new.state:
+        return []
+    why = {} if reason is None else {"reason": reason}
+    return [event(UPLOAD_EVENTS[new.state], new.ref, at, by, data={"offset": new.offset, **why})]

@@ -1,0 +1,203 @@
+"""
+The end of uploads: verified, published and attached to what they are for, or buried.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from collections.abc import Awaitable, Callable
+
+from holdfast.service.core import upload as rules
+from holdfast.service.core.content.media_types import IMAGES, START_BYTES, accepted, contradicts, found, is_undeclared
+from holdfast.service.core.content.sniffing import canonical
+from holdfast.service.core.errors import (
+    ContentRejected,
+    FinishFailed,
+    ImageInvalid,
+    ImageTooLarge,
+    NotAccepted,
+    StoreFailed,
+    TooLarge,
+    UploadError,
+)
+from holdfast.service.core.limits import Limits
+from holdfast.service.core.principals import Principal
+from holdfast.service.core.slots.attachments import Attachments
+from holdfast.service.core.store_errors import log_level
+from holdfast.service.core.timekeeper import Times
+from holdfast.service.core.upload import Step
+from holdfast.service.core.uploads.journal import Held, UploadJournal
+from holdfast.service.core.uploads.losses import Losses
+from holdfast.storage.errors import Corrupted, NoSpace, NotFound, StorageError
+from holdfast.storage.ports.content import ByteStore
+from holdfast.storage.records import Key, State, UploadRecord
+
+logger = logging.getLogger("holdfast")
+
+# What a slot says of content that it will never take.
+UNFIT: tuple[type[UploadError], ...] = (NotAccepted, ImageInvalid, ImageTooLarge, TooLarge)
+
+
+Forget = Callable[[Key], Awaitable[None]]
+
+
+class Finish:
+    """
+    What is done with an upload when all its bytes are there, or when nobody wants them any more.  The caller holds its lease.
+    """
+
+    def __init__(
+        self,
+        content: ByteStore,
+        journal: UploadJournal,
+        losses: Losses,
+        attachments: Attachments,
+        limits: Limits,
+        clock: Callable[[], float],
+        times: Times,
+        forget: Forget | None = None,
+    ) -> None:
+        """*forget* is told of each upload whose content is deleted, so that nothing made of it stays."""
+        self._bytes = content
+        self._journal = journal
+        self._losses = losses
+        self._attachments = attachments
+        self._limits = limits
+        self._clock = clock
+        self._times = times
+        self._forget = forget
+
+    async def finish(self, record: UploadRecord, by: Principal | None, held: Held | None = None) -> UploadRecord:
+        """
+        Verify and publish what was received; whoever comes next does it again if this does not get through.
+
+        Nothing more is going to be done with the upload that is *held*.
+
+        :raises ContentRejected: it is not what was announced, or not for the slot it was to be in.
+        :raises FinishFailed, SlotError: it did not get through; every byte is safe.
+        :raises Corrupted, NotFound: bytes that were promised are not there.
+        """
+        if record.state is not State.RECEIVED:
+            return record
+        try:
+            kind = await self._kind(record, by) if record.verify_type else record.content_type
+            if record.intent is not None:
+                kind = await self._fit(record, by) or kind
+            await self._bytes.complete(record)
+            published = rules.publish(record, self._limits, self._times.at_most())
+            if record.content_type is None or canonical(record.content_type) != kind:
+                published = dataclasses.replace(published, content_type=kind)
+            if record.intent is None:
+                if held is None:
+                    return await self._journal.replace(record, published, by)
+                return await self._journal.settle(held, record, published, by)
+            return await self._attachments.conclude(record, published, record.intent, by)
+        except (Corrupted, NotFound):
+            raise  # what was promised is not there: nobody may be told that it is safe
+        except (StorageError, StoreFailed) as error:
+            logger.log(log_level(error), "the finish of %s failed and will be tried again: %s", record.key, error)
+            raise FinishFailed("every byte is safe, but the upload could not be finished yet", record) from error
+
+    async def bury(
+        self, record: UploadRecord, last: Step, by: Principal | None = None, reason: str | None = None
+    ) -> UploadRecord:
+        """
+        End an upload, then delete its content; if that does not work now, the sweeper will.
+        """
+        ended = rules.end(record, last, self._clock())
+        try:
+            buried = await self._journal.replace(record, ended, by, reason)
+        except NoSpace:
+            if record.state is State.COMPLETE:
+                raise  # somebody may be attaching it: only the record says who comes first
+            # Its own bytes make the room.  If this process crashes here, who goes on with the upload finds that they are gone.
+            await self._bytes.delete(record)
+            buried = await self._journal.replace(record, ended, by, reason)
+        return await self.delete_content(buried)
+
+    async def delete_content(self, record: UploadRecord) -> UploadRecord:
+        """
+        Delete the content of an upload that is over.
+        """
+        try:
+            await self._bytes.delete(record)
+            if self._forget is not None:
+                await self._forget(record.key)
+        except StorageError as error:
+            logger.log(log_level(error), "the content of %s could not be deleted and will be tried again: %s", record.key, error)
+            return await self.postpone(record)
+        return await self._journal.replace(record, dataclasses.replace(record, expires_at=None, tries=0))
+
+    async def postpone(self, record: UploadRecord) -> UploadRecord:
+        """
+        Have the sweeper come back to *record* after it has been to all others, the later the more often that was in vain.
+        """
+        return await self._journal.replace(record, rules.postpone(record, self._limits, self._clock()))
+
+    async def sweep(self, record: UploadRecord) -> None:
+        """
+        Do what is due with an upload.
+        """
+        now = self._times.at_least()
+        if record.state is State.RECEIVED:
+            await self._sweep_received(record)
+        elif rules.is_over(record):
+            await self.delete_content(record)
+        elif rules.expired(record, now):
+            await self.bury(record, Step.EXPIRE)
+        elif rules.is_unused(record, now):
+            await self.bury(record, Step.PURGE)
+        elif rules.is_released(record, now):
+            await self._journal.replace(record, dataclasses.replace(record, expires_at=None))
+
+    async def _sweep_received(self, record: UploadRecord) -> None:
+        try:
+            await self.finish(record, None)
+        except ContentRejected:
+            pass  # that is an end, too
+        except (Corrupted, NotFound) as error:
+            if await self._losses.settle(record.ref, error) is None:
+                logger.error("the content of %s cannot be read: %s", record.key, error)  # noqa: TRY400
+                await self._give_up_or_postpone(record)
+        except UploadError:
+            await self._give_up_or_postpone(record)
+
+    async def _give_up_or_postpone(self, record: UploadRecord) -> None:
+        if rules.is_stuck(record, self._limits, self._times.at_least()):
+            await self.bury(record, Step.EXPIRE)
+        else:
+            await self.postpone(record)
+
+    async def _kind(self, record: UploadRecord, by: Principal | None) -> str | None:
+        """Return what an upload is that has to be an image, or of the type that was declared for its slot; else reject it."""
+        start = await self._start(record)
+        declared = record.content_type
+        if declared is not None and (is_undeclared(declared) or canonical(declared) in IMAGES):
+            if record.intent is not None:
+                return declared  # its slot decides
+            kind = accepted(declared, record.name, start, IMAGES)
+        else:
+            kind = None if declared is None or contradicts(declared, start) else canonical(declared)
+        if kind is None:
+            seen = found(start)
+            reason = f"the content is not {declared}" + (f", but {seen}" if seen is not None else "")
+            raise ContentRejected(reason, await self.bury(record, Step.REJECT, by, reason))
+        return kind
+
+    async def _start(self, record: UploadRecord) -> bytes:
+        start = b""
+        if record.offset and record.content_encoding is None:  # the type is that of the decoded content
+            async for block in self._bytes.read(record, 0, min(START_BYTES, record.offset)):
+                start += block
+        return start
+
+    async def _fit(self, record: UploadRecord, by: Principal | None) -> str | None:
+        """Reject what the slot would never take, before anything of it is published; return what it takes it for."""
+        if record.intent is None:
+            return None
+        try:
+            return await self._attachments.refuse_unfit(record, record.intent.slot, record.intent)
+        except UNFIT as error:
+            rejected = await self.bury(record, Step.REJECT, by, str(error))
+            raise ContentRejected(str(error), rejected, error) from error

@@ -1,0 +1,71 @@
+"""
+Writes down what becomes of uploads, and in the same commit the event that tells of it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+
+from holdfast.service.core.events.events import event, of_step
+from holdfast.service.core.principals import Principal
+from holdfast.storage.objects import Event
+from holdfast.storage.ports.leases import Hold, LeasedUploads
+from holdfast.storage.ports.metadata import MetadataStore
+from holdfast.storage.records import UploadRecord
+
+
+class Held:
+    """
+    An upload that nobody else has now: its lease, and its record as it was when that began.
+    """
+
+    def __init__(self, hold: Hold) -> None:
+        self.hold = hold
+        self.record = hold.record
+        self.settled = False
+        """Whether the lease was let go together with the last change."""
+
+
+class UploadJournal:
+    """
+    The records of uploads; *by* is who asked for a change, None for what the service does by itself.
+    """
+
+    def __init__(self, metadata: MetadataStore, leased_uploads: LeasedUploads, clock: Callable[[], float]) -> None:
+        self._metadata = metadata
+        self._leased_uploads = leased_uploads
+        self._clock = clock
+
+    async def create(self, record: UploadRecord, by: Principal | None) -> None:
+        """
+        Store a new upload.
+        """
+        await self._metadata.create(record, [event("upload.created", record.ref, record.created_at, by)])
+
+    async def replace(
+        self,
+        old: UploadRecord,
+        new: UploadRecord,
+        by: Principal | None = None,
+        reason: str | None = None,
+        told: Sequence[Event] | None = None,
+    ) -> UploadRecord:
+        """
+        Store *new* as the next revision of *old*, and return it.
+
+        The event is that of the new state, and tells the *reason*, if there is one; or those are *told* that the caller gives.
+        """
+        replacement = dataclasses.replace(new, revision=old.revision + 1)
+        events = of_step(old, replacement, self._clock(), by, reason) if told is None else told
+        await self._metadata.replace(old, replacement, events)
+        return replacement
+
+    async def settle(self, held: Held, old: UploadRecord, new: UploadRecord, by: Principal | None) -> UploadRecord:
+        """
+        Store *new* as the next revision of *old*, let go of the upload in the same step, and return it.
+        """
+        replacement = dataclasses.replace(new, revision=old.revision + 1)
+        await self._leased_uploads.settle(held.hold, old, replacement, of_step(old, replacement, self._clock(), by))
+        held.settled = True
+        return replacement

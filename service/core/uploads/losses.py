@@ -1,0 +1,52 @@
+"""
+What is done when a store says that bytes are gone which it had promised to keep.
+
+A client that was told an offset may not have these bytes any more; nothing makes that good.  But what it is told from now on is
+true: the upload goes on from what is left of it, and where nothing is left, from the beginning.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from holdfast.service.core import upload as rules
+from holdfast.service.core.events.events import event
+from holdfast.service.core.limits import Limits
+from holdfast.service.core.timekeeper import Times
+from holdfast.service.core.uploads.journal import UploadJournal
+from holdfast.storage.errors import StorageError
+from holdfast.storage.ports.content import ByteStore
+from holdfast.storage.ports.metadata import MetadataStore
+from holdfast.storage.records import Ref, State, UploadRecord
+
+logger = logging.getLogger("holdfast")
+
+
+class Losses:
+    """
+    Finds out what is left of an upload, and records it.  The caller holds its lease.
+    """
+
+    def __init__(self, content: ByteStore, metadata: MetadataStore, journal: UploadJournal, limits: Limits, times: Times) -> None:
+        self._bytes = content
+        self._metadata = metadata
+        self._journal = journal
+        self._limits = limits
+        self._times = times
+
+    async def settle(self, ref: Ref, error: StorageError) -> UploadRecord | None:
+        """
+        Return the upload as it is without what is lost; None if all that it promises is there.  *error* is what the store said.
+        """
+        record = await self._metadata.get(ref)
+        if record.state not in (State.OPEN, State.RECEIVED):
+            return None
+        remains = await self._bytes.salvage(record)
+        if remains.offset >= record.offset:
+            return None
+        left = rules.fall_back(record, remains, self._limits, self._times.at_most())
+        lost = {"offset": remains.offset, "lost": record.offset - remains.offset}
+        told = event("upload.lost", record.ref, self._times.at_most(), None, data=lost)
+        left = await self._journal.replace(record, left, told=[told])
+        logger.error("bytes of %s are lost, %d of %d are left: %s", record.key, left.offset, record.offset, error)
+        return left

@@ -1,0 +1,395 @@
+"""
+What is done with uploads: ask the rules, move the bytes, then record the fact.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+
+from holdfast.service.core import upload as rules
+from holdfast.service.core.access import rights
+from holdfast.service.core.commands import Append, Cancel, Completes, Create, GetOffset, Outcome
+from holdfast.service.core.content.content import Content, NoContent, Stop
+from holdfast.service.core.errors import (
+    AlreadyComplete,
+    BytesLost,
+    ContentConflict,
+    ContentLost,
+    Evicted,
+    LengthExceeded,
+    LengthMismatch,
+    StoreFailed,
+    UploadError,
+)
+from holdfast.service.core.limits import Limits
+from holdfast.service.core.policies import Policies
+from holdfast.service.core.principals import ANYBODY, Principal
+from holdfast.service.core.slots.attachments import Attachments
+from holdfast.service.core.store_errors import log_level, lost, translated
+from holdfast.service.core.timekeeper import ByClock, Times
+from holdfast.service.core.upload import Step
+from holdfast.service.core.uploads import admission
+from holdfast.service.core.uploads.admission import Admitted
+from holdfast.service.core.uploads.empty_appends import EmptyAppends
+from holdfast.service.core.uploads.finish import Finish, Forget
+from holdfast.service.core.uploads.journal import Held, UploadJournal
+from holdfast.service.core.uploads.losses import Losses
+from holdfast.service.core.uploads.progress import BLOCK, AppendProgress
+from holdfast.storage import errors as storage_errors
+from holdfast.storage.keys import new_key
+from holdfast.storage.ports.content import ByteStore
+from holdfast.storage.ports.leases import LeasedUploads
+from holdfast.storage.ports.metadata import MetadataStore
+from holdfast.storage.records import Key, Ref, State, UploadRecord
+
+logger = logging.getLogger("holdfast")
+
+KEY_TRIES = 5
+OFFSET_TRIES = 3
+
+
+class Uploads:
+    """
+    Every verb of an upload, over any stores.
+    """
+
+    def __init__(
+        self,
+        content: ByteStore,
+        metadata: MetadataStore,
+        leased_uploads: LeasedUploads,
+        limits: Limits,
+        attachments: Attachments | None = None,
+        *,
+        forget: Forget | None = None,
+        clock: Callable[[], float] = time.time,
+        times: Times | None = None,
+        keys: Callable[[], Key] = new_key,
+    ) -> None:
+        """*times* says until when something is kept, and what has expired; without it the *clock* does."""
+        self._bytes = content
+        self._metadata = metadata
+        self._leased_uploads = leased_uploads
+        self._attachments = attachments or Attachments(content, metadata, Policies(), clock=clock)
+        self._times = times or ByClock(clock)
+        self._keys = keys
+        self._journal = UploadJournal(metadata, leased_uploads, clock)
+        self._losses = Losses(content, metadata, self._journal, limits, self._times)
+        self._end = Finish(content, self._journal, self._losses, self._attachments, limits, clock, self._times, forget)
+        self._empty_appends = EmptyAppends()
+        self.limits = limits
+
+    async def create(self, command: Create, content: Content) -> Outcome:
+        """
+        Begin an upload, and append the content that comes along.
+        """
+        rights.refuse_creation(command.principal)
+        if command.intent is not None:
+            await self._attachments.expect(
+                command.intent, command.length, command.content_type, command.principal, command.content_encoding
+            )
+        with translated():
+            record, is_new = await self._create(command)
+        if not is_new:
+            return await self.offset(GetOffset(ref=record.ref, completes=Completes.LATER, principal=command.principal))
+        if command.content_length == 0 and not rules.is_filled(record, command.completes, ended=True):
+            return Outcome(record=record)
+        # Content that the dialect does not take for the upload's, the command does not count: nobody looks at it.
+        first = content if command.content_length != 0 else NoContent()
+        return await self.append(admission.first_append(command, record), first)
+
+    async def append(self, command: Append, content: Content) -> Outcome:
+        """
+        Add content to an upload; finish the upload if that completes it.
+        """
+
+        def evicted() -> bool:
+            content.stop(Stop.EVICTED)
+            return True  # as soon as the disk has what came before
+
+        def permit(record: UploadRecord) -> None:
+            self._refuse_others(record, command.principal)
+
+        with translated():
+            async with self._hold(command.ref, permit, evicted) as held:
+                try:
+                    record = await self._end.finish(held.record, command.principal)
+                    admitted = admission.admit(record, command, self.limits, self._times.at_least())
+                    record = await self._receive(admitted, command, content, held)
+                    self._empty_appends.count(admitted.stored, record, content)
+                    record = await self._end.finish(record, command.principal, held)
+                except LengthExceeded as error:
+                    if error.record is not None and admission.invalidates(error.record, command, record.offset):
+                        error.record = await self._end.bury(error.record, Step.OVERRUN, command.principal)
+                    raise
+                except (storage_errors.Corrupted, storage_errors.NotFound) as error:
+                    left = await self._losses.settle(command.ref, error)
+                    if left is None:
+                        raise _failed(error) from error
+                    raise BytesLost(left, command.offset) from error
+        if content.stopped is Stop.EVICTED and record.state is State.OPEN:
+            raise Evicted("a newer request has the upload now", record)
+        return Outcome(record=record, stopped=content.stopped)
+
+    async def offset(self, command: GetOffset) -> Outcome:
+        """
+        Tell how far an upload is, after whoever appends to it has let go.
+        """
+        with translated():
+            status = await self._leased_uploads.look(command.ref)
+            record = status.record
+            rights.refuse_question(command.principal, record)
+            rules.refuse_gone(record, self._times.at_least())
+            if status.held or rules.is_pending(record, command):
+                try:
+                    record = await self._settled(command)
+                except storage_errors.NoSpace:
+                    # On a full disk no lease can be had; nor can anybody append.
+                    if rules.is_pending(record, command):
+                        raise
+        rules.refuse_gone(record, self._times.at_least())
+        admission.refuse_other_length(record, command)
+        return Outcome(record=record)
+
+    async def cancel(self, command: Cancel) -> Outcome:
+        """
+        Give an upload up, or delete its attachment.
+        """
+        with translated():
+            async with self._hold(command.ref, lambda record: rights.refuse_upload(command.principal, record)) as held:
+                rules.refuse_gone(held.record, self._times.at_least())
+                rules.refuse_attached(held.record)
+                return Outcome(record=await self._end.bury(held.record, Step.CANCEL, command.principal))
+
+    async def get(self, ref: Ref, principal: Principal = ANYBODY) -> UploadRecord:
+        """
+        Return an upload without disturbing whoever appends to it, to somebody who may see its content.
+
+        :raises UploadNotFound, Forbidden, UploadGone, ContentRejected: there is none to be had.
+        """
+        record = await self.find(ref)
+        rights.refuse_view(principal, record)
+        rules.refuse_gone(record, self._times.at_least())
+        return record
+
+    async def find(self, ref: Ref) -> UploadRecord:
+        """
+        Return the newest facts of an upload, whatever they are and whoever asks.
+
+        :raises UploadNotFound: there is none.
+        """
+        with translated():
+            return await self._metadata.get(ref)
+
+    async def read(self, record: UploadRecord, start: int, stop: int) -> AsyncGenerator[memoryview, None]:
+        """
+        Yield the content of a complete upload from *start* up to *stop*.
+        """
+        with translated():
+            try:
+                async for block in self._bytes.read(record, start, stop):
+                    yield block
+            except (storage_errors.NotFound, storage_errors.Corrupted) as error:
+                raise await self._missing(record, error) from error
+
+    @asynccontextmanager
+    async def file(self, record: UploadRecord) -> AsyncGenerator[int | None, None]:
+        """
+        Have a descriptor of a file that begins with the content of a complete upload; None where its store has no files.
+        """
+        async with AsyncExitStack() as stack:
+            with translated():
+                try:
+                    descriptor = await stack.enter_async_context(self._bytes.file(record))
+                except (storage_errors.NotFound, storage_errors.Corrupted) as error:
+                    raise await self._missing(record, error) from error
+            yield descriptor
+
+    async def _missing(self, record: UploadRecord, error: storage_errors.StorageError) -> ContentLost:
+        """Return the error that content which was complete is not there."""
+        rules.refuse_gone(await self.find(record.ref), self._times.at_least())  # it may be, meanwhile
+        return lost(record, error)
+
+    async def sweep(self, page: int = 100) -> int:
+        """
+        Do what is due: finish what was received, give up what expired.  Return how many uploads were looked at.
+
+        Safe to run in every process at once; uploads that somebody works at are left alone.
+        """
+        now, count = self._times.at_most(), 0
+        after: UploadRecord | None = None
+        while True:
+            with translated():
+                due = await self._metadata.due(now, page, after)
+            for record in due:
+                if not rules.is_due(record, self._times.at_least()):
+                    continue
+                try:
+                    if not (await self._leased_uploads.look(record.ref)).held:
+                        await self._sweep_one(record.ref)
+                except (UploadError, storage_errors.StorageError) as error:
+                    logger.log(log_level(error), "sweeping %s: %s", record.key, error)
+            count += len(due)
+            if len(due) < page:
+                return count
+            after = due[-1]
+
+    async def _create(self, command: Create) -> tuple[UploadRecord, bool]:
+        """Return the record, and whether it is a new one."""
+        for _ in range(KEY_TRIES):
+            record = admission.begin(command, self._keys(), self.limits, self._times.at_most())
+            try:
+                await self._journal.create(record, command.principal)
+            except storage_errors.AlreadyExists as error:
+                if error.existing is None:
+                    continue
+                if rules.expired(error.existing, self._times.at_least()):
+                    # That frees its idempotency key; if somebody else is just doing it, so much the better.
+                    with suppress(storage_errors.LeaseLost, storage_errors.PreconditionFailed):
+                        await self._sweep_one(error.existing.ref)
+                    continue
+                admission.refuse_other_request(error.existing, record)
+                return error.existing, False
+            else:
+                return record, True
+        raise StoreFailed("no free key was found")
+
+    @asynccontextmanager
+    async def _hold(
+        self,
+        ref: Ref,
+        permit: Callable[[UploadRecord], object] = lambda _record: None,
+        evicted: Callable[[], object] = lambda: True,
+    ) -> AsyncIterator[Held]:
+        """Have the lease, and the record as the holder before left it."""
+        hold = await self._leased_uploads.hold(ref, permit, evicted, self.limits.eviction_wait)
+        held, fenced = Held(hold), False
+        try:
+            if hold.lease.forced:
+                held.record = await self._claim(hold.record)
+            fenced = True
+            yield held
+        finally:
+            if not held.settled:
+                await self._leased_uploads.release(hold.lease, fenced=fenced)
+
+    async def _claim(self, record: UploadRecord) -> UploadRecord:
+        """Fence the upload against whoever was passed over, who may be recording a last offset just now."""
+        try:
+            return await self._journal.replace(record, rules.claim(record))
+        except storage_errors.PreconditionFailed:
+            record = await self._metadata.get(record.ref)
+            return await self._journal.replace(record, rules.claim(record))
+
+    async def _receive(self, admitted: Admitted, command: Append, content: Content, held: Held) -> UploadRecord:
+        """Store what comes, up to the room that there is, and record how far it is now and then and at the end."""
+        stored, record, room = admitted.stored, admitted.record, admitted.room
+        if admitted.overlap:
+            if stored.state is State.OPEN and (parts := self._bytes.exposed(stored)) != stored.parts:
+                stored = await self._journal.replace(stored, dataclasses.replace(stored, parts=parts))
+                record = dataclasses.replace(record, parts=parts, revision=stored.revision)
+            if not await self._repeats(stored, command, admitted.overlap, content):
+                return stored
+        if room and not content.ended:
+            before = record.offset
+            progress = AppendProgress(self._journal, stored, record, self.limits, self._times.at_most)
+            stored, record = await progress.store(self._bytes, content, room)
+            room -= record.offset - before
+        if not room:
+            stored, record = await self._receive_end(stored, record, content)
+        return await self._record_end(stored, record, command, content, held)
+
+    async def _receive_end(
+        self, stored: UploadRecord, record: UploadRecord, content: Content
+    ) -> tuple[UploadRecord, UploadRecord]:
+        """Wait until content that has used up its room ends; return what is stored of the upload, and what is durable of it."""
+        while not content.ended:
+            # Also of content that was stopped: what came beyond the length came, whatever became of the connection.
+            if await content.read(1):
+                admission.refuse_overrun(stored, record, self.limits)
+            if content.stopped is not None:
+                break
+            if record != stored and not content.ended:
+                # Only the end of the coding is missing, and it is late.
+                stored = record = await self._journal.replace(stored, record)
+        return stored, record
+
+    async def _record_end(
+        self, stored: UploadRecord, record: UploadRecord, command: Append, content: Content, held: Held
+    ) -> UploadRecord:
+        """Record the last offset of an append, and in the same revision whether the upload has all its bytes."""
+        try:
+            if rules.is_filled(record, command.completes, ended=content.ended):
+                record = rules.fill(record, self.limits, self._times.at_most())
+        except LengthMismatch as error:
+            error.record = await self._journal.replace(stored, record)
+            raise
+        if record == stored:
+            return record
+        if record.state is State.OPEN:
+            return await self._journal.settle(held, stored, record, command.principal)
+        return await self._journal.replace(stored, record, command.principal)
+
+    async def _repeats(self, record: UploadRecord, command: Append, overlap: int, content: Content) -> bool:
+        """Compare content with the stored bytes it repeats; return whether it goes on after them."""
+        at = command.offset
+        end = at + overlap
+        while at < end:
+            block = await content.read(min(end - at, BLOCK))
+            if not block and (content.ended or content.stopped is not None):
+                return False
+            compared = 0
+            async for known in self._bytes.read(record, at, at + len(block)):
+                if block[compared : compared + len(known)] != known:
+                    if record.state is State.COMPLETE:
+                        raise AlreadyComplete("the upload is complete, with other bytes", record)
+                    raise ContentConflict(f"bytes from {at + compared} on differ from the stored ones", record)
+                compared += len(known)
+            at += len(block)
+        return True
+
+    async def _settled(self, command: GetOffset) -> UploadRecord:
+        """Return the upload after its holder has let go, finished if it was to be."""
+        for _ in range(OFFSET_TRIES):
+            try:
+                async with self._hold(command.ref) as held:
+                    record = held.record
+                    if rules.is_pending(record, command) and record.state is State.OPEN:
+                        filled = rules.fill(record, self.limits, self._times.at_most())
+                        record = await self._journal.replace(record, filled, command.principal)
+                    return await self._finished(record, command, held)
+            except storage_errors.LeaseLost:
+                # A newer request has the upload.  What is recorded is durable all the same, and so a true answer.
+                record = await self._metadata.get(command.ref)
+                if not rules.is_pending(record, command):
+                    return record
+        raise Evicted("newer requests have the upload now")
+
+    async def _finished(self, record: UploadRecord, command: GetOffset, held: Held) -> UploadRecord:
+        """Return the upload finished, if it was to be; or what is left of it, if bytes of it are lost."""
+        try:
+            return await self._end.finish(record, command.principal, held)
+        except (storage_errors.Corrupted, storage_errors.NotFound) as error:
+            left = await self._losses.settle(command.ref, error)
+            if left is None:
+                raise _failed(error) from error
+            return left
+
+    def _refuse_others(self, record: UploadRecord, principal: Principal) -> None:
+        """Refuse to go on with an upload: nobody may evict what is not theirs, nor fill what they may not attach."""
+        rights.refuse_upload(principal, record)
+        if record.intent is not None and principal.key is None:
+            self._attachments.refuse_change(record.intent.slot, principal)
+
+    async def _sweep_one(self, ref: Ref) -> None:
+        async with self._hold(ref) as held:
+            await self._end.sweep(held.record)
+
+
+def _failed(error: storage_errors.StorageError) -> storage_errors.Corrupted:
+    """Return the error that a store contradicts itself: content that it says is there cannot be read."""
+    return storage_errors.Corrupted(str(error))

@@ -1,0 +1,186 @@
+"""
+Which stores answer: asked when somebody wants to know, and again and again while one does not; the log is told what changes.
+
+However many requests meet an outage, it is one line when it begins, one a minute while it lasts, and one when it is over.  That
+a store has no room for more is an outage, too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from holdfast.storage.errors import NoSpace, StorageError, Unavailable
+
+logger = logging.getLogger("holdfast")
+
+T = TypeVar("T")
+Ping = Callable[[], Awaitable[None]]
+
+SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """How often stores are asked, and how often the log is told (seconds)."""
+
+    bound: float = 2 * SECONDS
+    """Whoever wants to know waits no longer; who has not answered until then does not answer."""
+    silence: float = 10 * SECONDS
+    """Who says nothing at all for so long has an outage."""
+    again: float = 1 * SECONDS
+    """The pause between two questions during an outage."""
+    remind: float = 60 * SECONDS
+    """The time between two lines about the same."""
+
+
+DEFAULT_PACE = Pace()
+
+
+class StoreHealth:
+    """
+    Watches over the stores of a process: *places* says of each place by name which stores are there, and how to ask them.
+    """
+
+    def __init__(self, places: Mapping[str, Mapping[str, Ping]], pace: Pace = DEFAULT_PACE) -> None:
+        self._places = [_Place(name, pings, pace) for name, pings in places.items()]
+        self._pace = pace
+        self._looking: asyncio.Task[None] | None = None
+        self._told: float | None = None
+
+    async def look(self) -> Mapping[str, bool]:
+        """
+        Return of each store whether it answers, within the bound.
+        """
+        questions = [place.ask() for place in self._places if not place.is_out]
+        if questions:
+            await asyncio.wait(questions, timeout=self._pace.bound)
+        return {name: well for place in self._places for name, well in place.answers.items()}
+
+    def notice(self, error: BaseException) -> None:
+        """
+        Find out which store it is, if *error* is because one does not answer.
+        """
+        cause: BaseException | None = error
+        while cause is not None and not isinstance(cause, (Unavailable, NoSpace)):
+            cause = cause.__cause__
+        if cause is None or any(place.is_out for place in self._places):
+            return
+        if self._looking is None or self._looking.done():
+            self._looking = asyncio.create_task(self._find_out(cause))
+
+    async def close(self) -> None:
+        """
+        Ask no more.
+        """
+        tasks = {task for place in self._places for task in place.tasks}
+        if self._looking is not None:
+            tasks.add(self._looking)
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks, timeout=self._pace.bound)  # what waits for a thread cannot be hurried
+
+    async def _find_out(self, why: Unavailable | NoSpace) -> None:
+        await asyncio.wait([place.ask() for place in self._places])
+        if any(place.is_out for place in self._places):
+            return
+        now = time.monotonic()
+        if self._told is None or now - self._told >= self._pace.remind:
+            self._told = now
+            if isinstance(why, NoSpace):
+                logger.warning("a store had no room for something: %s", why)
+            else:
+                logger.warning("a store did not answer, and does again: %s", why)
+
+
+class _Place:
+    """
+    Some stores that have their outages together.
+    """
+
+    def __init__(self, name: str, pings: Mapping[str, Ping], pace: Pace) -> None:
+        self.answers = dict.fromkeys(pings, True)
+        self.tasks: set[asyncio.Task[Any]] = set()
+        self._name = name
+        self._pings = pings
+        self._pace = pace
+        self._asking: asyncio.Task[None] | None = None
+        self._since: float | None = None
+        self._told = 0.0
+        self._is_full = False
+
+    @property
+    def is_out(self) -> bool:
+        """Whether an outage goes on."""
+        return self._since is not None
+
+    def ask(self) -> asyncio.Task[None]:
+        """
+        Return the question that is under way, or a new one.
+        """
+        if self._asking is None:
+            if not self.is_out:
+                self.answers = dict.fromkeys(self._pings, False)
+            self._asking = self._start(self._ask())
+        return self._asking
+
+    async def _ask(self) -> None:
+        try:
+            questions = {name: self._start(self._answer(name)) for name in self._pings}
+            _, silent = await asyncio.wait(questions.values(), timeout=self._pace.silence)
+            if silent:
+                self.answers |= {name: False for name, question in questions.items() if question in silent}
+                self._is_bad(Unavailable(f"it says nothing for {self._pace.silence:.0f} s"))
+                await asyncio.wait(silent)
+            trouble = [why for question in questions.values() if (why := question.result()) is not None]
+        finally:
+            self._asking = None
+        if trouble:
+            self._is_bad(trouble[0])
+        elif self._since is not None:
+            better = "has room again" if self._is_full else "answers again"
+            logger.warning("%s %s, after %.0f s", self._name, better, time.time() - self._since)
+            self._since = None
+
+    async def _answer(self, name: str) -> Exception | None:
+        """Return what is wrong with a store, or None."""
+        why: Exception | None = None
+        try:
+            await self._pings[name]()
+        except StorageError as error:
+            why = error
+        except Exception as error:
+            logger.exception("%s: asking for %s went wrong", self._name, name)
+            why = Unavailable(repr(error))
+        self.answers[name] = why is None
+        return why
+
+    def _is_bad(self, why: Exception) -> None:
+        now = time.monotonic()
+        is_full = isinstance(why, NoSpace)
+        state = "has no room" if is_full else "does not answer"
+        if self._since is None:
+            self._since, self._told = time.time(), now
+            logger.error("%s %s: %s", self._name, state, why)
+            self._start(self._wait_for_better())
+        elif now - self._told >= self._pace.remind or is_full is not self._is_full:
+            self._told = now
+            since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(self._since))
+            logger.error("%s %s since %s: %s", self._name, state, since, why)
+        self._is_full = is_full
+
+    async def _wait_for_better(self) -> None:
+        while self.is_out:
+            await asyncio.sleep(self._pace.again)
+            await asyncio.wait([self.ask()])
+
+    def _start(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        task = asyncio.create_task(work)
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+        return task

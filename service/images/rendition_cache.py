@@ -1,0 +1,195 @@
+"""
+Renditions as files, so that each is made once.
+
+    folder/Ab/Ab34567890/320x240c       checksum, a line of facts, content
+    folder/Ab/Ab34567890/.…             one that is being written
+    folder/Ab/.…                        an attachment that is being removed
+
+What is here can always be made again.  So nothing waits until it is on the disk for good, a file that is damaged counts as
+absent, and trouble with the disk costs time and nothing else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import re
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from hashlib import sha256
+from uuid import uuid4
+
+from holdfast.service.images.render import Rendered
+from holdfast.service.images.rendition import Rendition
+
+logger = logging.getLogger("holdfast")
+
+GiB = 1024 * 1024 * 1024
+HOUR = 3600.0
+CHECKSUM_BYTES = sha256().digest_size
+FORM = 2
+"""What is written in another form, or was made in another way, is absent, too."""
+
+KEY = re.compile(r"[0-9A-Za-z]{10}")
+
+
+class RenditionCache:
+    """
+    Keeps renditions in files below *folder*, which is made when the first one comes; `prune` makes them fit into *room* bytes.
+
+    Several processes may share a folder.
+    """
+
+    def __init__(self, folder: str, *, room: int = GiB) -> None:
+        self._folder = folder
+        self._room = room
+
+    async def get(self, key: str, rendition: Rendition) -> Rendered | None:
+        """
+        Return a rendition of the attachment *key*; None when it is not here, damaged, or cannot be read.
+        """
+        return await asyncio.to_thread(_read, self._path(key, rendition), _label(key, rendition))
+
+    async def put(self, key: str, rendition: Rendition, rendered: Rendered) -> None:
+        """
+        Keep a rendition of the attachment *key*, if the disk takes it.
+        """
+        path = self._path(key, rendition)
+        facts = f"{rendered.content_type} {rendered.width} {rendered.height} {rendered.name}\n"
+        await asyncio.to_thread(self._write, path, _label(key, rendition) + facts.encode("ascii") + rendered.content)
+
+    async def remove(self, key: str) -> None:
+        """
+        Remove every rendition of the attachment *key*.
+        """
+        await asyncio.to_thread(_remove, self._place(key))
+
+    async def prune(self) -> None:
+        """
+        Delete what was not used for the longest time, until the rest fits into the room.
+        """
+        await asyncio.to_thread(self._prune)
+
+    def _place(self, key: str) -> str:
+        """Return the folder of an attachment."""
+        if not KEY.fullmatch(key):
+            raise ValueError("a key has ten digits and letters")
+        return os.path.join(self._folder, key[:2], key)
+
+    def _path(self, key: str, rendition: Rendition) -> str:
+        """Return the file of a rendition."""
+        return os.path.join(self._place(key), _spec(rendition))
+
+    def _write(self, path: str, written: bytes) -> None:
+        """Write a file that is there as a whole, or not at all; its folder may be removed at any moment."""
+        folder = os.path.dirname(path)
+        temporary = os.path.join(folder, f".{uuid4().hex}")
+        try:
+            os.makedirs(self._folder, mode=0o700, exist_ok=True)
+            os.makedirs(folder, exist_ok=True)
+            with open(temporary, "xb") as file:
+                file.write(sha256(written).digest())
+                file.write(written)
+            os.replace(temporary, path)
+        except OSError as error:
+            with suppress(OSError):
+                os.unlink(temporary)
+            logger.warning("rendition %s is not kept: %s", path, error)
+
+    def _prune(self) -> None:
+        """Delete what is abandoned, what is too much, and folders that are empty."""
+        found = sorted(self._files())
+        left = sum(size for _, size, _ in found)
+        for _, size, path in found:
+            if left <= self._room:
+                break
+            if _deleted(path):
+                left -= size
+        for folder, _, _ in os.walk(self._folder, topdown=False):
+            if folder != self._folder:
+                with suppress(OSError):  # not empty, as a rule
+                    os.rmdir(folder)
+
+    def _files(self) -> Iterator[tuple[float, int, str]]:
+        """Yield when each rendition was used, its bytes and its file; what a crash left behind is deleted on the way."""
+        abandoned = time.time() - HOUR
+        for folder, _, names in os.walk(self._folder):
+            for name in names:
+                path = os.path.join(folder, name)
+                with suppress(FileNotFoundError):  # removed by somebody else
+                    status = os.stat(path)
+                    if not (name.startswith(".") or os.path.basename(folder).startswith(".")):
+                        yield status.st_mtime, status.st_size, path
+                    elif status.st_mtime < abandoned:
+                        _deleted(path)
+
+
+def _spec(rendition: Rendition) -> str:
+    """Return how a rendition is called: 320x240, 320x240c when cropped, x240 when its width is free."""
+    return f"{rendition.width or ''}x{rendition.height or ''}{'c' if rendition.crop else ''}"
+
+
+def _label(key: str, rendition: Rendition) -> bytes:
+    """
+    Return how the content of a file begins behind its checksum.
+
+    It tells the key again: keys that differ only in case share a folder on a file system that does not tell them apart.
+    """
+    return f"{FORM} {key} {_spec(rendition)} ".encode("ascii")
+
+
+def _read(path: str, label: bytes) -> Rendered | None:
+    """Return the rendition of a file, whose time tells when it was used, to the hour."""
+    try:
+        with open(path, "rb") as file:
+            whole = file.read()
+            used = os.fstat(file.fileno()).st_mtime
+            found = _parsed(whole, label)
+            if found is not None and abs(time.time() - used) > HOUR:
+                with suppress(OSError):
+                    os.utime(file.fileno())
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        logger.warning("rendition %s cannot be read: %s", path, error)
+        return None
+    if found is None:
+        logger.warning("rendition %s is damaged", path)
+    return found
+
+
+def _parsed(whole: bytes, label: bytes) -> Rendered | None:
+    """Return what a file has, if it is whole and what *label* says."""
+    checksum, written = whole[:CHECKSUM_BYTES], whole[CHECKSUM_BYTES:]
+    if sha256(written).digest() != checksum or not written.startswith(label):
+        return None
+    facts, _, content = written[len(label) :].partition(b"\n")
+    content_type, width, height, name = facts.decode("ascii").split(" ")
+    return Rendered(content=content, content_type=content_type, width=int(width), height=int(height), name=name)
+
+
+def _remove(place: str) -> None:
+    """Remove the folder of an attachment, at once for all who look."""
+    removed = os.path.join(os.path.dirname(place), f".{uuid4().hex}")
+    try:
+        os.rename(place, removed)
+        shutil.rmtree(removed)
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        logger.warning("renditions %s are not removed: %s", place, error)
+
+
+def _deleted(path: str) -> bool:
+    """Return whether a file is gone now."""
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        logger.warning("rendition %s is not deleted: %s", path, error)
+        return False
+    return True

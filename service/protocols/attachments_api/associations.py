@@ -1,0 +1,96 @@
+"""
+The attachments API, its third request: an attachment is associated with an object.
+
+The dialect of the Igloo digital workplace; the content and its upload are those of
+`holdfast.service.protocols.attachments_api.uploads`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from urllib.parse import parse_qsl
+
+from holdfast.service.core.commands import Attach, Detach, FiledCommand, FiledOutcome, GetSlot, SlotOutcome
+from holdfast.service.core.errors import UploadError
+from holdfast.service.protocols.attachments_api.uploads import ContentRange, to_response
+from holdfast.service.protocols.http.wire import ProtocolError, Request, Response, condition_of
+from holdfast.storage.records import Ref, SlotRef
+
+METHODS = "POST, DELETE, OPTIONS"
+MAX_PARAMETERS = 32
+
+
+class Association:
+    """
+    The dialect of ``…/attachments/{key}/association/{objectId}?type=SLOT``.
+    """
+
+    def __init__(self, content_range: ContentRange, object_id: str) -> None:
+        self.content_range = content_range
+        self._object_id = object_id
+
+    def document_limit(self, _request: Request) -> int:
+        return 0
+
+    def receive(self, request: Request) -> FiledCommand | Response:
+        if request.method == "OPTIONS":
+            return Response(status=204, fields=(("Allow", METHODS),))
+        if request.method not in ("POST", "DELETE") or request.key is None:
+            raise ProtocolError(405, "method_not_allowed", f"{request.method} means nothing here", (("Allow", METHODS),))
+        ref = Ref(tenant=request.tenant, key=request.key)
+        slot, condition, by = self.slot(request), condition_of(request.fields), request.principal
+        if request.method == "DELETE":
+            return Detach(key=request.key, slot=slot, condition=condition, principal=by)
+        return Attach(ref=ref, slot=slot, condition=condition, principal=by)
+
+    def send(self, request: Request, _command: FiledCommand, outcome: FiledOutcome) -> Response:
+        assert isinstance(outcome, SlotOutcome)  # noqa: S101 - what the commands above come to
+        etag = ("ETag", f'"{outcome.slot.etag}"')
+        if outcome.record is None:
+            return Response(status=204, fields=(etag,))
+        return to_response(200, self.content_range.document(request, outcome.record), (etag,))
+
+    def reject(self, request: Request, error: ProtocolError | UploadError) -> Response:
+        return self.content_range.reject(request, error)
+
+    def slot(self, request: Request) -> SlotRef:
+        """
+        Return the slot that the path and the query name.
+        """
+        slot = _type(request.query)
+        kind, identifier = self.content_range.object_of(slot, self._object_id)
+        return SlotRef(tenant=request.tenant, kind=kind, id=identifier, slot=slot)
+
+
+class AttachmentsOfObject(Association):
+    """
+    The dialect of ``…/objects/{objectId}/attachments?type=SLOT``: what is in a slot.
+    """
+
+    def receive(self, request: Request) -> FiledCommand | Response:
+        allow = ("Allow", "GET, HEAD, OPTIONS")
+        if request.method == "OPTIONS":
+            return Response(status=204, fields=(allow,))
+        if request.method not in ("GET", "HEAD"):
+            raise ProtocolError(405, "method_not_allowed", f"{request.method} means nothing here", (allow,))
+        return GetSlot(slot=self.slot(request), principal=request.principal)
+
+    def send(self, request: Request, _command: FiledCommand, outcome: FiledOutcome) -> Response:
+        assert isinstance(outcome, SlotOutcome)  # noqa: S101 - what the command above comes to
+        items = [self.content_range.document(request, record) for record in outcome.attachments]
+        etag = (("ETag", f'"{outcome.slot.etag}"'),) if outcome.slot.etag else ()
+        return to_response(200, {"items": items}, etag)
+
+
+def _type(query: str) -> str:
+    """Return the type; its name is written "type" in the table and "Type" in the text, so the case makes no difference."""
+    try:
+        pairs: Sequence[tuple[str, str]] = parse_qsl(query, keep_blank_values=True, max_num_fields=MAX_PARAMETERS)
+    except ValueError as error:
+        raise ProtocolError(400, "type_required", "the query cannot be understood") from error
+    values = [value for name, value in pairs if name.lower() == "type"]
+    if len(values) > 1:
+        raise ProtocolError(400, "repeated_value", "type stands there twice")
+    if not values or not values[0]:
+        raise ProtocolError(400, "type_required", "type is missing")
+    return values[0]

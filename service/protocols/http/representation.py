@@ -1,0 +1,237 @@
+"""
+Which part of a completed attachment a GET or HEAD is answered with, and under which fields.
+
+RFC 9110, sections 13 (conditional requests) and 14 (range requests); RFC 6266 and RFC 8187 for the file name.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+from urllib.parse import quote
+
+from holdfast.service.core.content.sniffing import canonical
+from holdfast.service.protocols.http.fields import imf_fixdate, parse_integer
+from holdfast.service.protocols.http.wire import Fields, Response
+from holdfast.storage.records import UploadRecord
+
+# RFC 9110, section 14.1.2: int-range = first-pos "-" [ last-pos ]; suffix-range = "-" suffix-length
+# Section 14.1: "range unit names are case-insensitive".
+_RANGE = re.compile(r"bytes=[ \t]*(?:([0-9]+)-([0-9]*)|-([0-9]+))[ \t]*", re.IGNORECASE)
+# RFC 9110, section 8.8.3: entity-tag = [ weak ] opaque-tag
+_ENTITY_TAG = re.compile(r'(W/)?"[\x21\x23-\x7e]*"')
+
+# What a browser may show in place; all else is offered for download.  Nothing here can carry a script.
+INLINE = frozenset(
+    {
+        "application/ogg",
+        "audio/aac",
+        "audio/flac",
+        "audio/mp4",
+        "audio/mpeg",
+        "audio/ogg",
+        "audio/wav",
+        "audio/webm",
+        "audio/x-m4a",
+        "audio/x-wav",
+        "image/avif",
+        "image/bmp",
+        "image/gif",
+        "image/jpeg",
+        "image/png",
+        "image/webp",
+        "text/plain",
+        "video/mp4",
+        "video/ogg",
+        "video/quicktime",
+        "video/webm",
+    }
+)
+# What content of users may load and do, by its type.  A browser makes a page of its own round a sound, a film or a picture, and
+# takes the policy for that page's: it has to allow the page's style and the content itself, which in a "sandbox" is of another
+# origin.
+MEDIA_POLICY = "default-src 'none'; media-src 'self'; style-src 'unsafe-inline'"
+IMAGE_POLICY = "default-src 'none'; img-src 'self' data:; style-src 'unsafe-inline'"
+# Of all else a browser might make an active page of our origin.
+SANDBOX = "sandbox; default-src 'none'"
+NOT_MODIFIED = 304
+NOTHING = ("Content-Length", "0")
+DEFAULT_TYPE = "application/octet-stream"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """A response about a representation: its content is the bytes from *start* up to *stop*."""
+
+    status: int
+    fields: Fields
+    start: int = 0
+    stop: int = 0
+
+
+def select(record: UploadRecord, method: str, fields: Mapping[str, str], now: float = math.inf) -> Selection:
+    """
+    Return the answer to a GET or HEAD of a complete upload, made *now*.
+    """
+    # RFC 9110, section 8.8.2.1: "An origin server with a clock (as defined in Section 5.6.7) MUST NOT generate a Last-Modified
+    # date that is later than the server's time of message origination (Date)."  The clock of who stored it may be ahead of ours.
+    etag, modified, length = entity_tag(record), min(record.created_at, now), record.offset
+    validators: Fields = (
+        ("ETag", etag),
+        ("Last-Modified", imf_fixdate(modified)),
+        ("Accept-Ranges", "bytes"),
+        # The content of a key never changes, but who may see it can.
+        ("Cache-Control", "private, no-cache"),
+    )
+    status = _precondition(fields, etag, modified)
+    if status is not None:
+        # Section 8.6: a 304 could only tell the length of what it does not send.
+        return Selection(status=status, fields=validators if status == NOT_MODIFIED else (*validators, NOTHING))
+    described = (*validators, *_description(record))
+    # Section 14.2: "A server MUST ignore a Range header field received with a request method that is unrecognized or for which
+    # range handling is not defined. For this specification, GET is the only method for which range handling is defined."
+    wanted = fields.get("range") if method == "GET" and _if_range(fields, etag) else None
+    span = _parse_range(wanted, length) if wanted is not None else None
+    if span is None:
+        return Selection(status=200, fields=(*described, ("Content-Length", str(length))), stop=length)
+    start, stop = span
+    if start >= stop:
+        return Selection(status=416, fields=(*validators, ("Content-Range", f"bytes */{length}"), NOTHING))
+    content_range = ("Content-Range", f"bytes {start}-{stop - 1}/{length}")
+    partial = (*described, content_range, ("Content-Length", str(stop - start)))
+    return Selection(status=206, fields=partial, start=start, stop=stop)
+
+
+def offered(record: UploadRecord) -> tuple[str, str]:
+    """
+    Return under what disposition and media type an attachment is sent, for whoever sends it in our place.
+    """
+    kind = record.content_type or DEFAULT_TYPE
+    # What is encoded was looked at by nobody, and may become very large.
+    inline = record.content_encoding is None and canonical(kind) in INLINE
+    return content_disposition(record.name, inline=inline), kind
+
+
+def redirect(url: str) -> Response:
+    """
+    Return the answer that content is at *url*, which holds for this time only.
+    """
+    # RFC 9110, section 15.4.8: 307 keeps the method; whoever wants a range asks for the same one there.
+    return Response(status=307, fields=(("Location", url), ("Cache-Control", "private, no-store"), NOTHING))
+
+
+def in_front(selection: Selection, fields: Fields, path: str) -> Response:
+    """
+    Return the answer that lets the server in front of us, an nginx, send the content of its own file at *path*.
+    """
+    # It knows the length of its file, and picks the range by itself.
+    kept = [field for field in selection.fields if field[0] not in ("Content-Length", "Content-Range")]
+    return Response(status=200, fields=(*kept, *fields, ("X-Accel-Redirect", path)))
+
+
+def entity_tag(record: UploadRecord) -> str:
+    """
+    Return a strong validator: a key is never used again, and its complete content never changes.
+    """
+    return f'"{record.key}-{record.offset:x}"'
+
+
+def _precondition(fields: Mapping[str, str], etag: str, modified: float) -> int | None:
+    """Return the status that section 13.2.2 prescribes, in its order of precedence; None to go on."""
+    if_match, if_none_match = fields.get("if-match"), fields.get("if-none-match")
+    if if_match is not None:
+        if not _lists(if_match, etag, weakly=False):
+            return 412
+    else:
+        unmodified_since = _date(fields.get("if-unmodified-since"))
+        if unmodified_since is not None and int(modified) > unmodified_since:
+            return 412
+    if if_none_match is not None:
+        return NOT_MODIFIED if _lists(if_none_match, etag, weakly=True) else None
+    modified_since = _date(fields.get("if-modified-since"))
+    if modified_since is not None and int(modified) <= modified_since:
+        return NOT_MODIFIED
+    return None
+
+
+def _if_range(fields: Mapping[str, str], etag: str) -> bool:
+    # Section 13.1.5: an entity tag has to match strongly.  Dates are answered with the whole: ours are not strong validators.
+    wanted = fields.get("if-range")
+    return wanted is None or wanted.strip(" \t") == etag
+
+
+def _lists(value: str, etag: str, *, weakly: bool) -> bool:
+    if value.strip(" \t") == "*":
+        return True
+    tags = [match.group() for match in _ENTITY_TAG.finditer(value)]
+    return etag in ([tag.removeprefix("W/") for tag in tags] if weakly else tags)
+
+
+def _date(value: str | None) -> float | None:
+    # Section 13.1.3: "A recipient MUST ignore the field if the received value is not a valid HTTP-date".
+    if value is None:
+        return None
+    try:
+        moment = parsedate_to_datetime(value)
+        # Section 5.6.7: all forms of a date are in UTC; one of them does not say so.
+        return (moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError):
+        return None
+
+
+def _parse_range(value: str, length: int) -> tuple[int, int] | None:
+    """Return the span of one range, empty where it cannot be satisfied; None for all that may be ignored."""
+    # Several ranges are answered with the whole, as section 14.2 allows: "A server MAY ignore the Range header field."
+    match = _RANGE.fullmatch(value)
+    if match is None or not length:
+        return None
+    first, last, suffix = (parse_integer(text) if text else None for text in match.groups())
+    if suffix is not None:
+        return max(length - suffix, 0), length if suffix else 0
+    if first is None or (last is not None and last < first):
+        return None
+    return first, min(length, length if last is None else last + 1)
+
+
+def _description(record: UploadRecord) -> Fields:
+    disposition, kind = offered(record)
+    encoding = () if record.content_encoding is None else (("Content-Encoding", record.content_encoding),)
+    return (
+        ("Content-Type", kind),
+        *encoding,
+        ("Content-Disposition", disposition),
+        # User content must not become active content of this origin.
+        ("X-Content-Type-Options", "nosniff"),
+        ("Content-Security-Policy", security_policy(kind)),
+    )
+
+
+def security_policy(content_type: str) -> str:
+    """
+    Return the Content-Security-Policy of content of a user.
+    """
+    kind = canonical(content_type)
+    # WHATWG MIME Sniffing, section 4.6: "An XML MIME type is any MIME type whose subtype ends in "+xml"", and XML is scriptable.
+    if "xml" in kind or kind.startswith("image/svg"):
+        return SANDBOX
+    if kind.startswith(("audio/", "video/")) or kind == "application/ogg":
+        return MEDIA_POLICY
+    return IMAGE_POLICY if kind.startswith("image/") else SANDBOX
+
+
+def content_disposition(name: str | None, *, inline: bool) -> str:
+    """
+    Return the field value that offers a file under *name*, for old clients in ASCII and for others in full.
+    """
+    disposition = "inline" if inline else "attachment"
+    if not name:
+        return disposition
+    # RFC 6266, appendix D: no percent signs and no backslashes in the quoted form, for user agents differ about them.
+    plain = re.sub(r'[^\x20-\x7e]|["\\%]', "_", name)
+    # RFC 8187, section 3.2.1: attr-char
+    extended = "" if plain == name else f"; filename*=UTF-8''{quote(name, safe='!#$&+-.^_`|~')}"
+    return f'{disposition}; filename="{plain}"{extended}'

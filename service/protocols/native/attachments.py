@@ -1,0 +1,208 @@
+"""
+The native JSON API: attachments, what happened to them, and links that open one of them.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any, ClassVar
+from urllib.parse import quote
+
+from holdfast.service.core.commands import (
+    AttachmentOutcome,
+    DeleteAttachment,
+    EventFilter,
+    EventsOutcome,
+    FiledCommand,
+    FiledOutcome,
+    GetAttachment,
+    GetEvents,
+    LinkOutcome,
+    MakeLink,
+)
+from holdfast.service.core.names import canonical_guid
+from holdfast.service.core.principals import Capability
+from holdfast.service.protocols.http.wire import ProtocolError, Request, Response
+from holdfast.service.protocols.intents import ID, KIND
+from holdfast.service.protocols.native.resource import (
+    Resource,
+    attachment_key,
+    document_response,
+    moment,
+    parse_object,
+    parse_page,
+)
+from holdfast.storage.keys import parse_key
+from holdfast.storage.objects import LoggedEvent
+from holdfast.storage.records import Key, ObjectRef, Ref, UploadRecord
+
+DEFAULT_LINK_LIFE = 600  # seconds
+FILTERED_BY = {
+    "type": "the type of an event, as attachment.attached",
+    "attachment": "the key of an attachment",
+    "object": "the kind and the id of an object, as user/7",
+    "actor": "the subject of an account",
+}
+FILTERS = tuple(FILTERED_BY)
+FILTERS_OF_ONE = tuple(name for name in FILTERS if name != "attachment")
+EVENT_TYPE = re.compile(r"[a-z_]{1,32}\.[a-z_]{1,32}")
+ACTOR = re.compile(r"[^\x00-\x1f\x7f]{1,255}")
+
+
+class Attachment(Resource):
+    """
+    The dialect of ``/api/v1/attachments/{key}``.
+    """
+
+    verbs: ClassVar[Mapping[str, str]] = {"GET": "get", "DELETE": "delete"}
+
+    def get(self, request: Request) -> FiledCommand:
+        return GetAttachment(ref=self.ref(request), principal=request.principal)
+
+    def delete(self, request: Request) -> FiledCommand:
+        return DeleteAttachment(ref=self.ref(request), principal=request.principal)
+
+    def ref(self, request: Request) -> Ref:
+        """
+        Return the upload that the path names.
+        """
+        return Ref(tenant=request.tenant, key=attachment_key(self.names["key"]))
+
+    def send(self, _request: Request, command: FiledCommand, outcome: FiledOutcome) -> Response:
+        assert isinstance(outcome, AttachmentOutcome)  # noqa: S101 - what the commands above come to
+        if isinstance(command, DeleteAttachment):
+            return Response(status=204)
+        return document_response(200, _attachment(outcome.record))
+
+
+class Links(Attachment):
+    """
+    The dialect of ``/api/v1/attachments/{key}/links``.
+    """
+
+    verbs: ClassVar[Mapping[str, str]] = {"POST": "sign"}
+
+    def sign(self, request: Request) -> FiledCommand:
+        document = parse_object(request, ("purpose", "seconds"))
+        purpose = document.get("purpose")
+        if purpose not in tuple(Capability):
+            raise ProtocolError(400, "purpose_invalid", f"purpose is one of {', '.join(Capability)}")
+        seconds = document.get("seconds", DEFAULT_LINK_LIFE)
+        if not isinstance(seconds, int) or isinstance(seconds, bool) or seconds < 1:
+            raise ProtocolError(400, "seconds_invalid", "seconds has to be a number from 1 on")
+        return MakeLink(ref=self.ref(request), purpose=Capability(purpose), seconds=seconds, principal=request.principal)
+
+    def send(self, request: Request, command: FiledCommand, outcome: FiledOutcome) -> Response:
+        assert isinstance(outcome, LinkOutcome)  # noqa: S101 - what the commands above come to
+        assert isinstance(command, MakeLink)  # noqa: S101
+        record = outcome.record
+        path = f"/files/{record.key}"
+        if command.purpose is Capability.VIEW:
+            path = f"/.api2/binaries/{record.key}/download/{quote(record.name or record.key, safe='')}"
+        url = None if command.purpose is Capability.ATTACH else request.url(f"{path}?link={outcome.link}")
+        document = {"purpose": command.purpose, "link": outcome.link, "url": url, "expiresAt": moment(outcome.expires_at)}
+        return document_response(201, document)
+
+
+class Timeline(Attachment):
+    """
+    The dialect of ``/api/v1/attachments/{key}/events``.
+    """
+
+    verbs: ClassVar[Mapping[str, str]] = {"GET": "timeline"}
+
+    def timeline(self, request: Request) -> FiledCommand:
+        return _events(request, self.ref(request))
+
+    def send(self, _request: Request, _command: FiledCommand, outcome: FiledOutcome) -> Response:
+        assert isinstance(outcome, EventsOutcome)  # noqa: S101 - what the commands above come to
+        # The cursor of the last page is good for asking again, later.  It counts the events of the store, those of other tenants
+        # too: how many there are in all is no secret, and a number that only grows needs no key that could be lost.
+        items = [_event(logged) for logged in outcome.events]
+        return document_response(200, {"items": items, "next": outcome.position, "more": outcome.more})
+
+
+class Events(Timeline):
+    """
+    The dialect of ``/api/v1/events``: everything that happened in the tenant.
+    """
+
+    def timeline(self, request: Request) -> FiledCommand:
+        return _events(request, None)
+
+
+def _events(request: Request, ref: Ref | None) -> GetEvents:
+    after, limit, filters = parse_page(request, FILTERS if ref is None else FILTERS_OF_ONE)
+    key = None if ref is None else ref.key
+    wanted = EventFilter(
+        type=_filter(filters, "type", EVENT_TYPE),
+        attachment=_attachment_filter(filters),
+        object=_object_filter(request, filters),
+        actor=_filter(filters, "actor", ACTOR),
+    )
+    return GetEvents(tenant=request.tenant, attachment=key, after=after, limit=limit, wanted=wanted, principal=request.principal)
+
+
+def _filter(filters: Mapping[str, str], name: str, grammar: re.Pattern[str]) -> str | None:
+    value = filters.get(name)
+    if value is not None and not grammar.fullmatch(value):
+        raise _filter_invalid(name)
+    return value
+
+
+def _attachment_filter(filters: Mapping[str, str]) -> Key | None:
+    value = filters.get("attachment")
+    key = None if value is None else parse_key(value)
+    if value is not None and key is None:
+        raise _filter_invalid("attachment")
+    return key
+
+
+def _object_filter(request: Request, filters: Mapping[str, str]) -> ObjectRef | None:
+    value = filters.get("object")
+    if value is None:
+        return None
+    kind, _, name = value.partition("/")
+    identifier = canonical_guid(name) or name
+    if not KIND.fullmatch(kind) or not ID.fullmatch(identifier):
+        raise _filter_invalid("object")
+    return ObjectRef(tenant=request.tenant, kind=kind, id=identifier)
+
+
+def _filter_invalid(name: str) -> ProtocolError:
+    return ProtocolError(400, "filter_invalid", f"{name} has to be {FILTERED_BY[name]}")
+
+
+def _attachment(record: UploadRecord) -> dict[str, Any]:
+    return {
+        "key": record.key,
+        "state": record.state,
+        "name": record.name,
+        "contentType": record.content_type,
+        "contentEncoding": record.content_encoding,
+        "offset": record.offset,
+        "length": record.length,
+        "createdAt": moment(record.created_at),
+        "createdBy": record.creator,
+        "expiresAt": None if record.attached else moment(record.expires_at),
+        "attached": [{"kind": slot.kind, "id": slot.id, "slot": slot.slot} for slot in record.attached],
+    }
+
+
+def _event(logged: LoggedEvent) -> dict[str, Any]:
+    event = logged.event
+    return {
+        "id": event.id,
+        "type": event.type,
+        "at": moment(event.at),
+        "actor": event.actor,
+        "originator": event.originator,
+        "attachment": event.attachment,
+        "kind": event.kind,
+        "objectId": event.object_id,
+        "slot": event.slot,
+        "data": json.loads(event.data),
+        "cursor": logged.position,
+    }

@@ -1,0 +1,268 @@
+"""
+The native JSON API: what all its resources have in common.
+
+Errors are problem details (RFC 9457); lists come in pages, behind a cursor; times are RFC 3339 in UTC.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any, ClassVar
+from urllib.parse import parse_qsl
+
+from holdfast.service.core import errors
+from holdfast.service.core.commands import FiledCommand, FiledOutcome
+from holdfast.service.core.errors import UploadError
+from holdfast.service.core.names import canonical_guid
+from holdfast.service.protocols.http.fields import media_type_is, parse_integer
+from holdfast.service.protocols.http.json_members import MAX_DEPTH
+from holdfast.service.protocols.http.wire import (
+    RETRY_AFTER,
+    Fields,
+    ProtocolError,
+    Refusal,
+    Request,
+    Response,
+    refusal_of,
+    to_json,
+)
+from holdfast.service.protocols.intents import ID, KIND, SLOT
+from holdfast.storage.keys import parse_key
+from holdfast.storage.records import Key, ObjectRef, SlotRef
+
+KiB = 1024
+MAX_DOCUMENT = 64 * KiB
+MAX_PARAMETERS = 32
+MAX_CURSOR = 255  # characters
+DEFAULT_PAGE, MAX_PAGE = 100, 1000
+# Any URL may have these: whose it is, and a link that opens it.
+COMMON = ("communityKey", "link")
+NO_STORE = ("Cache-Control", "no-store")
+
+REFUSALS: dict[type[UploadError], Refusal] = {
+    errors.UploadNotFound: Refusal(404, "attachment_not_found"),
+    errors.UploadGone: Refusal(410, "attachment_gone"),
+    errors.ContentRejected: Refusal(410, "content_rejected"),
+    errors.UploadAttached: Refusal(409, "attached"),
+    errors.UploadIncomplete: Refusal(409, "upload_incomplete"),
+    errors.TooLarge: Refusal(413, "too_large"),
+    errors.Forbidden: Refusal(403, "forbidden"),
+    errors.Evicted: Refusal(409, "upload_taken_over"),
+    errors.ObjectNotFound: Refusal(404, "object_not_found"),
+    errors.SlotUnknown: Refusal(404, "slot_unknown"),
+    errors.SlotChanged: Refusal(412, "changed"),
+    errors.SlotBusy: Refusal(503, "slot_busy", (("Retry-After", "1"),)),
+    errors.SlotFull: Refusal(409, "slot_full"),
+    errors.NotAttached: Refusal(404, "not_attached"),
+    errors.NothingToUndo: Refusal(409, "nothing_to_undo"),
+    errors.ManagedElsewhere: Refusal(409, "managed_externally"),
+    errors.NotAccepted: Refusal(415, "content_type_not_accepted"),
+    errors.ImageInvalid: Refusal(422, "image_invalid"),
+    errors.ImageTooLarge: Refusal(413, "image_too_large"),
+    errors.FinishFailed: Refusal(503, "finish_failed", (("Retry-After", RETRY_AFTER),)),
+    errors.CursorUnknown: Refusal(400, "cursor_invalid"),
+    errors.OutOfSpace: Refusal(507, "out_of_space"),
+    errors.StoreFailed: Refusal(503, "store_failed", (("Retry-After", RETRY_AFTER),)),
+    errors.UploadError: Refusal(400, "refused"),
+}
+
+Verb = Callable[[Request], FiledCommand]
+
+
+class Resource(ABC):
+    """
+    The dialect of one kind of URLs; *names* are what stands in the places of its path.
+    """
+
+    # By method, the command that is asked for.
+    verbs: ClassVar[Mapping[str, str]] = {}
+
+    def __init__(self, names: Mapping[str, str]) -> None:
+        self.names = names
+
+    def document_limit(self, request: Request) -> int:
+        return MAX_DOCUMENT if request.method in ("PUT", "POST") and request.method in self.verbs else 0
+
+    def receive(self, request: Request) -> FiledCommand | Response:
+        allow = ", ".join([*self.verbs, *(["HEAD"] if "GET" in self.verbs else []), "OPTIONS"])
+        if request.method == "OPTIONS":
+            return Response(status=204, fields=(("Allow", allow),))
+        verb = self.verbs.get("GET" if request.method == "HEAD" else request.method)
+        if verb is None:
+            raise ProtocolError(405, "method_not_allowed", f"{request.method} means nothing here", (("Allow", allow),))
+        command: FiledCommand = getattr(self, verb)(request)
+        return command
+
+    @abstractmethod
+    def send(self, request: Request, command: FiledCommand, outcome: FiledOutcome) -> Response: ...
+
+    def reject(self, request: Request, error: ProtocolError | UploadError) -> Response:
+        return reject(request, error)
+
+    def object_ref(self, request: Request) -> ObjectRef:
+        """
+        Return the object that the path names.
+        """
+        return ObjectRef(tenant=request.tenant, kind=self.kind(), id=object_id(self.names["id"]))
+
+    def slot_ref(self, request: Request) -> SlotRef:
+        """
+        Return the slot that the path names.
+        """
+        ref, slot = self.object_ref(request), self.names["slot"]
+        if not SLOT.fullmatch(slot):
+            raise ProtocolError(400, "slot_invalid", "a slot is letters, digits and _, 64 at most")
+        return SlotRef(tenant=ref.tenant, kind=ref.kind, id=ref.id, slot=slot)
+
+    def kind(self) -> str:
+        """
+        Return the kind of objects that the path names.
+        """
+        if not KIND.fullmatch(self.names["kind"]):
+            raise ProtocolError(400, "kind_invalid", "a kind is lower-case letters, digits and _, 64 at most")
+        return self.names["kind"]
+
+
+def reject(_request: Request, error: ProtocolError | UploadError) -> Response:
+    """
+    Return what tells *error* here, as problem details.
+    """
+    if isinstance(error, ProtocolError):
+        return problem(error.status, error.code, str(error), error.fields)
+    refusal = refusal_of(REFUSALS, error)
+    return problem(refusal.status, refusal.code, str(error), refusal.fields)
+
+
+def object_id(name: str) -> str:
+    """
+    Return an id in the one spelling that it has here: a GUID is the same however it is written.
+    """
+    guid = canonical_guid(name)
+    if guid is None and not ID.fullmatch(name):
+        raise ProtocolError(400, "id_invalid", "an id is letters, digits and . _ ~ = + -, 255 at most")
+    return guid or name
+
+
+def attachment_key(name: object) -> Key:
+    """
+    Return the key that *name* is.
+
+    :raises UploadNotFound: it cannot be one, and so names nothing.
+    """
+    key = parse_key(name) if isinstance(name, str) else None
+    if key is None:
+        raise errors.UploadNotFound("there is no such attachment")
+    return key
+
+
+def parse_object(request: Request, names: tuple[str, ...] | None = None) -> dict[str, Any]:
+    """
+    Return the JSON object that is the content of *request*; given *names*, it has no other members.
+
+    :raises ProtocolError: it is none, or has others.
+    """
+    if not media_type_is(request.fields, "application/json"):
+        raise ProtocolError(415, "unsupported_media_type", "send application/json")
+    try:
+        value = json.loads(request.document, parse_constant=_refuse_constant, parse_float=_finite, object_pairs_hook=_unique)
+        _refuse_deep(value)
+        json.dumps(value, ensure_ascii=False).encode()  # a lone surrogate is no character
+    except (ValueError, RecursionError) as error:
+        raise ProtocolError(400, "invalid_document", "the content is not JSON") from error
+    if not isinstance(value, dict):
+        raise ProtocolError(400, "invalid_document", "the content is not a JSON object")
+    unknown = [] if names is None else sorted(set(value) - set(names))
+    if names is not None and unknown:
+        raise ProtocolError(400, "member_unknown", f"{unknown[0]!r} means nothing here; known are {', '.join(names)}")
+    return value
+
+
+def parse_page(request: Request, filters: tuple[str, ...] = ()) -> tuple[str, int, dict[str, str]]:
+    """
+    Return the cursor behind which a page begins, how much it may hold, and the values of those *filters* that are given.
+
+    :raises ProtocolError: a parameter cannot be understood, or is not known: a filter that is spelled wrong finds too much.
+    """
+    values = parse_query(request, ("after", "limit", *COMMON, *filters), strict=True)
+    limit = parse_integer(values.get("limit", str(DEFAULT_PAGE)))
+    after = values.get("after", "")
+    if limit is None or not 1 <= limit <= MAX_PAGE:
+        raise ProtocolError(400, "limit_invalid", f"limit is a number from 1 to {MAX_PAGE}")
+    if len(after) > MAX_CURSOR or not after.isprintable():
+        raise ProtocolError(400, "cursor_invalid", "after has to be what a page before told as next")
+    return after, limit, {name: value for name, value in values.items() if name in filters}
+
+
+def parse_query(request: Request, names: tuple[str, ...], *, strict: bool = False) -> dict[str, str]:
+    """
+    Return the parameters of a query; others than *names* are ignored, or refused if that is *strict*.
+    """
+    try:
+        pairs = parse_qsl(request.query, keep_blank_values=True, max_num_fields=MAX_PARAMETERS)
+    except ValueError as error:
+        raise ProtocolError(400, "query_invalid", "the query cannot be understood") from error
+    unknown = sorted({name for name, _ in pairs} - set(names)) if strict else []
+    if unknown:
+        message = f"{unknown[0]!r} means nothing in the query; known are {', '.join(names)}"
+        raise ProtocolError(400, "parameter_unknown", message)
+    known = [(name, value) for name, value in pairs if name in names]
+    if len(known) > len(dict(known)):
+        raise ProtocolError(400, "repeated_value", "a parameter stands there twice")
+    return dict(known)
+
+
+def document_response(status: int, document: Mapping[str, Any], fields: Fields = ()) -> Response:
+    """
+    Return a response in JSON.
+    """
+    kind = (("Content-Type", "application/json"), NO_STORE)
+    return Response(status=status, fields=(*fields, *kind), content=to_json(document))
+
+
+def problem(status: int, code: str, detail: str, fields: Fields = ()) -> Response:
+    """
+    Return problem details.
+    """
+    document = {"type": "about:blank", "title": code, "status": status, "detail": detail}
+    kind = (("Content-Type", "application/problem+json"), NO_STORE)
+    return Response(status=status, fields=(*fields, *kind), content=to_json(document))
+
+
+def moment(seconds: float | None) -> str | None:
+    """
+    Return a time as RFC 3339 writes it.
+    """
+    if seconds is None:
+        return None
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _finite(digits: str) -> float:
+    value = float(digits)
+    if math.isinf(value):
+        raise ValueError(f"{digits} is too large")  # and would be written as what is not JSON
+    return value
+
+
+def _refuse_deep(value: object, room: int = MAX_DEPTH) -> None:
+    """Refuse what is nested so deep that others, or we ourselves in an answer, could not read it."""
+    if isinstance(value, dict | list):
+        if not room:
+            raise ValueError(f"it is nested deeper than {MAX_DEPTH}")
+        for inner in value.values() if isinstance(value, dict) else value:
+            _refuse_deep(inner, room - 1)
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) < len(pairs):
+        raise ValueError("a name stands there twice")
+    return value

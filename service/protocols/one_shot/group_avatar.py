@@ -1,0 +1,193 @@
+"""
+The group avatar of the Symphony profile manager: one request with an image in base64, answered with the whole group.
+
+The statuses 200, 400, 401, 403, 404 and 429 are declared; what goes wrong on our side is a 429 too, which its clients try again.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import Any
+
+from holdfast.service.core import errors
+from holdfast.service.core.commands import GetObject, ObjectOutcome, PictureCommand, SetPicture
+from holdfast.service.core.errors import UploadError
+from holdfast.service.core.names import canonical_guid
+from holdfast.service.core.policies import Policy
+from holdfast.service.protocols.http.fields import media_type_is
+from holdfast.service.protocols.http.picture_urls import ORIGINAL, avatar_url
+from holdfast.service.protocols.http.wire import (
+    RETRY_AFTER,
+    Fields,
+    ProtocolError,
+    Refusal,
+    Request,
+    Response,
+    condition_of,
+    refusal_of,
+    to_json,
+)
+from holdfast.service.protocols.intents import ID
+from holdfast.service.protocols.native.resource import moment
+from holdfast.storage.objects import ObjectRecord, SlotRecord
+from holdfast.storage.records import ObjectRef, SlotRef, Tenant
+
+MAX_ORIGINATOR = 255  # characters
+ENTITLEMENT_NOT_FOUND = "SYMPHONY_PROFILE_MANAGER__ENTITLEMENT_NOT_FOUND"
+OVERLOADED = ("Retry-After", RETRY_AFTER)
+
+REFUSALS: dict[type[UploadError], Refusal] = {
+    errors.Forbidden: Refusal(403, ENTITLEMENT_NOT_FOUND),
+    errors.ObjectNotFound: Refusal(404, "group_not_found"),
+    errors.UploadNotFound: Refusal(404, "group_not_found"),
+    errors.SlotChanged: Refusal(412, "group_changed"),
+    errors.NotAccepted: Refusal(400, "unsupported_image"),
+    errors.ImageInvalid: Refusal(400, "image_invalid"),
+    errors.ImageTooLarge: Refusal(400, "image_too_large"),
+    errors.TooLarge: Refusal(400, "image_too_large"),
+    errors.ContentRejected: Refusal(400, "unsupported_image"),
+    errors.ContentCut: Refusal(400, "document_cut"),
+    errors.ManagedElsewhere: Refusal(403, "managed_externally"),
+    errors.SlotUnknown: Refusal(404, "group_not_found"),
+    errors.UploadError: Refusal(429, "overloaded", (OVERLOADED,)),
+}
+# Errors of the request that have a status of their own elsewhere.
+# "image" is optional in the description of the document and not nullable: null says no more than that it is not there.
+NULL, MISSING = "image_null", "image_required"
+DECLARED = frozenset({400, 401, 403, 404, 405, 412, 429})
+
+# What the document's own answer shows of a group; where nothing is known, texts are null, and lists are empty.
+RESTRICTIONS = {
+    "visibilityRestriction": ("restrictedTenantsList", "restrictedUsersList"),
+    "implicitConnection": ("connectedTenantsList", "connectedUsersList"),
+    "interactionTransfer": ("restrictedTenantsList", "restrictedUsersList"),
+}
+PROFILE = ("companyName", "email", "mobile", "jobTitle", "jobRole", "jobDepartment", "jobDivision", "jobPhone", "jobCity")
+PROFILE_LISTS = (
+    "industryOfInterest",
+    "assetClassesOfInterest",
+    "marketCoverage",
+    "responsibility",
+    "function",
+    "instrument",
+)
+
+
+class GroupAvatar:
+    """
+    The dialect of ``/profile-manager/v1/groups/{groupId}`` and ``…/avatar``.
+
+    *strict*: whether ``X-Symphony-Host`` has to say something.  "minLength: 1", but the official client sends it empty.
+    """
+
+    def __init__(self, group: str, *, policy: Policy, is_avatar: bool, strict: bool) -> None:
+        self._group = canonical_guid(group) or group  # a GUID is the same however it is written
+        self._policy = policy
+        self._method = "POST" if is_avatar else "GET"
+        self._strict = strict
+
+    def document_limit(self, _request: Request) -> int:
+        return 0
+
+    def receive(self, request: Request) -> PictureCommand | Response:
+        allow = ("Allow", f"{self._method}, OPTIONS")
+        if request.method == "OPTIONS":
+            return Response(status=204, fields=(allow,))
+        if request.method != self._method:
+            raise ProtocolError(405, "method_not_allowed", f"{request.method} means nothing here", (allow,))
+        host = request.fields.get("x-symphony-host")
+        if host is None or (self._strict and not host):
+            raise ProtocolError(400, "x_symphony_host_required", "X-Symphony-Host is missing")
+        if len(host) > MAX_ORIGINATOR or not host.isprintable():
+            raise ProtocolError(400, "x_symphony_host_invalid", "X-Symphony-Host is not the name of a host")
+        if not ID.fullmatch(self._group):
+            raise errors.ObjectNotFound("there is no such group")
+        by = dataclasses.replace(request.principal, originator=host or None)
+        if self._method == "GET":
+            return GetObject(ref=ObjectRef(tenant=request.tenant, kind=self._policy.kind, id=self._group), principal=by)
+        if not media_type_is(request.fields, "application/json"):
+            raise ProtocolError(400, "unsupported_media_type", "send application/json")
+        slot = SlotRef(tenant=request.tenant, kind=self._policy.kind, id=self._group, slot=self._policy.slot)
+        return SetPicture(slot=slot, condition=condition_of(request.fields), admits=_admit, principal=by)
+
+    def send(self, request: Request, command: PictureCommand, outcome: ObjectOutcome) -> Response:
+        if isinstance(command, GetObject):
+            _refuse_deleted(outcome.record)
+        document = _group(outcome.record, outcome.slots, self._policy, request.prefix)
+        fields = (("ETag", f'"{outcome.record.etag}"'), ("Content-Type", "application/json"), ("Cache-Control", "no-store"))
+        return Response(status=200, fields=fields, content=to_json(document))
+
+    def reject(self, _request: Request, error: ProtocolError | UploadError) -> Response:
+        if isinstance(error, ProtocolError):
+            code = MISSING if error.code == NULL else error.code
+            status = error.status if error.status in DECLARED else 400
+            if error.status >= 500:  # noqa: PLR2004 - whatever is ours, clients are to try it again
+                return _error(429, "overloaded", str(error), (OVERLOADED,))
+            return _error(status, code, str(error), error.fields)
+        if isinstance(error, errors.ContentRejected) and error.why is not None:
+            error = error.why
+        refusal = refusal_of(REFUSALS, error)
+        code = refusal.code
+        if isinstance(error, errors.Forbidden) and error.entitlement is None:
+            code = "forbidden"
+        return _error(refusal.status, code, str(error), refusal.fields)
+
+
+def _admit(group: ObjectRecord) -> None:
+    """Refuse groups that have no avatar."""
+    _refuse_deleted(group)
+    # "profile … only works with SDL"
+    if json.loads(group.attributes).get("type", "SDL") != "SDL":
+        raise ProtocolError(400, "group_type_invalid", "only groups of type SDL have a profile")
+
+
+def _refuse_deleted(group: ObjectRecord) -> None:
+    if json.loads(group.attributes).get("status") == "DELETED":
+        raise errors.ObjectNotFound("there is no such group")
+
+
+def _group(record: ObjectRecord, slots: tuple[SlotRecord, ...], policy: Policy, prefix: str) -> dict[str, Any]:
+    """Return the group as its own system told it, with what is known better here."""
+    attributes = json.loads(record.attributes)
+    key = next((slot.active[0].attachment for slot in slots if slot.slot == policy.slot and slot.active), None)
+    avatars = [] if key is None else [
+        {"size": size, "url": prefix + avatar_url(record.tenant, key, size)} for size in (ORIGINAL, *map(str, policy.renditions))
+    ]  # fmt: skip
+    return {
+        "type": "SDL",
+        "ownerType": "TENANT",
+        "ownerId": _number(record.tenant),
+        "name": record.id,
+        "createdDate": moment(record.created_at),
+        "createdBy": None,
+        "status": "ACTIVE",
+        "members": [],
+        **attributes,
+        **{member: {**dict.fromkeys(lists, ()), **_object(attributes.get(member))} for member, lists in RESTRICTIONS.items()},
+        "id": record.id,
+        "updatedDate": moment(record.updated_at),
+        "updatedBy": record.updated_by or attributes.get("updatedBy"),
+        "eTag": record.etag,
+        "profile": {
+            **dict.fromkeys(PROFILE),
+            **dict.fromkeys(PROFILE_LISTS, ()),
+            "displayName": attributes.get("name", record.id),
+            "id": record.id,
+            **_object(attributes.get("profile")),
+            "avatars": avatars,
+        },
+    }
+
+
+def _object(told: object) -> dict[str, Any]:
+    return told if isinstance(told, dict) else {}
+
+
+def _number(tenant: Tenant) -> int | str:
+    return int(tenant) if tenant.isascii() and tenant.isdecimal() else tenant
+
+
+def _error(status: int, code: str, message: str, fields: Fields = ()) -> Response:
+    kind = (("Content-Type", "application/json"), ("Cache-Control", "no-store"))
+    return Response(status=status, fields=(*fields, *kind), content=to_json({"code": code, "message": message}))

@@ -1,0 +1,246 @@
+"""
+The description of every route in JSON (OpenAPI 3.1), served at ``/openapi.json``; a test compares it with the routes.
+"""
+
+from __future__ import annotations
+
+from holdfast.service.core import errors
+from holdfast.service.protocols.attachments_api.uploads import MAX_IDEMPOTENCY_KEY
+from holdfast.service.protocols.openapi.native import NATIVE_PATHS
+from holdfast.service.protocols.openapi.operations import (
+    ATTACH,
+    ATTACHMENTS,
+    CHANGE,
+    COMMUNITY,
+    COMMUNITY_QUERY,
+    CONDITIONS,
+    ELLIPSIS,
+    FINISH,
+    FIT,
+    GONE,
+    GUID,
+    IDENTIFIER,
+    KEY,
+    OF_CONDITIONS,
+    OF_DOCUMENT,
+    OF_TYPE,
+    SYMPHONY,
+    field,
+    operation,
+    path,
+    query,
+)
+from holdfast.service.protocols.openapi.schemas import SCHEMAS, TEXT, Schema, object_of
+
+VERSION = "1"
+
+_TYPE = query("type", TEXT, "The name of a slot, as `ProfilePhoto`; the name of the parameter in any case.", required=True)
+_OBJECT_ID = path("object", IDENTIFIER, "What its own system calls the object; of users a GUID.")
+_HOST = field("X-Symphony-Host", {"type": "string", "maxLength": 255}, "Who asks, for the audit.", required=True)
+_COMMUNITY_PATH = "/.api2/api/v1/communities/{community}"
+_JSON = "application/json"
+
+_ENTRY_MEMBERS: dict[str, Schema] = {
+    "ContentLength": {"type": "integer", "minimum": 1, "description": "Bytes."},
+    "ContentType": {"enum": ["image/jpg", "image/jpeg", "image/png", "image/gif"]},
+    "Name": {"type": "string", "minLength": 1, "maxLength": 255, "description": "A file name; 255 characters at most."},
+}
+_INTENT: dict[str, Schema] = {
+    "ObjectId": {"type": "string", "pattern": GUID, "description": "With `Type`: what it is for; attached when it is complete."},
+    "Type": {"type": "string"},
+}
+_NEW_ENTRY = object_of({**_ENTRY_MEMBERS, **_INTENT}, optional=("ObjectId", "Type"), more=True)
+_OF_ENTRY = {
+    400: (
+        "name_required",
+        "name_invalid",
+        "name_too_long",
+        "contenttype_required",
+        "contenttype_invalid",
+        "contentlength_required",
+        "contentlength_invalid",
+        "idempotency_key_too_long",
+        "type_unknown",
+        "object_id_invalid",
+        "attach_to_invalid",
+    ),
+    415: ("content_type_not_accepted",),
+}
+_OF_RANGE = {
+    400: ("content_range_required", "content_range_invalid", "content_length_mismatch", "content_type_required"),
+    408: ("content_timeout",),
+    411: ("content_length_required",),
+}
+_OF_IMAGE = {400: ("invalid_document", "invalid_base64", "repeated_value", "document_too_large", "data_type_mismatch")}
+_OFFSETS = (errors.OffsetMismatch, errors.LengthMismatch, errors.LengthExceeded, errors.ContentConflict, errors.AlreadyComplete)
+_PICTURE_TROUBLE = (*FIT, errors.ObjectNotFound, errors.SlotChanged, errors.ManagedElsewhere, errors.ContentRejected)
+
+_ELLIPSIS_PATHS: dict[str, Schema] = {
+    f"{prefix}/organization/group/{{group}}/profile": {
+        "parameters": [path("group", GUID)],
+        "patch": operation(
+            name,
+            "Set the picture of an organization's group, as base64 or as a data: URL.",
+            {200: ("GroupPicture", "The picture is set; the same picture again changes nothing.")},
+            voice=ELLIPSIS,
+            refused=(*_PICTURE_TROUBLE, errors.SlotBusy, errors.OutOfSpace, errors.ContentCut),
+            codes=(
+                _OF_IMAGE,
+                OF_CONDITIONS,
+                {400: ("picture_required", "picture_null", "picture_empty", "picture_not_string", "group_id_invalid")},
+                {408: ("document_cut",), 415: ("unsupported_media_type",)},
+            ),
+            content={_JSON: object_of({"picture": TEXT}, more=True)},
+            parameters=CONDITIONS,
+            tells=("ETag",),
+        ),
+    }
+    for prefix, name in (("", "setGroupPicture"), ("/v3", "setGroupPictureV3"))
+}
+
+PATHS: dict[str, Schema] = {
+    **NATIVE_PATHS,
+    f"{_COMMUNITY_PATH}/attachments": {
+        "parameters": [COMMUNITY],
+        "post": operation(
+            "createEntry",
+            "Create an upload entry for an image.",
+            {201: ("Entry", "The entry; `Location` is where its content is sent to.")},
+            voice=ATTACHMENTS,
+            refused=(*FINISH, *FIT, errors.IdempotencyConflict),
+            codes=(OF_DOCUMENT, OF_CONDITIONS, _OF_ENTRY),
+            content={_JSON: _NEW_ENTRY, "application/x-www-form-urlencoded": object_of(_ENTRY_MEMBERS, more=True)},
+            parameters=(
+                field("Idempotency-Key", {"type": "string", "maxLength": MAX_IDEMPOTENCY_KEY}, "Asked again, the same entry."),
+                *CONDITIONS,
+            ),
+            tells=("Location",),
+            description="Names of members are found in any case.",
+        ),
+    },
+    f"{_COMMUNITY_PATH}/attachments/uploads/{{key}}": {
+        "parameters": [COMMUNITY, KEY],
+        "patch": operation(
+            "sendContent",
+            "Send content, or ask how far the upload is (`bytes */LENGTH`).",
+            {200: ("Entry", "The attachment: all of it is here."), 202: ("Entry", "How far it is; the next range begins there.")},
+            voice=ATTACHMENTS,
+            refused=(*FINISH, *_OFFSETS, errors.TooLarge, errors.TypeMismatch),
+            codes=(_OF_RANGE,),
+            content={kind: {"type": "string", "format": "binary"} for kind in ("image/jpeg", "image/png", "image/gif")},
+            parameters=(field("Content-Range", TEXT, "`bytes FIRST-LAST/LENGTH`", required=True),),
+            tells=("Upload-Offset",),
+        ),
+        "get": operation(
+            "getEntry",
+            "Ask how far an upload is; ends an append that is under way.",
+            {200: ("Entry", "The attachment: all of it is here."), 202: ("Entry", "How far it is.")},
+            voice=ATTACHMENTS,
+            refused=FINISH,
+            tells=("Upload-Offset",),
+        ),
+        "delete": operation(
+            "deleteEntry",
+            "Give an upload up, or delete an attachment that is in no slot.",
+            {204: (None, "It is gone.")},
+            voice=ATTACHMENTS,
+            refused=(*GONE, errors.UploadAttached, errors.Evicted, errors.OutOfSpace),
+        ),
+    },
+    f"{_COMMUNITY_PATH}/attachments/{{key}}/association/{{object}}": {
+        "parameters": [COMMUNITY, KEY, _OBJECT_ID, _TYPE],
+        "post": operation(
+            "associate",
+            "Associate an attachment with an object.",
+            {200: ("Entry", "It is associated; asked again, the same answer.")},
+            voice=ATTACHMENTS,
+            refused=ATTACH,
+            codes=(OF_TYPE, OF_CONDITIONS, {503: ("images_busy",)}),
+            parameters=CONDITIONS,
+            tells=("ETag",),
+        ),
+        "delete": operation(
+            "dissociate",
+            "End the association.",
+            {204: (None, "It has ended.")},
+            voice=ATTACHMENTS,
+            refused=(*CHANGE, errors.NotAttached),
+            codes=(OF_TYPE, OF_CONDITIONS),
+            parameters=CONDITIONS,
+            tells=("ETag",),
+        ),
+    },
+    f"{_COMMUNITY_PATH}/objects/{{object}}/attachments": {
+        "parameters": [COMMUNITY, _OBJECT_ID, _TYPE],
+        "get": operation(
+            "listAssociated",
+            "List what is associated with an object.",
+            {200: ("Entries", "In the order of the slot.")},
+            voice=ATTACHMENTS,
+            refused=(errors.ObjectNotFound, errors.SlotUnknown),
+            codes=(OF_TYPE,),
+            tells=("ETag",),
+        ),
+    },
+    "/.api/api.svc/attachments/{key}/view": {
+        "parameters": [KEY, COMMUNITY_QUERY],
+        "get": operation(
+            "viewAttachment",
+            "Tell what is known of an attachment, as the older Igloo API does.",
+            {200: ("View", "As it is now; also with two slashes behind `api.svc`.")},
+            voice=ATTACHMENTS,
+            refused=GONE,
+        ),
+    },
+    "/profile-manager/v1/groups/{group}": {
+        "parameters": [path("group"), _HOST],
+        "get": operation(
+            "getGroup",
+            "Tell what is known of a group.",
+            {200: ("Group", "The group, with what its own system told of it.")},
+            voice=SYMPHONY,
+            refused=(errors.ObjectNotFound,),
+            tells=("ETag",),
+        ),
+    },
+    "/profile-manager/v1/groups/{group}/avatar": {
+        "parameters": [path("group"), _HOST],
+        "post": operation(
+            "setGroupAvatar",
+            "Set the avatar of a group.",
+            {200: ("Group", "The whole group; the same picture again changes nothing.")},
+            voice=SYMPHONY,
+            refused=(*_PICTURE_TROUBLE, errors.ContentCut),
+            codes=(
+                _OF_IMAGE,
+                OF_CONDITIONS,
+                {400: ("image_required", "image_empty", "image_not_string", "group_type_invalid")},
+                {400: ("unsupported_media_type",)},
+            ),
+            content={_JSON: object_of({"image": {"type": "string", "format": "byte"}}, more=True)},
+            parameters=CONDITIONS,
+            tells=("ETag",),
+        ),
+    },
+    **_ELLIPSIS_PATHS,
+}
+
+DOCUMENT: Schema = {
+    "openapi": "3.1.0",
+    "info": {
+        "title": "Holdfast",
+        "version": VERSION,
+        "description": "Objects of other systems, their slots, and the attachments in them.  Uploads speak tus and the IETF "
+        "draft for resumable uploads besides, which are no JSON.  Without accounts no token is asked for.",
+    },
+    "security": [{"bearer": []}, {"cookie": []}, {"link": []}, {}],
+    "paths": PATHS,
+    "components": {
+        "schemas": SCHEMAS,
+        "securitySchemes": {
+            "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
+            "cookie": {"type": "apiKey", "in": "cookie", "name": "iglooauth"},
+            "link": {"type": "apiKey", "in": "query", "name": "link", "description": "A signed link, for its own upload only."},
+        },
+    },
+}

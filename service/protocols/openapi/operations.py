@@ -1,0 +1,206 @@
+"""
+How one operation is described: what it takes, what it answers, and what it may be refused with, by the tables of its dialect.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from holdfast.service.core import errors
+from holdfast.service.core.errors import UploadError
+from holdfast.service.protocols.attachments_api import uploads as content_range
+from holdfast.service.protocols.http.wire import Refusal
+from holdfast.service.protocols.native import resource as native
+from holdfast.service.protocols.one_shot import group_avatar, group_picture
+from holdfast.service.protocols.openapi.schemas import COUNT, TEXT, Schema, ref_of
+
+Codes = Mapping[int, tuple[str, ...]]
+"""By status, codes of refusals."""
+
+GUID = "^\\{?[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12}\\}?$"
+IDENTIFIER = "^[0-9A-Za-z._~=+-]{1,255}$"
+COMMUNITY_KEY = "^(0|[1-9][0-9]{0,17})$"
+
+
+def path(name: str, pattern: str | None = None, description: str | None = None) -> Schema:
+    """
+    Return a part of a path.
+    """
+    schema: Schema = {"type": "string"} if pattern is None else {"type": "string", "pattern": pattern}
+    return _named({"name": name, "in": "path", "required": True, "schema": schema}, description)
+
+
+def query(name: str, schema: Schema, description: str | None = None, *, required: bool = False) -> Schema:
+    """
+    Return a parameter of a query.
+    """
+    return _named({"name": name, "in": "query", "required": required, "schema": schema}, description)
+
+
+def field(name: str, schema: Schema, description: str | None = None, *, required: bool = False) -> Schema:
+    """
+    Return a field of a request.
+    """
+    return _named({"name": name, "in": "header", "required": required, "schema": schema}, description)
+
+
+def _named(parameter: Schema, description: str | None) -> Schema:
+    return parameter if description is None else {**parameter, "description": description}
+
+
+_TAG = '(W/)?"[!#-~]*"'
+_TAGS: Schema = {"type": "string", "pattern": rf"^({_TAG}(, {_TAG})*|\*)$"}
+CONDITIONS = (
+    field("If-Match", _TAGS, "The ETags of which what is changed has to have one; `*`: it has to be there."),
+    field("If-None-Match", _TAGS, "`*`: it must not be there yet; an object is not known, a slot was never used."),
+)
+PAGES = (
+    query("after", {"type": "string", "maxLength": native.MAX_CURSOR}, "What a page before told as `next`."),
+    query("limit", {"type": "integer", "minimum": 1, "maximum": native.MAX_PAGE, "default": native.DEFAULT_PAGE}),
+)
+FILTERS_OF_ONE = (
+    query("type", {"type": "string", "pattern": r"^[a-z_]{1,32}\.[a-z_]{1,32}$"}, "Only events of this type."),
+    query(
+        "object",
+        {"type": "string", "pattern": r"^[a-z][a-z0-9_]{0,63}/[^/]+$"},
+        "Only of this object: KIND/ID.",
+    ),
+    query("actor", {"type": "string", "minLength": 1, "maxLength": 255}, "Only what this account did."),
+)
+FILTERS = (*FILTERS_OF_ONE, query("attachment", {"type": "string", "pattern": "^[0-9A-Za-z]{10}$"}, "Only of this attachment."))
+COMMUNITY_QUERY = query(
+    "communityKey", {"type": "string", "pattern": COMMUNITY_KEY}, "The tenant; without it that of the token, or the default one."
+)
+KIND = path("kind", "^[a-z][a-z0-9_]{0,63}$", "Lower-case letters, digits and _.")
+ID = path("id", IDENTIFIER, "What its own system calls the object; a GUID is the same in any case, with braces or without.")
+SLOT = path("slot", "^[A-Za-z][0-9A-Za-z_]{0,63}$", "The name of a slot that objects of this kind have.")
+KEY = path("key", "^[0-9A-Za-z]{10}$", "The key of an upload, and of the attachment that it becomes.")
+COMMUNITY = path("community", COMMUNITY_KEY, "The community key: the tenant.")
+
+# Of requests.
+OF_DOCUMENT: Codes = {
+    400: ("invalid_document",),
+    408: ("document_cut",),
+    413: ("document_too_large",),
+    415: ("unsupported_media_type",),
+}
+OF_MEMBERS: Codes = {400: ("member_unknown",)}
+OF_OBJECT: Codes = {400: ("kind_invalid", "id_invalid")}
+OF_SLOT: Codes = {400: ("kind_invalid", "id_invalid", "slot_invalid")}
+OF_CONDITIONS: Codes = {400: ("if_match_invalid",)}
+OF_PAGES: Codes = {400: ("limit_invalid", "cursor_invalid", "parameter_unknown")}
+OF_FILTERS: Codes = {400: ("filter_invalid",)}
+OF_TYPE: Codes = {400: ("type_required", "type_unknown", "object_id_invalid", "repeated_value")}
+
+_ANYWHERE: Codes = {
+    400: ("host_invalid", "query_invalid", "repeated_value"),
+    401: ("token_missing", "token_invalid", "token_expired"),
+    414: ("path_too_long",),
+    431: ("head_too_large",),
+    503: ("accounts_unavailable",),
+}
+
+# Of what is asked of uploads and slots.
+GONE = (errors.UploadGone, errors.ContentRejected)
+CHANGE = (
+    errors.ObjectNotFound,
+    errors.SlotUnknown,
+    errors.SlotChanged,
+    errors.SlotBusy,
+    errors.ManagedElsewhere,
+    errors.OutOfSpace,
+)
+FIT = (errors.TooLarge, errors.NotAccepted, errors.ImageInvalid, errors.ImageTooLarge)
+ATTACH = (*CHANGE, *GONE, *FIT, errors.UploadIncomplete, errors.SlotFull)
+FINISH = (*GONE, *CHANGE, errors.Evicted, errors.FinishFailed, errors.SlotFull)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Voice:
+    """
+    How one dialect refuses.
+    """
+
+    refusals: Mapping[type[UploadError], Refusal]
+    content: Schema
+    always: tuple[type[UploadError], ...] = (errors.UploadNotFound, errors.Forbidden, errors.StoreFailed)
+    codes: Codes
+    """What any request may be refused with."""
+
+
+NATIVE = Voice(refusals=native.REFUSALS, content={"application/problem+json": {"schema": ref_of("Problem")}}, codes=_ANYWHERE)
+ATTACHMENTS = Voice(
+    refusals=content_range.REFUSALS,
+    content={"application/json": {"schema": ref_of("Refusal")}},
+    codes={**_ANYWHERE, 400: (*_ANYWHERE[400], "community_key_invalid")},
+)
+SYMPHONY = Voice(
+    refusals=group_avatar.REFUSALS,
+    content={"application/json": {"schema": ref_of("Refusal")}},
+    codes={
+        400: (*_ANYWHERE[400], "path_too_long", "head_too_large", "x_symphony_host_required", "x_symphony_host_invalid"),
+        401: _ANYWHERE[401],
+        429: ("overloaded",),
+    },
+)
+ELLIPSIS = Voice(refusals=group_picture.REFUSALS, content={"text/plain": {"schema": TEXT}}, codes=_ANYWHERE)
+
+
+def operation(
+    name: str,
+    summary: str,
+    success: Mapping[int, tuple[str | None, str]],
+    *,
+    voice: Voice = NATIVE,
+    refused: tuple[type[UploadError], ...] = (),
+    codes: tuple[Codes, ...] = (),
+    content: Schema | None = None,
+    needs_content: bool = True,
+    parameters: tuple[Schema, ...] = (),
+    tells: tuple[str, ...] = (),
+    description: str | None = None,
+) -> Schema:
+    """
+    Return the description of one method of one path.
+
+    *success* tells the shape and the meaning of each status, *content* the schemas of the request by media type, *tells* the
+    fields of an answer that have to do with what was asked.
+    """
+    answers = _refusals(voice, (*voice.always, *refused), (voice.codes, *codes))
+    for status, (shape, meaning) in success.items():
+        answer: Schema = {"description": meaning}
+        if shape is not None:
+            answer["content"] = {"application/json": {"schema": ref_of(shape)}}
+        if tells:
+            answer["headers"] = {each: {"schema": COUNT if each == "Upload-Offset" else TEXT} for each in tells}
+        answers[str(status)] = answer
+    described: Schema = {"operationId": name, "summary": summary, "responses": dict(sorted(answers.items()))}
+    if description is not None:
+        described["description"] = description
+    if parameters:
+        described["parameters"] = list(parameters)
+    if content is not None:
+        bodies = {kind: {"schema": schema} for kind, schema in content.items()}
+        described["requestBody"] = {"required": needs_content, "content": bodies}
+    return described
+
+
+def _refusals(voice: Voice, refused: tuple[type[UploadError], ...], codes: tuple[Codes, ...]) -> Schema:
+    """Return an answer for each status: its codes, with a sentence where a rule has one."""
+    said: dict[int, dict[str, str]] = {}
+    for of_request in codes:
+        for status, names in of_request.items():
+            said.setdefault(status, {}).update(dict.fromkeys(names, ""))
+    for kind in refused:
+        refusal = next(voice.refusals[each] for each in kind.__mro__ if each in voice.refusals)
+        sentence = (kind.__doc__ or "").partition("\n")[0]
+        told = said.setdefault(refusal.status, {})
+        told[refusal.code] = " ".join(filter(None, (told.get(refusal.code), sentence)))
+    return {
+        str(status): {
+            "description": "\n".join(f"- `{code}`{': ' * bool(sentence)}{sentence}" for code, sentence in told.items()),
+            "content": voice.content,
+        }
+        for status, told in said.items()
+    }

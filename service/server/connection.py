@@ -1,0 +1,87 @@
+"""
+What an HTTP protocol offers besides ASGI, for one request; `holdfast.service.server.http` tells why.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Literal, Protocol
+
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
+
+from holdfast.service.asgi.receiving.buffers import Buffers
+from holdfast.service.server.receiver import Host, Receiver
+from holdfast.service.server.sendfile import send_file
+
+
+class Connection(Host, Protocol):
+    """The HTTP protocol of a connection."""
+
+    handoff: bool
+    scheme: Literal["http", "https"] | None
+    transport: asyncio.Transport
+
+
+class ConnectionExtension:
+    """
+    `holdfast.service.asgi.receiving.content.ConnectionExtension` of one request.
+    """
+
+    __slots__ = ("_cycle", "_protocol", "on_shutdown", "received")
+
+    def __init__(self, protocol: Connection, cycle: RequestResponseCycle) -> None:
+        self._protocol = protocol
+        self._cycle = cycle
+        self.received = 0
+        """Bytes of content that the parser has found."""
+        self.on_shutdown: Callable[[], None] | None = None
+
+    def hand_over(self, length: int, buffers: Buffers) -> Receiver | None:
+        """
+        Let the connection write the rest of the content, which has *length* bytes, into *buffers*.
+        """
+        cycle, transport = self._cycle, self._protocol.transport
+        remaining = length - self.received
+        if not self._protocol.handoff or not cycle.more_body or remaining <= 0 or cycle.disconnected or transport.is_closing():
+            return None
+        if cycle.waiting_for_100_continue:
+            cycle.waiting_for_100_continue = False
+            transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        early, cycle.body = cycle.body, bytearray()
+        receiver = Receiver(self._protocol, buffers, early, remaining)
+        transport.set_protocol(receiver)
+        return receiver
+
+    @property
+    def sends_files(self) -> bool:
+        """Whether nothing but the socket is between us and the client."""
+        return self._protocol.handoff and self._protocol.scheme == "http"
+
+    async def send_file(self, descriptor: int, start: int, stop: int, patience: float) -> None:
+        """
+        Send the bytes of a file from *start* up to *stop* as the content of the response; see `holdfast.service.server.sendfile`.
+        """
+        cycle = self._cycle
+        await send_file(self._protocol.transport, cycle.flow, descriptor, start, stop, patience)
+        cycle.expected_content_length -= stop - start
+
+    @property
+    def has_all(self) -> bool:
+        """Whether the content of the request has come whole, and none of it was delivered."""
+        return not self._cycle.more_body and len(self._cycle.body) == self.received
+
+    def remains(self) -> tuple[bytes, bool]:
+        """
+        Return what was received but not delivered, and whether that is the end of the content.
+        """
+        body = bytes(self._cycle.body)
+        self._cycle.body = bytearray()
+        return body, not self._cycle.more_body
+
+    def abort(self) -> None:
+        """
+        Close the connection in the middle of a response.
+        """
+        self._cycle.disconnected = True  # uvicorn need not warn of a response without its end
+        self._protocol.transport.abort()

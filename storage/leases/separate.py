@@ -1,0 +1,43 @@
+"""
+A desk over a metadata store and leases that know nothing of each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from holdfast.storage.objects import Event
+from holdfast.storage.ports.leases import Hold, Lease, Leases, LeaseStatus
+from holdfast.storage.ports.metadata import MetadataStore
+from holdfast.storage.records import Ref, UploadRecord
+
+
+class SeparateLeasedUploads:
+    """
+    A `holdfast.storage.ports.LeasedUploads` that asks one store after the other.
+    """
+
+    def __init__(self, metadata: MetadataStore, leases: Leases) -> None:
+        self._metadata = metadata
+        self._leases = leases
+
+    async def look(self, ref: Ref) -> LeaseStatus:
+        # In this order: a request that is just taking the lease has a moment more to be seen.
+        record = await self._metadata.get(ref)
+        return LeaseStatus(record=record, held=await self._leases.held(ref))
+
+    async def hold(self, ref: Ref, permit: Callable[[UploadRecord], object], evicted: Callable[[], object], wait: float) -> Hold:
+        permit(await self._metadata.get(ref))
+        lease = await self._leases.acquire(ref, evicted, wait)
+        try:
+            return Hold(lease=lease, record=await self._metadata.get(ref))
+        except BaseException:
+            await self._leases.release(lease, fenced=False)
+            raise
+
+    async def settle(self, hold: Hold, old: UploadRecord, new: UploadRecord, events: Sequence[Event] = ()) -> None:
+        await self._metadata.replace(old, new, events)
+        await self._leases.release(hold.lease)
+
+    async def release(self, lease: Lease, *, fenced: bool = True) -> None:
+        await self._leases.release(lease, fenced=fenced)

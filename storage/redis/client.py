@@ -1,0 +1,268 @@
+"""
+The line to a Redis that the stores of a process share: scripts, patience and errors.
+
+Every script of ours may be run again after an answer was lost, without a second effect.  So what fails because a server is
+restarting, failing over, busy or out of reach is run again here, for a little while.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+import hashlib
+import random
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cached_property, partial
+from importlib import resources
+from typing import Any, TypeVar
+
+from redis import exceptions as vendor
+from redis.asyncio import Redis
+
+from holdfast.storage.errors import Corrupted, NoSpace, StorageError, Unavailable
+from holdfast.storage.redis.servers import find_servers
+
+T = TypeVar("T")
+Name = str | bytes
+Argument = str | bytes | int | float
+Call = tuple[Sequence[Name], Sequence[Argument]]
+"""The keys and the arguments of one run of a script."""
+
+SECONDS = 1.0
+# Counted from the first failure; each try takes at most the time of a socket.
+PATIENCE = 2 * SECONDS
+FIRST_PAUSE = 0.02 * SECONDS
+LONGEST_PAUSE = 0.3 * SECONDS
+CONNECTIONS = 64
+
+
+class Judgement(enum.Enum):
+    """What to do about a failure that is no error of a store yet."""
+
+    TRY_AGAIN = "it may pass"
+
+
+Verdict = type[StorageError] | Judgement
+
+# All that redis-py raises.
+VENDOR = (vendor.RedisError, vendor.RedisClusterException, OSError)
+# The first that fits decides.
+ERRORS: tuple[tuple[type[Exception], Verdict], ...] = (
+    (vendor.AuthenticationError, Unavailable),
+    (vendor.AuthorizationError, Unavailable),
+    (vendor.OutOfMemoryError, NoSpace),
+    (vendor.ConnectionError, Judgement.TRY_AGAIN),  # also: still loading, no primary known
+    (vendor.TimeoutError, Judgement.TRY_AGAIN),
+    (vendor.ReadOnlyError, Judgement.TRY_AGAIN),
+    (vendor.ClusterError, Judgement.TRY_AGAIN),  # also: the slot has no primary
+    (vendor.TryAgainError, Judgement.TRY_AGAIN),
+    (vendor.AskError, Judgement.TRY_AGAIN),
+    (vendor.RedisClusterException, Judgement.TRY_AGAIN),
+)
+# Answers that redis-py has no class for, by their first word.
+ANSWERS: dict[str, Verdict] = {
+    "BUSY": Judgement.TRY_AGAIN,
+    "NOREPLICAS": Judgement.TRY_AGAIN,
+    "WRONGTYPE": Corrupted,
+}
+KILLED = "Script killed by user"
+
+
+def judge(error: Exception) -> Verdict:
+    """
+    Return what an error of redis-py means.
+    """
+    for kind, verdict in ERRORS:
+        if isinstance(error, kind):
+            return verdict
+    if KILLED in str(error):
+        return Judgement.TRY_AGAIN  # only a script that has written nothing can be killed
+    return ANSWERS.get(str(error).partition(" ")[0], Unavailable)
+
+
+@dataclass(frozen=True)
+class Script:
+    """
+    A script of the folder ``lua``, by its name.
+
+    One that *frees* memory, or that what frees it cannot do without, is also run when memory is full.
+    """
+
+    name: str
+    frees: bool = False
+
+    @cached_property
+    def text(self) -> str:
+        return resources.files("holdfast.storage.redis").joinpath("lua", f"{self.name}.lua").read_text("utf-8")
+
+    @cached_property
+    def sha(self) -> str:
+        return hashlib.sha1(self.text.encode(), usedforsecurity=False).hexdigest()
+
+    @property
+    def text_in_spite(self) -> str:
+        # Redis 7 and later understand it (redis.io/docs/latest/develop/programmability/lua-api: script flags).
+        return f"#!lua flags=allow-oom\n{self.text}"
+
+
+class RedisClient:
+    """
+    Runs commands and scripts on the servers of *url*.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._servers = find_servers(url, CONNECTIONS)
+        self._room = asyncio.Semaphore(CONNECTIONS)
+        self._users = 0
+        self._closed = False
+
+    @property
+    def counts_receivers(self) -> bool:
+        """Whether the answer to PUBLISH counts every subscriber."""
+        return self._servers.counts_receivers
+
+    async def call(self, *command: Argument) -> Any:  # noqa: ANN401  # whatever the command answers
+        """
+        Return what a command answers.  It has to be one that may be repeated.
+
+        :raises NoSpace, Corrupted, Unavailable: see `holdfast.storage.errors`.
+        """
+        return await self._patiently(partial(self._servers.commands.execute_command, *command))
+
+    async def run(self, script: Script, keys: Sequence[Name], arguments: Sequence[Argument] = ()) -> Any:  # noqa: ANN401
+        """
+        Return what *script* answers.
+
+        :raises NoSpace, Corrupted, Unavailable: see `holdfast.storage.errors`.
+        """
+        return await self._patiently(partial(self._run_in_spite, script, keys, arguments))
+
+    async def run_once(self, script: Script, keys: Sequence[Name], arguments: Sequence[Argument] = ()) -> Any:  # noqa: ANN401
+        """
+        Return what *script* answers, or give up at once.
+
+        :raises NoSpace, Corrupted, Unavailable: see `holdfast.storage.errors`.
+        """
+        return await self._patiently(partial(self._run_in_spite, script, keys, arguments), patience=0.0)
+
+    async def run_many(self, script: Script, calls: Sequence[Call]) -> list[Any]:
+        """
+        Return what *script* answers to each of *calls*, which are sent together.
+
+        :raises NoSpace, Corrupted, Unavailable: see `holdfast.storage.errors`.
+        """
+        if not calls:
+            return []
+        try:
+            async with self._place():
+                answers = await self._send(script, calls)
+        except VENDOR:
+            answers = [None] * len(calls)
+            failed = range(len(calls))
+        else:
+            failed = [place for place, answer in enumerate(answers) if isinstance(answer, Exception)]  # type: ignore[assignment]
+        for place in failed:
+            answers[place] = await self.run(script, *calls[place])
+        return answers
+
+    async def look_again(self) -> None:
+        """
+        Find out whether the servers that are spoken with are still the right ones.
+        """
+        with suppress(*VENDOR):
+            await self._servers.look_again()
+
+    async def listener(self) -> Redis:
+        """
+        Return a new client for a subscription; whoever asked closes it.
+
+        :raises Unavailable: no server answers.
+        """
+        try:
+            return await self._servers.listener()
+        except VENDOR as error:
+            raise Unavailable(str(error)) from error
+
+    def join(self) -> None:
+        """
+        Share this line until `leave`.
+        """
+        self._users += 1
+
+    async def leave(self) -> None:
+        """
+        Need it no longer; the last one closes it.
+        """
+        self._users -= 1
+        if self._users == 0:
+            self._closed = True
+            await self._servers.close()
+
+    def _place(self) -> _Place:
+        if self._closed:
+            raise Unavailable("the line to Redis is closed")
+        return _Place(self._room)
+
+    async def _run(self, script: Script, keys: Sequence[Name], arguments: Sequence[Argument]) -> Any:  # noqa: ANN401
+        execute = self._servers.commands.execute_command
+        try:
+            return await execute("EVALSHA", script.sha, len(keys), *keys, *arguments)
+        except vendor.NoScriptError:
+            return await execute("EVAL", script.text, len(keys), *keys, *arguments)
+
+    async def _run_in_spite(self, script: Script, keys: Sequence[Name], arguments: Sequence[Argument]) -> Any:  # noqa: ANN401
+        try:
+            return await self._run(script, keys, arguments)
+        except vendor.OutOfMemoryError:
+            if not script.frees:
+                raise
+            return await self._servers.commands.execute_command("EVAL", script.text_in_spite, len(keys), *keys, *arguments)
+
+    async def _send(self, script: Script, calls: Sequence[Call]) -> list[Any]:
+        pipeline = self._servers.commands.pipeline(transaction=False)
+        for keys, arguments in calls:
+            pipeline.execute_command("EVALSHA", script.sha, len(keys), *keys, *arguments)
+        return list(await pipeline.execute(raise_on_error=False))
+
+    async def _patiently(self, attempt: Callable[[], Awaitable[T]], patience: float = PATIENCE) -> T:
+        loop = asyncio.get_running_loop()
+        until: float | None = None
+        pause = FIRST_PAUSE
+        while True:
+            try:
+                async with self._place():
+                    return await attempt()
+            except VENDOR as error:
+                verdict = judge(error)
+                if isinstance(error, vendor.ReadOnlyError):
+                    await self._servers.forget()
+                if verdict is not Judgement.TRY_AGAIN:
+                    raise verdict(_told(error)) from error
+                until = until or loop.time() + patience
+                if loop.time() + pause > until:
+                    raise Unavailable(_told(error)) from error
+            await asyncio.sleep(pause * (0.5 + random.random()))  # noqa: S311  # so that not all come back at once
+            pause = min(2 * pause, LONGEST_PAUSE)
+
+
+class _Place:
+    """One of the connections that may be used at a time; whoever waits for one too long is told so."""
+
+    def __init__(self, room: asyncio.Semaphore) -> None:
+        self._room = room
+
+    async def __aenter__(self) -> None:
+        try:
+            async with asyncio.timeout(PATIENCE):
+                await self._room.acquire()
+        except TimeoutError as error:
+            raise Unavailable("every connection to Redis is in use") from error
+
+    async def __aexit__(self, *_error: object) -> None:
+        self._room.release()
+
+
+def _told(error: Exception) -> str:
+    return f"Redis: {error}" if str(error) else f"Redis: {type(error).__name__}"

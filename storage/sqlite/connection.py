@@ -1,0 +1,130 @@
+"""
+Connections to an SQLite file in WAL mode, transactions on them, and what their errors mean.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from holdfast.storage import files
+from holdfast.storage.errors import AlreadyExists, Corrupted, NoSpace, PreconditionFailed, StorageError, Unavailable
+
+SECONDS = 1.0
+# How long a writer waits for the writers of other processes before it gives up.
+BUSY_WAIT = 5 * SECONDS
+
+ERRORS: dict[int, type[StorageError]] = {
+    sqlite3.SQLITE_FULL: NoSpace,
+    sqlite3.SQLITE_CORRUPT: Corrupted,
+    sqlite3.SQLITE_NOTADB: Corrupted,
+}
+# Others are in the way for the moment.
+BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL)
+# What a single commit is refused for; everything else is trouble of the database.
+REFUSED = (PreconditionFailed, AlreadyExists)
+
+
+class translated:  # noqa: N801 - a context manager, and often used: a generator for each would cost more
+    """
+    Raise SQLite's errors as storage errors, and those of the file system under it.
+    """
+
+    __slots__ = ()
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
+        if error is None:
+            return
+        if isinstance(error, OSError):
+            raise files.ERRORS.get(error.errno or 0, Unavailable)(str(error)) from error
+        if isinstance(error, sqlite3.Error):
+            raise ERRORS.get(_code(error), Unavailable)(str(error)) from error
+
+
+class transaction:  # noqa: N801 - as above
+    """
+    Make what is done meanwhile one transaction, or nothing.
+    """
+
+    __slots__ = ("_connection",)
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def __enter__(self) -> None:
+        self._connection.execute("BEGIN IMMEDIATE")
+
+    def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
+        try:
+            if error is None:
+                self._connection.execute("COMMIT")
+        finally:
+            roll_back(self._connection)
+
+
+def roll_back(connection: sqlite3.Connection) -> None:
+    """
+    Undo the transaction that is under way, if one is: SQLite itself rolls back on some errors.
+    """
+    if connection.in_transaction:
+        connection.execute("ROLLBACK")
+
+
+@contextmanager
+def synced(connection: sqlite3.Connection, *, synced: bool) -> Iterator[None]:
+    """
+    Have a commit reach the disk, where others need not.
+    """
+    if not synced:
+        yield
+        return
+    connection.execute("PRAGMA synchronous = FULL")
+    try:
+        yield
+    finally:
+        connection.execute("PRAGMA synchronous = NORMAL")
+
+
+def connect(path: str, wait: float) -> sqlite3.Connection:
+    """
+    Return a connection that waits *wait* seconds for the writers of other connections.
+    """
+    connection = sqlite3.connect(path, timeout=wait, isolation_level=None, check_same_thread=False, cached_statements=64)
+    connection.row_factory = sqlite3.Row
+    return connection
+
+
+@contextmanager
+def alone(path: str) -> Iterator[None]:
+    """
+    Open a database one process after another: SQLite does not wait for its lock when it turns to WAL mode.
+    """
+    os.makedirs(os.path.dirname(os.path.abspath(path)), mode=0o700, exist_ok=True)
+    # SQLite gives its log the mode of the database.
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    lock = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(lock)
+
+
+def is_busy(error: BaseException | None) -> bool:
+    """
+    Say whether somebody was in the way.
+    """
+    return isinstance(error, sqlite3.Error) and _code(error) in BUSY
+
+
+def _code(error: sqlite3.Error) -> int:
+    # Extended result codes carry the primary one in their low byte (sqlite.org/rescode.html).
+    code: Any = getattr(error, "sqlite_errorcode", 0)
+    return int(code) & 0xFF

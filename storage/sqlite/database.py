@@ -1,0 +1,368 @@
+"""
+An SQLite file in WAL mode: the event loop says what is stored, and threads wait for the disk and for other processes.
+
+Theory of operation
+-------------------
+
+*Commits* that come in one turn of the event loop, or while the disk has others, are one transaction:
+
+    BEGIN IMMEDIATE
+    for each, in the order in which they came:
+        SAVEPOINT one                  a commit that is refused (another revision, a key that is taken) is rolled back
+        …                              to here, and only its own caller hears of it
+        RELEASE one
+    COMMIT                             before this has returned nobody is told anything
+
+Its statements change pages in memory.  So they are made on the event loop, by a connection that never waits for others; and so
+is a COMMIT that the page cache takes.  One that has to reach the disk is made on a thread: the log is synced once for all, and
+what others read meanwhile is what was there before.  The thread needs the interpreter twice for a transaction.  When it made the
+statements as well, it was twice for each, and under load a quarter of the processor time went into asking for it.
+
+*What goes wrong* with no single commit (a full disk, a page that cannot be written) ends the whole transaction.  Then each commit
+is made again by itself, on the other thread: some may find room where all together did not, and each caller hears what became of
+its own.  That thread also waits when somebody else has the lock on the database.  If it is not to be had there is no second time,
+for all have waited for it.
+
+*A sync that failed* is not believed when it is made again: what the log has is written again first
+(`holdfast.storage.sqlite.log`).
+
+*On a full disk* a commit that frees room has to get through.  So a reserve is kept (`holdfast.storage.reserve`): it is given
+back when
+such a commit, or the opening of the database, finds no room, and is made again when there is some.
+
+*Single records and leases* are read and written on the event loop too, by a connection of its own.  In WAL mode a reader waits
+for no writer, and what is asked for was mostly written a moment ago.  A record is read in 17 µs of processor time; with a thread
+it is 20 more on an idle machine, and 100 and more where threads and loop contend for the interpreter, as they do under load.
+
+When somebody is in the way (SQLITE_BUSY), the same goes to the thread.  When the loop was held up all the same, for the disk was
+busy with something, everything goes there for a while (`holdfast.storage.threads.Pace`).  What commits that are not synced
+leave in the
+log is synced and written back by the thread; when they never pause, it holds them off for it, or the log would grow for ever.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sqlite3
+from collections import deque
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from functools import partial
+from typing import TypeVar
+
+from holdfast.storage.errors import NoSpace, StorageError, Unavailable
+from holdfast.storage.reserve import Reserve
+from holdfast.storage.sqlite.commits import Commit, Turn, make_one
+from holdfast.storage.sqlite.connection import BUSY_WAIT, alone, connect, is_busy, roll_back, synced, transaction, translated
+from holdfast.storage.sqlite.log import Log
+from holdfast.storage.sqlite.schema import prepare
+from holdfast.storage.threads import Pace, Result, Threads
+
+T = TypeVar("T")
+
+MiB = 1024 * 1024
+# As many commits are taken together: who came first waits for the work of all, about 50 µs each.
+TOGETHER = 64
+
+# The log is written back after as many commits that were not synced; each changes up to ten pages.
+CHECKPOINT = 100
+# When so many were made before the thread came to it, those that follow wait for it.
+UNWRITTEN = 1000
+# Of a database that never syncs.  What it may come to is in its reserve.
+SHORT_LOG = 100  # pages
+RESERVE = 8 * MiB
+
+
+class Busy(Exception):
+    """
+    Something would have to be waited for.
+    """
+
+
+class Database:
+    """
+    One file: a connection for commits, one on the event loop, which waits for nobody, and one on a thread, which does.
+    """
+
+    def __init__(
+        self, path: str, schema: Sequence[str], synchronous: str, *, reserve: int = RESERVE, lends: bool = False
+    ) -> None:
+        """
+        Open the file, or make it.  The *reserve* is in bytes; *lends* says that whatever is written may use it.
+        """
+        self._path, self._reserve, self._lends = path, Reserve(f"{os.path.abspath(path)}.reserve", reserve), lends
+        while True:
+            try:
+                self._open(schema, synchronous)
+                break
+            except (NoSpace, Unavailable):
+                if not self._reserve.give_back():
+                    raise
+        self._reserve.keep()
+        self._threads = Threads("sqlite", 1)
+        self._syncing = Threads("sqlite-commit", 1)  # nothing else may hold up whoever has the lock of all writers
+        self._pace = Pace()
+        self._turns: deque[Turn] = deque()
+        self._at_work = self._closed = False
+        self._log = Log(self._connection, len(schema))
+        self._syncs_all = self._writer_syncs = synchronous == "FULL"
+        self._unwritten = 0
+        """Commits that were not synced since the log was last written back."""
+
+    def _open(self, schema: Sequence[str], synchronous: str) -> None:
+        path = self._path
+        with translated(), alone(path):
+            self._connection = connect(path, BUSY_WAIT)
+            self._file = os.stat(path)
+            self._near = connect(path, 0.0)
+            self._writer = connect(path, 0.0)
+            try:
+                self._connection.execute("PRAGMA journal_mode = WAL")
+                self._connection.execute(f"PRAGMA synchronous = {synchronous}")
+                prepare(self._connection, path, schema)
+                for connection in (self._near, self._writer):
+                    connection.execute(f"PRAGMA synchronous = {synchronous}")
+                    if synchronous == "NORMAL":
+                        connection.execute("PRAGMA wal_autocheckpoint = 0")  # it syncs, and so is for the thread
+                if synchronous == "OFF":
+                    for connection in (self._connection, self._near, self._writer):
+                        connection.execute(f"PRAGMA wal_autocheckpoint = {SHORT_LOG}")  # it costs little
+            except BaseException:
+                self._close_near()
+                self._connection.close()
+                raise
+
+    async def call(self, function: Callable[[sqlite3.Connection], T]) -> T:
+        """
+        Return what *function* makes of the connection, on its thread.
+        """
+        return await self._threads.run(self.call_now, function)
+
+    def call_now(self, function: Callable[[sqlite3.Connection], T]) -> T:
+        """
+        Return what *function* makes of the connection; for the time before there is an event loop.
+        """
+        ask = partial(self._ask, self._connection, function)
+        return self._with_reserve(ask) if self._lends else ask()
+
+    def _ask(self, connection: sqlite3.Connection, function: Callable[[sqlite3.Connection], T]) -> T:
+        with translated():
+            self._look()
+            result = function(connection)
+        if self._lends and self._reserve.is_short:
+            self._reserve.keep()
+        return result
+
+    async def at_once(self, function: Callable[[sqlite3.Connection], T]) -> T:
+        """
+        Return what *function* makes of a connection, without a thread if nobody is in the way; it may be called twice.
+        """
+        try:
+            return self.now(function)
+        except Busy:
+            return await self.call(function)
+        except NoSpace:
+            if not self._lends:
+                raise
+            return await self.call(function)
+
+    def now(self, function: Callable[[sqlite3.Connection], T]) -> T:
+        """
+        Return what *function* makes of a connection.
+
+        :raises Busy: it cannot be made now, and nothing was.
+        """
+        if not self._pace.is_quick:
+            raise Busy("the disk is slow")
+        try:
+            return self._pace.timed(self._ask, self._near, function)
+        except Unavailable as error:
+            if is_busy(error.__cause__):
+                raise Busy(str(error)) from error
+            raise
+
+    async def commit(self, commit: Commit) -> None:
+        """
+        Make *commit*, together with those that wait as well.
+
+        :raises StorageError: nothing of it was stored.
+        """
+        if self._closed:
+            raise Unavailable("the database is closed")
+        loop = asyncio.get_running_loop()
+        turn = Turn(commit, Result(loop=loop))
+        self._turns.append(turn)
+        if not self._at_work:
+            self._at_work = True
+            loop.call_soon(self._go_on)
+        await turn.told
+
+    async def ping(self, commit: Commit) -> None:
+        """
+        Make *commit* to find out whether one can be made, and the reserve again if there is room for it.
+        """
+        await self.commit(commit)
+        await self._threads.run(self._reserve.keep)
+
+    async def close(self) -> None:
+        """
+        Close the connections; the last one of all processes tidies the log away.
+        """
+        with suppress(StorageError):
+            await self.commit(Commit(make=_nothing))  # those before it are made
+        self._closed = True
+        await self._syncing.run(self._close_near)
+        self._syncing.close()
+        await self._threads.run(self._connection.close)
+        self._threads.close()
+
+    def _close_near(self) -> None:
+        self._near.close()
+        self._writer.close()
+
+    def _look(self) -> None:
+        # SQLite goes on in a file that was deleted or replaced; nobody else would ever see what it stores there.
+        if not os.path.samestat(self._file, os.stat(self._path)):
+            raise Unavailable("the database file was replaced")
+
+    # What follows runs on the event loop.
+
+    def _go_on(self) -> None:
+        """Begin to make the commits that wait; whoever ends calls this again."""
+        group = [self._turns.popleft() for _ in range(min(len(self._turns), TOGETHER))]
+        self._at_work = bool(group)
+        if not group:
+            return
+        syncs = self._syncs_all or any(turn.commit.synced for turn in group)
+        large = any(turn.commit.large for turn in group)
+        if large or self._unwritten >= UNWRITTEN or not self._pace.is_quick or not self._pace.timed(self._begun, syncs=syncs):
+            self._wait_with(group)
+        elif not self._pace.timed(self._stated, group, commits=not syncs):
+            self._wait_with(group, together=False)
+        elif syncs:
+            commit = self._syncing.begin(partial(self._writer.execute, "COMMIT"))
+            commit.add_done_callback(partial(self._synced, group))
+        else:
+            self._made(group)
+
+    def _begun(self, *, syncs: bool) -> bool:
+        """Begin a transaction, and say whether that could be done at once."""
+        writer = self._writer
+        if self._log.is_doubtful:
+            return False
+        try:
+            self._look()
+            if syncs is not self._writer_syncs:
+                writer.execute(f"PRAGMA synchronous = {'FULL' if syncs else 'NORMAL'}")
+                self._writer_syncs = syncs
+            writer.execute("BEGIN IMMEDIATE")
+        except (Unavailable, OSError, sqlite3.Error):
+            return False  # the thread will see what it is
+        return True
+
+    def _stated(self, group: Sequence[Turn], *, commits: bool) -> bool:
+        """Make the statements of *group*, and say whether nothing was wrong but with single commits."""
+        writer = self._writer
+        try:
+            for turn in group:
+                make_one(writer, turn)
+            if commits:
+                writer.execute("COMMIT")
+        except Exception as error:  # noqa: BLE001 - whatever it is, it will be raised again where it is waited for
+            self._log.notice(error)
+            roll_back(writer)
+            return False
+        return True
+
+    def _synced(self, group: Sequence[Turn], commit: asyncio.Future[sqlite3.Cursor]) -> None:
+        if commit.exception() is None:
+            self._made(group)
+        else:
+            self._log.notice(commit.exception())
+            roll_back(self._writer)
+            self._wait_with(group, together=False)
+
+    def _wait_with(self, group: Sequence[Turn], *, together: bool = True) -> None:
+        """Have *group* made on the thread that may wait: together, or each alone."""
+        making = self._threads.begin(partial(self._make, group, together=together))
+        making.add_done_callback(partial(self._waited, group))
+
+    def _waited(self, group: Sequence[Turn], making: asyncio.Future[None]) -> None:
+        making.result()
+        self._made(group)
+
+    def _made(self, group: Sequence[Turn]) -> None:
+        if not self._syncs_all:
+            checkpoints = self._unwritten // CHECKPOINT
+            self._unwritten += len(group)
+            if checkpoints != self._unwritten // CHECKPOINT:
+                self._threads.begin(self._write_back)
+        if self._reserve.is_short:
+            self._threads.begin(self._reserve.keep)
+        for turn in group:
+            turn.tell()
+        # Who was told may have more to commit: they come first.
+        asyncio.get_running_loop().call_soon(self._go_on)
+
+    # What follows blocks, and runs on the thread.
+
+    def _make(self, group: Sequence[Turn], *, together: bool) -> None:
+        if len(group) == 1 or not together or not self._make_together(group):
+            for turn in group:
+                self._make_alone(turn)
+
+    def _make_alone(self, turn: Turn) -> None:
+        turn.error = None
+        make = partial(self._make_now, turn.commit)
+        try:
+            if turn.commit.frees or self._lends:
+                self._with_reserve(make)
+            else:
+                make()
+        except BaseException as error:  # noqa: BLE001 - whatever it is, it is raised again where it is waited for
+            turn.error = error
+
+    def _make_now(self, commit: Commit) -> None:
+        connection = self._connection
+        with translated():
+            self._look()
+            with self._log.believed(self._path), synced(connection, synced=commit.synced), transaction(connection):
+                commit.make(connection)
+
+    def _with_reserve(self, function: Callable[[], T]) -> T:
+        """Return what *function* makes; where it finds no room, the reserve is given back, and then the log begun anew."""
+        while True:
+            try:
+                return function()
+            except NoSpace:
+                if not self._reserve.give_back():
+                    break
+        self._log.begin_anew()
+        return function()
+
+    def _make_together(self, group: Sequence[Turn]) -> bool:
+        """Say whether all is told of each commit; if not, nothing was stored."""
+        connection, begun = self._connection, False
+        try:
+            with translated():
+                self._look()
+                is_synced = any(turn.commit.synced for turn in group)
+                with self._log.believed(self._path), synced(connection, synced=is_synced), transaction(connection):
+                    begun = True
+                    for turn in group:
+                        make_one(connection, turn)
+        except BaseException as error:  # noqa: BLE001 - as above
+            if begun:
+                return False
+            for turn in group:
+                turn.error = error
+        return True
+
+    def _write_back(self) -> None:
+        self._log.write_back()
+        self._unwritten = 0
+
+
+def _nothing(_connection: sqlite3.Connection) -> None:
+    pass

@@ -1,0 +1,235 @@
+"""
+Leases between worker processes of one machine: a row says who has one, a datagram asks for it.
+
+How claimants deal with each other is `holdfast.storage.leases.claims`.  Here their rows are in an SQLite file, and every
+process listens on a
+Unix datagram socket in the same folder.
+
+A frozen process does not answer; it is passed over in time, and the lease is forced.  One whose socket is there, but refuses, is
+dead, for the kernel closes it after its last thread.  (A socket that is missing says nothing: somebody tidied up.)  It is passed
+over at once, and can do no harm.
+
+Rows need not survive a power cut, so this database never syncs, and is mostly written on the event loop: a lease that nobody had
+is taken by one statement, and given back by another.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import sqlite3
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+
+from holdfast.storage import files
+from holdfast.storage.errors import StorageError, Unavailable
+from holdfast.storage.leases.claims import Claims, Found, Liveness, process_of
+from holdfast.storage.ports.leases import Lease
+from holdfast.storage.probe import Probe
+from holdfast.storage.records import Key, Ref
+from holdfast.storage.sqlite.commits import Commit
+from holdfast.storage.sqlite.connection import transaction
+from holdfast.storage.sqlite.database import Busy, Database
+
+MiB = 1024 * 1024
+MILLISECONDS = 0.001
+# A local datagram takes well under a millisecond; repeating it covers a full queue and a process that was just starting.
+REPEAT = 50 * MILLISECONDS
+# To delete something on a full disk takes a lease, too.
+RESERVE = 1 * MiB
+MAX_DATAGRAM = 256  # bytes; names are 16 characters and a counter
+
+SCHEMA = (
+    """
+CREATE TABLE leases (
+    epoch INTEGER PRIMARY KEY AUTOINCREMENT,
+    key TEXT NOT NULL UNIQUE,
+    holder TEXT NOT NULL,
+    behind TEXT
+);
+""",
+)
+
+
+class SqliteLeases:
+    """
+    `holdfast.storage.ports.Leases` for all processes that were given the same *folder*.
+    """
+
+    def __init__(self, folder: str) -> None:
+        self._folder = os.path.abspath(folder)
+        self._database = Database(os.path.join(self._folder, "leases.sqlite"), SCHEMA, "OFF", reserve=RESERVE, lends=True)
+        # Socket addresses are limited to 107 bytes; a name below an open folder is short however deep the folder lies.
+        self._directory = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._rows = _Rows(self._database)
+        self._probe = Probe(partial(self._database.ping, Commit(make=_take_and_give_back)))
+        self._claims = Claims(self._rows, self, REPEAT)
+        self._remove_dead()
+        self._socket.bind(self._address(self._claims.process))
+
+    async def acquire(self, ref: Ref, evicted: Callable[[], object], wait: float) -> Lease:
+        self._listen()
+        mine = self._claims.enter(ref, evicted)
+        epoch = self._rows.enter_now(ref.key, mine.name)
+        return await self._claims.take(mine, wait) if epoch is None else self._claims.take_free(mine, epoch)
+
+    async def release(self, lease: Lease, *, fenced: bool = True) -> None:
+        mine = self._claims.find(lease)
+        if mine is not None and not mine.forced and self._rows.forget_now(mine.ref.key, mine.name):
+            self._claims.dismiss(mine)
+        else:
+            await self._claims.release(lease, fenced=fenced)
+
+    async def held(self, ref: Ref) -> bool:
+        row = await self._database.at_once(partial(_claimant, ref.key))
+        if row is None:
+            return False
+        return any(self._send(process_of(claimant), "hello") is not Liveness.NOBODY for claimant in row if claimant is not None)
+
+    async def ping(self) -> None:
+        await self._database.at_once(partial(_claimant, Key("")))
+        await self._probe.make()
+        with files.translated():
+            names = os.listdir(self._directory)
+        if f"{self._claims.process}.socket" not in names:
+            raise Unavailable("the socket of this process was removed")
+
+    async def close(self) -> None:
+        if self._loop is not None:
+            self._loop.remove_reader(self._socket)
+        self._socket.close()
+        with suppress(FileNotFoundError):
+            os.unlink(os.path.join(self._folder, f"{self._claims.process}.socket"))
+        os.close(self._directory)
+        await self._database.close()
+
+    async def ask(self, process: str, message: str) -> Liveness:
+        """
+        Send a datagram; see `holdfast.storage.leases.claims.Post`.
+        """
+        return self._send(process, message)
+
+    def tell(self, process: str, message: str) -> None:
+        """
+        Send a datagram; see `holdfast.storage.leases.claims.Post`.
+        """
+        self._send(process, message)
+
+    def _address(self, process: str) -> str:
+        return f"/proc/self/fd/{self._directory}/{process}.socket"
+
+    def _remove_dead(self) -> None:
+        for name in os.listdir(self._folder):
+            process, dot, kind = name.partition(".")
+            if (dot, kind) == (".", "socket") and self._send(process, "hello") is Liveness.NOBODY:
+                self._database.call_now(partial(_forget_process, process))
+                with suppress(FileNotFoundError):
+                    os.unlink(os.path.join(self._folder, name))
+
+    def _listen(self) -> None:
+        if self._loop is None:
+            self._loop = asyncio.get_running_loop()
+            self._loop.add_reader(self._socket, self._receive)
+
+    def _send(self, process: str, message: str) -> Liveness:
+        try:
+            self._socket.sendto(message.encode(), self._address(process))
+        except ConnectionRefusedError:
+            return Liveness.NOBODY
+        except FileNotFoundError:
+            return Liveness.UNKNOWN
+        except BlockingIOError:
+            pass  # its queue is full: the message is lost, and will be repeated
+        return Liveness.SENT
+
+    def _receive(self) -> None:
+        with suppress(BlockingIOError):
+            while True:
+                self._claims.understand(self._socket.recv(MAX_DATAGRAM).decode())
+
+
+class _Rows:
+    """
+    `holdfast.storage.leases.claims.Rows` in a database.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def enter_now(self, key: Key, name: str) -> int | None:
+        """
+        Write *name* into a row where nobody stands, and return its epoch, if that can be done at once.
+        """
+        try:
+            return self._database.now(partial(_enter, key, name))
+        except (Busy, StorageError):
+            return None  # somebody will see what it is
+
+    def forget_now(self, key: Key, name: str) -> bool:
+        """
+        Delete the row if *name* stands there, and say True, if that can be done at once.
+        """
+        try:
+            self._database.now(partial(_forget, key, name))
+        except (Busy, StorageError):
+            return False
+        return True
+
+    async def swap(self, ref: Ref, name: str) -> Found:
+        return await self._database.at_once(partial(_swap, ref.key, name))
+
+    async def give_back(self, _ref: Ref, _name: str, found: Found) -> bool:
+        return await self._database.at_once(partial(_give_back, found))
+
+    async def settle(self, ref: Ref, name: str) -> None:
+        await self._database.at_once(partial(_settle, ref.key, name))
+
+    async def forget(self, ref: Ref, name: str) -> None:
+        await self._database.at_once(partial(_forget, ref.key, name))
+
+
+def _enter(key: Key, holder: str, connection: sqlite3.Connection) -> int | None:
+    cursor = connection.execute("INSERT OR IGNORE INTO leases (key, holder) VALUES (?, ?)", (key, holder))
+    return cursor.lastrowid if cursor.rowcount else None
+
+
+def _swap(key: Key, holder: str, connection: sqlite3.Connection) -> Found:
+    with transaction(connection):
+        before, behind = _claimant(key, connection) or (None, None)
+        cursor = connection.execute("INSERT OR REPLACE INTO leases (key, holder, behind) VALUES (?, ?, ?)", (key, holder, before))
+        epoch = cursor.lastrowid
+    if epoch is None:
+        raise Unavailable("SQLite did not name the row that it wrote")
+    return Found(epoch=epoch, before=before, behind=behind)
+
+
+def _give_back(found: Found, connection: sqlite3.Connection) -> bool:
+    row = (found.before, found.behind, found.epoch)
+    return connection.execute("UPDATE leases SET holder = ?, behind = ? WHERE epoch = ?", row).rowcount > 0
+
+
+def _settle(key: Key, holder: str, connection: sqlite3.Connection) -> None:
+    connection.execute("UPDATE leases SET behind = NULL WHERE key = ? AND holder = ?", (key, holder))
+
+
+def _forget(key: Key, holder: str, connection: sqlite3.Connection) -> None:
+    connection.execute("DELETE FROM leases WHERE key = ? AND holder = ?", (key, holder))
+
+
+def _forget_process(process: str, connection: sqlite3.Connection) -> None:
+    connection.execute("DELETE FROM leases WHERE holder GLOB ? AND behind IS NULL", (f"{process}/*",))
+
+
+def _take_and_give_back(connection: sqlite3.Connection) -> None:
+    _enter(Key(""), "", connection)
+    _forget(Key(""), "", connection)
+
+
+def _claimant(key: Key, connection: sqlite3.Connection) -> tuple[str, str | None] | None:
+    """Return who claims *key*, and whom it is behind."""
+    row = connection.execute("SELECT holder, behind FROM leases WHERE key = ?", (key,)).fetchone()
+    return None if row is None else (row["holder"], row["behind"])

@@ -1,0 +1,81 @@
+"""
+What an SQLite file of ours has to look like: files of earlier versions are brought there, all others are refused by name.
+
+The version of a file (``PRAGMA user_version``) counts the steps that it went through.  A step was once changed after files had
+been made with it: those say version 2 and lack columns of it.  So the columns are looked at as well, and one that is missing is
+added as the step would have done it.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
+
+from holdfast.storage.errors import Unavailable
+from holdfast.storage.sqlite.connection import roll_back
+
+Columns = Mapping[str, Mapping[str, str | None]]
+"""By table and column, the definition by which a column can be added to a table with rows; None where it cannot."""
+
+
+def prepare(connection: sqlite3.Connection, path: str, schema: Sequence[str]) -> None:
+    """
+    Bring the file at *path* to the newest version, in one transaction: each of *schema* leads from one version to the next.
+
+    :raises Unavailable: this cannot be done; nothing was changed.
+    """
+    version: int = connection.execute("PRAGMA user_version").fetchone()[0]
+    newest = len(schema)
+    if version > newest:
+        raise Unavailable(
+            f"{path} was written by a newer Holdfast: its schema is version {version}, this Holdfast knows versions"
+            f" up to {newest}; start the newer Holdfast again, or use another data folder"
+        )
+    try:
+        with closing(sqlite3.connect(":memory:")) as pristine:
+            pristine.executescript("".join(schema))
+            wanted = _columns(pristine)
+        if version == newest and not [*_missing(connection, wanted)]:
+            return  # nothing is written where nothing is missing: there may be no room
+        connection.executescript(f"BEGIN IMMEDIATE; {''.join(schema[version:])}")
+        for table, column, definition in [*_missing(connection, wanted)]:
+            if definition is None:
+                raise _unknown(path, version, newest, f"the column {table}.{column} is missing")
+            connection.execute(f"ALTER TABLE {table} ADD COLUMN {column} {definition}")
+        connection.execute(f"PRAGMA user_version = {newest}")
+        connection.execute("COMMIT")
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode != sqlite3.SQLITE_ERROR:
+            raise
+        raise _unknown(path, version, newest, str(error)) from error
+    finally:
+        roll_back(connection)
+
+
+def _unknown(path: str, version: int, newest: int, why: str) -> Unavailable:
+    return Unavailable(
+        f"{path} says that its schema is version {version}, but {why}; this Holdfast knows versions 1 to {newest}:"
+        " start the version that made the file, or use another data folder"
+    )
+
+
+def _missing(connection: sqlite3.Connection, wanted: Columns) -> Iterator[tuple[str, str, str | None]]:
+    found = _columns(connection)
+    for table, columns in wanted.items():
+        for column, definition in columns.items():
+            if column not in found.get(table, ()):
+                yield table, column, definition
+
+
+def _columns(connection: sqlite3.Connection) -> Columns:
+    tables = connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'").fetchall()
+    return {table: dict(_definitions(connection, table)) for (table,) in map(tuple, tables)}
+
+
+def _definitions(connection: sqlite3.Connection, table: str) -> Iterator[tuple[str, str | None]]:
+    for _, name, kind, required, default, is_key in map(tuple, connection.execute(f"PRAGMA table_info({table})")):
+        if is_key or (required and default is None):
+            yield name, None
+        else:
+            yield name, f"{kind}{' NOT NULL' if required else ''}{f' DEFAULT {default}' if default is not None else ''}"
