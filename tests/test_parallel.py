@@ -18,7 +18,7 @@ TESTS = """
 
     def note(word):
         with open(os.environ["NOTES"], "a") as notes:
-            notes.write(f"{word} {os.environ['PYTEST_XDIST_WORKER']} {free_port()}\\n")
+            notes.write(f"{word} {os.environ.get('PYTEST_XDIST_WORKER')} {free_port()}\\n")
 
     @pytest.mark.parametrize("number", range(8))
     def test_beside_others(number):
@@ -46,7 +46,7 @@ def run(folder: Path, tests: str, *options: str) -> subprocess.CompletedProcess[
 
 
 def test_alone(tmp_path: Path) -> None:
-    """A test that has to be alone is, wherever it runs; others run at once, and each process has ports of its own."""
+    """A test that has to be alone does not run beside others; these run at once, and each process has ports of its own."""
     done = run(tmp_path, TESTS)
     notes = [line.split() for line in (tmp_path / "notes").read_text().splitlines()]
     words = [word for word, _, _ in notes]
@@ -54,10 +54,18 @@ def test_alone(tmp_path: Path) -> None:
     ranges = sorted((given[0], given[-1]) for given in ports.values())
 
     assert 0 == done.returncode, done.stdout + done.stderr
-    assert ["over"] * 4 == [words[at + 1] for at, word in enumerate(words) if word == "alone"]
+    assert "alone" not in words
     assert ["begins", "begins"] in [words[at : at + 2] for at in range(len(words))]
     assert 3 == len(ranges)
     assert all(one[1] < other[0] for one, other in itertools.pairwise(ranges))
+
+
+def test_alone_afterwards(tmp_path: Path) -> None:
+    """What was left out runs in a process by itself."""
+    done = run(tmp_path, TESTS, "-n0", "-m", "alone")
+
+    assert 0 == done.returncode, done.stdout + done.stderr
+    assert "4 passed, 8 deselected" in done.stdout
 
 
 def test_alone_without_a_reason(tmp_path: Path) -> None:
