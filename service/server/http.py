@@ -26,8 +26,7 @@ And some things are mended here, because only here they can be:
 * Trailers stay out of the head (RFC 9110, section 6.5.1); a client that has sent its whole request may close its side and still
   gets its answer.
 * A client gets its answer also when it still sends content that was refused (`holdfast.service.server.lingering`), and one that
-  reads no
-  answer is dropped (`holdfast.service.server.outlet`).  Content that is broken has an answer, too.
+  reads no answer is dropped (`holdfast.service.server.outlet`).  Content that is broken has an answer, too.
 * Of a pipeline only so many requests are parsed as can be answered soon; the rest waits as the bytes that it came as.
 * Descriptors are counted (`holdfast.service.server.descriptors`), and answers tell when they were made
   (`holdfast.service.server.fields`).
