@@ -4,10 +4,19 @@ Large answers share what is the same, and have a bound.
 
 from __future__ import annotations
 
-import pytest
+import asyncio
+from dataclasses import dataclass, field
+from functools import partial
+from io import BytesIO
 
-from holdfast.service.asgi import answers
+import pytest
+from PIL import Image
+from starlette.types import Message
+
+from holdfast.service.asgi import answers, driver
 from holdfast.service.asgi.answers import BLOCK, Answers
+from tests.asgi.wire import Wire, scope
+from tests.protocols.service import Serve, Service
 
 SIZE = 4 * BLOCK
 
@@ -65,3 +74,45 @@ def test_blocks() -> None:
     blocks = list(answer.blocks())
     assert content == b"".join(blocks)
     assert all(block.obj is content for block in blocks)
+
+
+@dataclass
+class Reader(Wire):
+    """A client that reads a block, and the rest when the test says so."""
+
+    reads: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def send(self, message: Message) -> None:
+        await super().send(message)
+        if message.get("body"):
+            await self.reads.wait()
+
+
+async def large(service: Service) -> str:
+    """Return the path of a picture whose rendition has several blocks: noise cannot be compressed."""
+    picture, written = Image.effect_noise((600, 600), 250), BytesIO()
+    picture.save(written, "PNG")
+    return f"/.api2/binaries/{await service.photo(written.getvalue())}/thumbnails/a"
+
+
+async def test_answers_that_nobody_reads(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of an answer that is not read its connection has a block; the same is held once, and beyond the bound another is 503."""
+    monkeypatch.setattr(driver, "Answers", partial(Answers, budget=BLOCK))
+    service = await serve()
+    path, other = await large(service), await large(service)
+    clients = [Reader() for _ in range(60)]
+    tasks = [client.start(service.app, scope("GET", path)) for client in clients]
+    await asyncio.gather(*(asyncio.wait_for(client.answered.wait(), 10) for client in clients))
+    await asyncio.sleep(0)
+    refused = await service.send("GET", other)
+
+    assert [BLOCK] * 60 == [len(client.body) for client in clients]
+    assert (503, "answers_waiting") == (refused.status_code, refused.json()["code"])
+
+    for client in clients:
+        client.reads.set()
+    await asyncio.gather(*tasks)
+
+    assert 1 == len({client.body for client in clients})
+    assert int(clients[0].fields["content-length"]) == len(clients[0].body) > 2 * BLOCK
+    assert 200 == (await service.send("GET", other)).status_code
