@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from holdfast.service.images.errors import BrokenImage, ImageRefused, NotAnImage, TooManyBytes, TooManyFrames, TooManyPixels
-from holdfast.service.images.inspect import ImageFacts, inspect
+from holdfast.service.images.inspect import ImageFacts, admitted, inspect
 from holdfast.service.images.limits import ImageLimits
 from holdfast.service.images.render import render
 from holdfast.service.images.rendition import Rendition
@@ -129,6 +129,15 @@ def test_huge() -> None:
     with pytest.raises(TooManyPixels):
         render(content, Rendition(width=10), LIMITS)
     assert time.process_time() - begin < 0.5
+
+
+@pytest.mark.parametrize(("width", "height"), [(8160, 6144), (6144, 8160), (8736, 5856)])
+def test_fifty_megapixels(width: int, height: int) -> None:
+    """What phones and cameras call 50 megapixels is a little more, and is taken."""
+    claimed = b"\xff\xc0\0\x11\x08" + height.to_bytes(2, "big") + width.to_bytes(2, "big")
+    image = admitted(jpeg().replace(b"\xff\xc0\0\x11\x08\0\x10\0\x18", claimed), LIMITS)
+
+    assert (width, height) == (image.width, image.height)
 
 
 @pytest.mark.parametrize(
