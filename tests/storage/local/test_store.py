@@ -119,19 +119,17 @@ async def test_a_frozen_newcomer_cannot_bring_its_copy_back(root: Path, store: L
         path.parent.mkdir(parents=True)
         path.touch()
         os.truncate(path, record.offset)  # a hole; copying it takes long enough to be caught at it, at the latest the next time
-        async with (
-            worker("append", root, to_text(record)) as sleeper,
-            worker("append", root, to_text(claimed(record))) as newcomer,
-        ):
-            await asleep(sleeper)
-            caught = await _is_caught_copying(newcomer, path.parent)
-            mine = await appended(store, claimed(claimed(record)), b"holdfast")
-            newcomer.thaw()
-            newcomer.tell("NEWCOMER")
-            newcomer.tell_no_more()
-            await newcomer.lines()
+        async with worker("append", root, to_text(record)) as sleeper:
+            await asleep(sleeper)  # before the other begins: else its file may be gone already
+            async with worker("append", root, to_text(claimed(record))) as newcomer:
+                caught = await _is_caught_copying(newcomer, path.parent)
+                mine = await appended(store, claimed(claimed(record)), b"holdfast")
+                newcomer.thaw()
+                newcomer.tell("NEWCOMER")
+                newcomer.tell_no_more()
+                await newcomer.lines()
 
-            assert b"holdfast" == await content_of(store, mine, record.offset)
+                assert b"holdfast" == await content_of(store, mine, record.offset)
         if caught:
             break
 
