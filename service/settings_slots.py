@@ -8,6 +8,7 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from holdfast.service.core import names
 from holdfast.service.core.content.sniffing import canonical
 from holdfast.service.core.policies import Policy, Who
 
@@ -26,8 +27,8 @@ class Slot(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    kind: str = Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")
-    slot: str = Field(pattern=r"^[A-Za-z][0-9A-Za-z_]{0,63}$")
+    kind: str = Field(pattern=f"^{names.KIND}$")
+    slot: str = Field(pattern=f"^{names.SLOT}$")
     most: int = Field(default=1, ge=1, le=1000)
     types: frozenset[MediaType] | None = Field(default=None, min_length=1, max_length=64)
     max_bytes: int | None = Field(default=None, ge=1)

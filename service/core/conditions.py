@@ -25,11 +25,19 @@ class Condition:
         """
         Say whether what has this *etag* may be changed.
         """
-        if self.if_match is not None and not _names(self.if_match, etag):
-            return False
-        # Weakly compared: what is the same strongly is so weakly, too.
-        weakly = frozenset(tag.removeprefix("W/") for tag in self.if_none_match or ())
-        return not _names(weakly, etag)
+        return self.matches(etag) and not self.knows(etag)
+
+    def matches(self, etag: str) -> bool:
+        """
+        Say whether *etag* is one that it has to be; strongly compared (RFC 9110, section 13.1.1).
+        """
+        return self.if_match is None or _names(self.if_match, etag)
+
+    def knows(self, etag: str) -> bool:
+        """
+        Say whether *etag* is one that it must not be: the client has this version; weakly compared (section 13.1.2).
+        """
+        return _names(frozenset(tag.removeprefix("W/") for tag in self.if_none_match or ()), etag)
 
     def pinned(self, etag: str) -> str | None:
         """

@@ -8,6 +8,10 @@ import re
 import unicodedata
 
 MAX_CHARACTERS = 255
+# What the kinds of objects, the objects themselves and their slots may be called: patterns for the whole of a name.
+KIND = "[a-z][a-z0-9_]{0,63}"
+ID = "[0-9A-Za-z._~=+-]{1,255}"
+SLOT = "[A-Za-z][0-9A-Za-z_]{0,63}"
 _HEX = "[0-9a-f]"
 _BARE_GUID = rf"({_HEX}{{8}}-{_HEX}{{4}}-{_HEX}{{4}}-{_HEX}{{4}}-{_HEX}{{12}})"
 _GUID = re.compile(rf"{_BARE_GUID}|\{{{_BARE_GUID}\}}")
@@ -55,3 +59,24 @@ def canonical_guid(value: str) -> str | None:
     """
     match = _GUID.fullmatch(value.lower())
     return None if match is None else match[1] or match[2]
+
+
+def is_kind(text: str) -> bool:
+    """
+    Say whether *text* can be the name of a kind of objects.
+    """
+    return re.fullmatch(KIND, text) is not None
+
+
+def is_slot(text: str) -> bool:
+    """
+    Say whether *text* can be the name of a slot.
+    """
+    return re.fullmatch(SLOT, text) is not None
+
+
+def object_id(text: str) -> str | None:
+    """
+    Return an id of an object in its one spelling, for a GUID is the same however it is written; None if it is no id.
+    """
+    return canonical_guid(text) or (text if re.fullmatch(ID, text) else None)

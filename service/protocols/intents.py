@@ -7,19 +7,14 @@ document of the attachments API.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 
+from holdfast.service.core import names
 from holdfast.service.core.conditions import ANY
-from holdfast.service.core.names import canonical_guid
 from holdfast.service.protocols.http.wire import ProtocolError, Request, condition_of
 from holdfast.storage.records import Intent, SlotRef, Tenant
 
 FIELD = "holdfast-attach-to"
-
-KIND = re.compile(r"[a-z][a-z0-9_]{0,63}")
-ID = re.compile(r"[0-9A-Za-z._~=+-]{1,255}")
-SLOT = re.compile(r"[A-Za-z][0-9A-Za-z_]{0,63}")
 
 
 def intent_of(request: Request, told: str | None = None) -> Intent | None:
@@ -55,8 +50,7 @@ def parse_slot(value: str, tenant: Tenant) -> SlotRef:
     """
     kind, _, rest = value.partition("/")
     name, _, slot = rest.partition("/")
-    # A GUID is the same however it is written.
-    name = canonical_guid(name) or name
-    if not (KIND.fullmatch(kind) and ID.fullmatch(name) and SLOT.fullmatch(slot)):
+    identifier = names.object_id(name)
+    if identifier is None or not (names.is_kind(kind) and names.is_slot(slot)):
         raise ProtocolError(400, "attach_to_invalid", "what to attach to is written KIND/ID/SLOT")
-    return SlotRef(tenant=tenant, kind=kind, id=name, slot=slot)
+    return SlotRef(tenant=tenant, kind=kind, id=identifier, slot=slot)

@@ -10,7 +10,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holdfast.service.core.names import MAX_CHARACTERS, basename, display_name, has_control, is_too_long
+from holdfast.service.core.names import (
+    MAX_CHARACTERS,
+    basename,
+    display_name,
+    has_control,
+    is_kind,
+    is_slot,
+    is_too_long,
+    object_id,
+)
 
 everything = st.text(st.characters(codec=None, exclude_categories=[]))
 
@@ -77,3 +86,44 @@ def test_basename_is_no_path(name: str) -> None:
     last = basename(name)
 
     assert last is None or (last not in ("", ".", "..") and not {"/", "\\"} & set(last))
+
+
+GUID = "6f9619ff-8b86-d011-b42d-00cf4fc964ff"
+
+
+@pytest.mark.parametrize(
+    ("text", "identifier"),
+    [
+        (GUID, GUID),
+        (f"{{{GUID.upper()}}}", GUID),
+        ("AbC.1_~=+-", "AbC.1_~=+-"),
+        ("a" * 255, "a" * 255),
+        ("a" * 256, None),
+        ("", None),
+        ("a/b", None),
+        ("a\n", None),
+        ("\u00e4", None),
+    ],
+)
+def test_object_id(text: str, identifier: str | None) -> None:
+    """An id has one spelling, which is that of the client but for a GUID."""
+    assert identifier == object_id(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "slot"),
+    [
+        ("user", True, True),
+        ("ProfilePhoto", False, True),
+        ("a_1", True, True),
+        ("1a", False, False),
+        ("", False, False),
+        ("a\n", False, False),
+        ("a-b", False, False),
+        ("a" * 64, True, True),
+        ("a" * 65, False, False),
+    ],
+)
+def test_kinds_and_slots(text: str, kind: bool, slot: bool) -> None:
+    """The whole of a name is looked at, and it has a bound."""
+    assert (kind, slot) == (is_kind(text), is_slot(text))

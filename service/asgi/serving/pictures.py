@@ -29,7 +29,7 @@ from holdfast.service.images.renditions import DefaultPictures, Renditions
 from holdfast.service.images.turns import Claimant
 from holdfast.service.protocols.http.picture_urls import DEFAULT_SIZE, ORIGINAL, avatar_url, default_url, is_avatar_name
 from holdfast.service.protocols.http.representation import IMAGE_POLICY
-from holdfast.service.protocols.http.wire import Fields, ProtocolError, Request, Response
+from holdfast.service.protocols.http.wire import Fields, ProtocolError, Request, Response, condition_of
 from holdfast.service.protocols.native.resource import parse_query
 from holdfast.storage.records import Key, SlotRef, Tenant, UploadRecord
 
@@ -84,7 +84,7 @@ class PictureResponses:
         if not (size.isascii() and size.isdecimal() and len(size) <= len(str(MAX_SIZE)) and 1 <= int(size) <= MAX_SIZE):
             raise ProtocolError(404, "picture_not_found", f"sizes are numbers from 1 to {MAX_SIZE}")
         content = await self._defaults.get(int(size))
-        return _response(request, content, "image/png", f'"default-{int(size)}"', DEFAULT)
+        return _response(request, content, "image/png", f"default-{int(size)}", DEFAULT)
 
     async def current(self, request: Request, slot: SlotRef) -> Response:
         """
@@ -97,9 +97,9 @@ class PictureResponses:
             found = outcome if isinstance(outcome, SlotOutcome) else None
         except ObjectNotFound:
             pass  # who is not known here has no picture either: pages full of errors help nobody
-        etag = f'"{found.slot.etag}"' if found is not None and found.slot.etag else '"none"'
-        fields = (("ETag", etag), STABLE)
-        if _is_known(request, etag):
+        etag = found.slot.etag if found is not None and found.slot.etag else "none"
+        fields = (("ETag", f'"{etag}"'), STABLE)
+        if condition_of(request.fields, strict=False).knows(etag):
             return Response(status=304, fields=fields)
         side = rendition.width or rendition.height or DEFAULT_SIZE
         location = default_url(min(side, MAX_SIZE))
@@ -222,17 +222,11 @@ def wanted(request: Request) -> Rendition:
 
 
 def _shown(request: Request, rendered: Rendered, cache: tuple[str, str]) -> Response:
-    return _response(request, rendered.content, rendered.content_type, f'"{rendered.name}"', cache)
+    return _response(request, rendered.content, rendered.content_type, rendered.name, cache)
 
 
 def _response(request: Request, content: bytes, kind: str, etag: str, cache: tuple[str, str]) -> Response:
-    fields: Fields = (("ETag", etag), cache, *SAFE)
-    if _is_known(request, etag):
+    fields: Fields = (("ETag", f'"{etag}"'), cache, *SAFE)
+    if condition_of(request.fields, strict=False).knows(etag):
         return Response(status=304, fields=fields)
     return Response(status=200, fields=(*fields, ("Content-Type", kind), ("Content-Disposition", "inline")), content=content)
-
-
-def _is_known(request: Request, etag: str) -> bool:
-    """Say whether the client has this version (RFC 9110, section 13.1.2)."""
-    known = request.fields.get("if-none-match", "")
-    return known == "*" or etag in (tag.strip(" \t").removeprefix("W/") for tag in known.split(","))

@@ -37,7 +37,7 @@ from holdfast.service.protocols.http.wire import (
     refusal_of,
     to_json,
 )
-from holdfast.service.protocols.intents import ID, intent_of
+from holdfast.service.protocols.intents import intent_of
 from holdfast.storage.records import Ref, State, Tenant, UploadRecord
 
 MAX_DOCUMENT = 16 * 1024  # bytes; three short values
@@ -222,13 +222,13 @@ class ContentRange:
         """
         if slot not in self.kinds:
             raise ProtocolError(400, "type_unknown", f"type has to be one of {', '.join(sorted(self.kinds))}")
-        kind, guid = self.kinds[slot], names.canonical_guid(identifier)
+        kind = self.kinds[slot]
         # "objectId: GUID, the ID of the object to associate": so it is with users; objects of other systems have other ids.
-        if guid is None and kind == USER:
-            raise ProtocolError(400, "object_id_invalid", "objectId has to be a GUID")
-        if guid is None and not ID.fullmatch(identifier):
-            raise ProtocolError(400, "object_id_invalid", "objectId is letters, digits and . _ ~ = + -, 255 at most")
-        return kind, guid or identifier
+        found = names.canonical_guid(identifier) if kind == USER else names.object_id(identifier)
+        if found is None:
+            grammar = "has to be a GUID" if kind == USER else "is letters, digits and . _ ~ = + -, 255 at most"
+            raise ProtocolError(400, "object_id_invalid", f"objectId {grammar}")
+        return kind, found
 
     def document(self, request: Request, record: UploadRecord) -> Mapping[str, Any]:
         """

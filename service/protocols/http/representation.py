@@ -16,14 +16,12 @@ from urllib.parse import quote
 
 from holdfast.service.core.content.sniffing import canonical
 from holdfast.service.protocols.http.fields import imf_fixdate, parse_integer
-from holdfast.service.protocols.http.wire import Fields, Response
+from holdfast.service.protocols.http.wire import Fields, Response, condition_of
 from holdfast.storage.records import UploadRecord
 
 # RFC 9110, section 14.1.2: int-range = first-pos "-" [ last-pos ]; suffix-range = "-" suffix-length
 # Section 14.1: "range unit names are case-insensitive".
 _RANGE = re.compile(r"bytes=[ \t]*(?:([0-9]+)-([0-9]*)|-([0-9]+))[ \t]*", re.IGNORECASE)
-# RFC 9110, section 8.8.3: entity-tag = [ weak ] opaque-tag
-_ENTITY_TAG = re.compile(r'(W/)?"[\x21\x23-\x7e]*"')
 
 # What a browser may show in place; all else is offered for download.  Nothing here can carry a script.
 INLINE = frozenset(
@@ -79,9 +77,9 @@ def select(record: UploadRecord, method: str, fields: Mapping[str, str], now: fl
     """
     # RFC 9110, section 8.8.2.1: "An origin server with a clock (as defined in Section 5.6.7) MUST NOT generate a Last-Modified
     # date that is later than the server's time of message origination (Date)."  The clock of who stored it may be ahead of ours.
-    etag, modified, length = entity_tag(record), min(record.created_at, now), record.offset
+    etag, modified, length = etag_of(record), min(record.created_at, now), record.offset
     validators: Fields = (
-        ("ETag", etag),
+        ("ETag", f'"{etag}"'),
         ("Last-Modified", imf_fixdate(modified)),
         ("Accept-Ranges", "bytes"),
         # The content of a key never changes, but who may see it can.
@@ -133,25 +131,25 @@ def in_front(selection: Selection, fields: Fields, path: str) -> Response:
     return Response(status=200, fields=(*kept, *fields, ("X-Accel-Redirect", path)))
 
 
-def entity_tag(record: UploadRecord) -> str:
+def etag_of(record: UploadRecord) -> str:
     """
-    Return a strong validator: a key is never used again, and its complete content never changes.
+    Return a strong validator, without quotes: a key is never used again, and its complete content never changes.
     """
-    return f'"{record.key}-{record.offset:x}"'
+    return f"{record.key}-{record.offset:x}"
 
 
 def _precondition(fields: Mapping[str, str], etag: str, modified: float) -> int | None:
     """Return the status that section 13.2.2 prescribes, in its order of precedence; None to go on."""
-    if_match, if_none_match = fields.get("if-match"), fields.get("if-none-match")
-    if if_match is not None:
-        if not _lists(if_match, etag, weakly=False):
+    condition = condition_of(fields, strict=False)
+    if condition.if_match is not None:
+        if not condition.matches(etag):
             return 412
     else:
         unmodified_since = _date(fields.get("if-unmodified-since"))
         if unmodified_since is not None and int(modified) > unmodified_since:
             return 412
-    if if_none_match is not None:
-        return NOT_MODIFIED if _lists(if_none_match, etag, weakly=True) else None
+    if condition.if_none_match is not None:
+        return NOT_MODIFIED if condition.knows(etag) else None
     modified_since = _date(fields.get("if-modified-since"))
     if modified_since is not None and int(modified) <= modified_since:
         return NOT_MODIFIED
@@ -161,14 +159,7 @@ def _precondition(fields: Mapping[str, str], etag: str, modified: float) -> int 
 def _if_range(fields: Mapping[str, str], etag: str) -> bool:
     # Section 13.1.5: an entity tag has to match strongly.  Dates are answered with the whole: ours are not strong validators.
     wanted = fields.get("if-range")
-    return wanted is None or wanted.strip(" \t") == etag
-
-
-def _lists(value: str, etag: str, *, weakly: bool) -> bool:
-    if value.strip(" \t") == "*":
-        return True
-    tags = [match.group() for match in _ENTITY_TAG.finditer(value)]
-    return etag in ([tag.removeprefix("W/") for tag in tags] if weakly else tags)
+    return wanted is None or wanted.strip(" \t") == f'"{etag}"'
 
 
 def _date(value: str | None) -> float | None:

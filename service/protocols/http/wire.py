@@ -97,23 +97,27 @@ class ProtocolError(Exception):
         self.fields = fields
 
 
-def condition_of(fields: Mapping[str, str]) -> Condition:
+def condition_of(fields: Mapping[str, str], *, strict: bool = True) -> Condition:
     """
-    Return what the etag of what is changed has to be, and what it must not be.
+    Return what the etag of a representation has to be, and what it must not be.
 
-    :raises ProtocolError: a field cannot be understood.
+    A request that changes something is refused when a field is malformed; one that reads, where that is not *strict*, goes by
+    the entity tags that are there.
+
+    :raises ProtocolError: a field is malformed.
     """
-    return Condition(if_match=_entity_tags(fields, "if-match"), if_none_match=_entity_tags(fields, "if-none-match"))
+    if_match, if_none_match = (_entity_tags(fields, name, strict=strict) for name in ("if-match", "if-none-match"))
+    return Condition(if_match=if_match, if_none_match=if_none_match)
 
 
-def _entity_tags(fields: Mapping[str, str], name: str) -> frozenset[str] | None:
+def _entity_tags(fields: Mapping[str, str], name: str, *, strict: bool) -> frozenset[str] | None:
     value = fields.get(name)
     if value is None:
         return None
     if value.strip(" \t") == "*":
         return ANY
-    tags = re.findall(_ENTITY_TAG, value) if _ENTITY_TAGS.fullmatch(value) else []
-    if not tags:
+    tags = re.findall(_ENTITY_TAG, value) if not strict or _ENTITY_TAGS.fullmatch(value) else []
+    if strict and not tags:
         raise ProtocolError(400, "if_match_invalid", "If-Match and If-None-Match list entity tags, or are *")
     return frozenset(tags)
 

@@ -22,10 +22,9 @@ from holdfast.service.core.commands import (
     LinkOutcome,
     MakeLink,
 )
-from holdfast.service.core.names import canonical_guid
+from holdfast.service.core.names import is_kind, object_id
 from holdfast.service.core.principals import Capability
 from holdfast.service.protocols.http.wire import ProtocolError, Request, Response
-from holdfast.service.protocols.intents import ID, KIND
 from holdfast.service.protocols.native.resource import (
     Resource,
     attachment_key,
@@ -165,8 +164,8 @@ def _object_filter(request: Request, filters: Mapping[str, str]) -> ObjectRef | 
     if value is None:
         return None
     kind, _, name = value.partition("/")
-    identifier = canonical_guid(name) or name
-    if not KIND.fullmatch(kind) or not ID.fullmatch(identifier):
+    identifier = object_id(name)
+    if identifier is None or not is_kind(kind):
         raise _filter_invalid("object")
     return ObjectRef(tenant=request.tenant, kind=kind, id=identifier)
 

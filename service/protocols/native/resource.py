@@ -14,10 +14,9 @@ from datetime import UTC, datetime
 from typing import Any, ClassVar
 from urllib.parse import parse_qsl
 
-from holdfast.service.core import errors
+from holdfast.service.core import errors, names
 from holdfast.service.core.commands import FiledCommand, FiledOutcome
 from holdfast.service.core.errors import UploadError
-from holdfast.service.core.names import canonical_guid
 from holdfast.service.protocols.http.fields import media_type_is, parse_integer
 from holdfast.service.protocols.http.json_members import MAX_DEPTH
 from holdfast.service.protocols.http.wire import (
@@ -30,7 +29,6 @@ from holdfast.service.protocols.http.wire import (
     refusal_of,
     to_json,
 )
-from holdfast.service.protocols.intents import ID, KIND, SLOT
 from holdfast.storage.keys import parse_key
 from holdfast.storage.records import Key, ObjectRef, SlotRef
 
@@ -114,7 +112,7 @@ class Resource(ABC):
         Return the slot that the path names.
         """
         ref, slot = self.object_ref(request), self.names["slot"]
-        if not SLOT.fullmatch(slot):
+        if not names.is_slot(slot):
             raise ProtocolError(400, "slot_invalid", "a slot is letters, digits and _, 64 at most")
         return SlotRef(tenant=ref.tenant, kind=ref.kind, id=ref.id, slot=slot)
 
@@ -122,7 +120,7 @@ class Resource(ABC):
         """
         Return the kind of objects that the path names.
         """
-        if not KIND.fullmatch(self.names["kind"]):
+        if not names.is_kind(self.names["kind"]):
             raise ProtocolError(400, "kind_invalid", "a kind is lower-case letters, digits and _, 64 at most")
         return self.names["kind"]
 
@@ -141,10 +139,10 @@ def object_id(name: str) -> str:
     """
     Return an id in the one spelling that it has here: a GUID is the same however it is written.
     """
-    guid = canonical_guid(name)
-    if guid is None and not ID.fullmatch(name):
+    identifier = names.object_id(name)
+    if identifier is None:
         raise ProtocolError(400, "id_invalid", "an id is letters, digits and . _ ~ = + -, 255 at most")
-    return guid or name
+    return identifier
 
 
 def attachment_key(name: object) -> Key:

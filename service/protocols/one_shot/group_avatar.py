@@ -13,7 +13,7 @@ from typing import Any
 from holdfast.service.core import errors
 from holdfast.service.core.commands import GetObject, ObjectOutcome, PictureCommand, SetPicture
 from holdfast.service.core.errors import UploadError
-from holdfast.service.core.names import canonical_guid
+from holdfast.service.core.names import object_id
 from holdfast.service.core.policies import Policy
 from holdfast.service.protocols.http.fields import media_type_is
 from holdfast.service.protocols.http.picture_urls import ORIGINAL, avatar_url
@@ -28,7 +28,6 @@ from holdfast.service.protocols.http.wire import (
     refusal_of,
     to_json,
 )
-from holdfast.service.protocols.intents import ID
 from holdfast.service.protocols.native.resource import moment
 from holdfast.storage.objects import ObjectRecord, SlotRecord
 from holdfast.storage.records import ObjectRef, SlotRef, Tenant
@@ -82,7 +81,7 @@ class GroupAvatar:
     """
 
     def __init__(self, group: str, *, policy: Policy, is_avatar: bool, strict: bool) -> None:
-        self._group = canonical_guid(group) or group  # a GUID is the same however it is written
+        self._group = object_id(group)
         self._policy = policy
         self._method = "POST" if is_avatar else "GET"
         self._strict = strict
@@ -101,7 +100,7 @@ class GroupAvatar:
             raise ProtocolError(400, "x_symphony_host_required", "X-Symphony-Host is missing")
         if len(host) > MAX_ORIGINATOR or not host.isprintable():
             raise ProtocolError(400, "x_symphony_host_invalid", "X-Symphony-Host is not the name of a host")
-        if not ID.fullmatch(self._group):
+        if self._group is None:
             raise errors.ObjectNotFound("there is no such group")
         by = dataclasses.replace(request.principal, originator=host or None)
         if self._method == "GET":

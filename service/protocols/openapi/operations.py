@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from holdfast.service.core import errors
+from holdfast.service.core import errors, names
 from holdfast.service.core.errors import UploadError
 from holdfast.service.protocols.attachments_api import uploads as content_range
 from holdfast.service.protocols.http.wire import Refusal
@@ -19,7 +19,7 @@ Codes = Mapping[int, tuple[str, ...]]
 """By status, codes of refusals."""
 
 GUID = "^\\{?[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12}\\}?$"
-IDENTIFIER = "^[0-9A-Za-z._~=+-]{1,255}$"
+IDENTIFIER = f"^{names.ID}$"
 COMMUNITY_KEY = "^(0|[1-9][0-9]{0,17})$"
 
 
@@ -72,9 +72,9 @@ FILTERS = (*FILTERS_OF_ONE, query("attachment", {"type": "string", "pattern": "^
 COMMUNITY_QUERY = query(
     "communityKey", {"type": "string", "pattern": COMMUNITY_KEY}, "The tenant; without it that of the token, or the default one."
 )
-KIND = path("kind", "^[a-z][a-z0-9_]{0,63}$", "Lower-case letters, digits and _.")
+KIND = path("kind", f"^{names.KIND}$", "Lower-case letters, digits and _.")
 ID = path("id", IDENTIFIER, "What its own system calls the object; a GUID is the same in any case, with braces or without.")
-SLOT = path("slot", "^[A-Za-z][0-9A-Za-z_]{0,63}$", "The name of a slot that objects of this kind have.")
+SLOT = path("slot", f"^{names.SLOT}$", "The name of a slot that objects of this kind have.")
 KEY = path("key", "^[0-9A-Za-z]{10}$", "The key of an upload, and of the attachment that it becomes.")
 COMMUNITY = path("community", COMMUNITY_KEY, "The community key: the tenant.")
 
@@ -190,8 +190,8 @@ def _refusals(voice: Voice, refused: tuple[type[UploadError], ...], codes: tuple
     """Return an answer for each status: its codes, with a sentence where a rule has one."""
     said: dict[int, dict[str, str]] = {}
     for of_request in codes:
-        for status, names in of_request.items():
-            said.setdefault(status, {}).update(dict.fromkeys(names, ""))
+        for status, of_status in of_request.items():
+            said.setdefault(status, {}).update(dict.fromkeys(of_status, ""))
     for kind in refused:
         refusal = next(voice.refusals[each] for each in kind.__mro__ if each in voice.refusals)
         sentence = (kind.__doc__ or "").partition("\n")[0]

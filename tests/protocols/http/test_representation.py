@@ -19,7 +19,7 @@ from holdfast.service.protocols.http.representation import (
     MEDIA_POLICY,
     SANDBOX,
     content_disposition,
-    entity_tag,
+    etag_of,
     select,
 )
 from holdfast.storage.records import Key, State, Tenant, UploadRecord
@@ -30,7 +30,7 @@ RECORD = UploadRecord(
     tenant=Tenant("1"), key=Key("0123456789"), created_at=CREATED, state=State.COMPLETE, offset=100, length=100, name="a.png"
 )
 EMPTY = UploadRecord(tenant=Tenant("1"), key=Key("0123456789"), created_at=CREATED, state=State.COMPLETE, length=0)
-ETAG = entity_tag(RECORD)
+ETAG = f'"{etag_of(RECORD)}"'
 WHOLE = (200, 0, 100)
 NO_CONTENT = (0, 0)
 VALIDATORS = {"ETag": ETAG, "Last-Modified": THEN, "Accept-Ranges": "bytes", "Cache-Control": "private, no-cache"}
@@ -260,7 +260,7 @@ def test_entity_tags_are_strong() -> None:
     other = UploadRecord(tenant=Tenant("1"), key=Key("9876543210"), created_at=1, offset=100)
 
     assert re.fullmatch(r'"[\x21\x23-\x7e]+"', ETAG)
-    assert entity_tag(other) != ETAG
+    assert etag_of(other) != etag_of(RECORD)
 
 
 def test_last_modified_is_not_in_the_future() -> None:

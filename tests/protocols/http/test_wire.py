@@ -44,6 +44,15 @@ def test_no_lists(name: str, value: str) -> None:
         condition_of({name: value})
 
 
+@pytest.mark.parametrize(
+    ("value", "tags"),
+    [("", set()), ("*", ANY), ('a, "b"', {'"b"'}), ('"a" W/"b', {'"a"'}), ('"a', set())],
+)
+def test_readers_are_not_refused(value: str, tags: frozenset[str]) -> None:
+    """A malformed field of a request that only reads is no error: the entity tags in it count, and nothing else."""
+    assert tags == condition_of({"if-none-match": value}, strict=False).if_none_match
+
+
 def test_no_trick_costs_time() -> None:
     """Thousands of spaces and commas are refused at once."""
     begin = time.process_time()
