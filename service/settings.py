@@ -1,5 +1,5 @@
 """
-Every setting, read once from the environment: name, default, unit, help.  README.md has the same table; a test compares them.
+Every setting, read once from the environment: name, default, unit, help.  A test compares them with deploy/README.md.
 """
 
 from __future__ import annotations

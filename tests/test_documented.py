@@ -1,5 +1,5 @@
 """
-README.md knows every setting, every error code and every folder.
+The documents know every setting, every error code and every folder, and name nothing that is not there.
 """
 
 from __future__ import annotations
@@ -19,7 +19,11 @@ from holdfast.service.protocols.uploads import resumable, tus
 from holdfast.service.settings import Settings
 
 ROOT = Path(__file__).parent.parent
-README = (ROOT / "README.md").read_text()
+README = ROOT / "README.md"
+SETTINGS = (ROOT / "deploy" / "README.md").read_text()
+PROTOCOLS = (ROOT / "service" / "protocols" / "README.md").read_text()
+MAP = (ROOT / "CONTRIBUTING.md").read_text()
+README_LINES = 200
 
 DIALECTS = {
     "tus": tus.REFUSALS,
@@ -34,6 +38,7 @@ REFUSALS = sorted({(name, refusal.status, refusal.code) for name, table in DIALE
 SPEAKERS = {"uploads/tus.py": "tus", "uploads/resumable.py": "IETF draft", "attachments_api/uploads.py": "attachments API"}
 # Not of this repository: what tools leave behind, and packages that scripts install.
 FOREIGN = {"__pycache__", "node_modules"}
+TOPS = ("service", "storage", "tests", "scripts", "deploy")
 
 
 def _default(value: object) -> str:
@@ -43,8 +48,8 @@ def _default(value: object) -> str:
 
 
 def _tables(*heads: str) -> Iterator[tuple[list[str], list[list[str]]]]:
-    """Yield the head and the rows of each table of README.md whose first column has one of these *heads*."""
-    for table in re.findall(r"(?:^\|.*\n)+", README, re.MULTILINE):
+    """Yield the head and the rows of each table of the protocols whose first column has one of these *heads*."""
+    for table in re.findall(r"(?:^\|.*\n)+", PROTOCOLS, re.MULTILINE):
         head, _, *rows = ([cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines())
         if head[0] in heads:
             yield head, rows
@@ -90,7 +95,7 @@ def _pattern(code: ast.expr) -> str:
 
 def _folders() -> Iterator[str]:
     """Yield every folder that has a place on the map; folders of tests have the names of what they test."""
-    for top in ("service", "storage", "tests", "scripts", "deploy"):
+    for top in TOPS:
         for path in [ROOT / top, *sorted((ROOT / top).rglob("*"))][top == "service" :]:
             parts = path.relative_to(ROOT).parts
             if (
@@ -102,6 +107,12 @@ def _folders() -> Iterator[str]:
                 yield "/".join(parts)
 
 
+def _documents() -> list[Path]:
+    """Return every document: those at the top, and those beside their subjects."""
+    below = [path for top in TOPS for path in (ROOT / top).rglob("*.md")]
+    return sorted([*ROOT.glob("*.md"), *(path for path in below if not FOREIGN & set(path.parts))])
+
+
 @pytest.mark.parametrize("name", list(Settings.model_fields))
 def test_settings(name: str) -> None:
     """Every setting stands in the table, with its default and its meaning."""
@@ -109,19 +120,19 @@ def test_settings(name: str) -> None:
     default = _default(field.default)
     row = f"| `HOLDFAST_{name.upper()}` | {f'`{default}`' if default else ''} | {field.description} |"
 
-    assert re.sub(r"\s+", " ", row) in re.sub(r"[ \t]+", " ", README)
+    assert re.sub(r"\s+", " ", row) in re.sub(r"[ \t]+", " ", SETTINGS)
 
 
 def test_no_other_settings() -> None:
-    """No setting stands in README.md that does not exist."""
-    named = set(re.findall(r"HOLDFAST_([A-Z0-9_]+)", README))
+    """No document names a setting that does not exist."""
+    named = {name for path in _documents() for name in re.findall(r"HOLDFAST_([A-Z0-9_]+)", path.read_text())}
 
     assert {name.upper() for name in Settings.model_fields} >= named
 
 
 @pytest.mark.parametrize(("dialect", "status", "code"), REFUSALS, ids=[f"{name}: {code}" for name, _, code in REFUSALS])
 def test_refusals(dialect: str, status: int, code: str) -> None:
-    """Every refusal of the rules stands in README.md, in the column of its dialect, with its status."""
+    """Every refusal of the rules stands in the table, in the column of its dialect, with its status."""
     assert (dialect, status, code) in DOCUMENTED
 
 
@@ -132,7 +143,7 @@ def test_no_other_refusals() -> None:
 
 @pytest.mark.parametrize(("where", "status", "pattern"), list(_protocol_errors()))
 def test_protocol_errors(where: str, status: int | None, pattern: str) -> None:
-    """Every refusal of a grammar stands in README.md, in a row of its status, and of its dialect where a row is of one."""
+    """Every refusal of a grammar stands in a table, in a row of its status, and of its dialect where a row is of one."""
     speaker = SPEAKERS.get("/".join(Path(where.partition(":")[0]).parts[-2:]))
     documented = {
         code
@@ -154,4 +165,36 @@ def _may_be_of(row: str, speaker: str | None) -> bool:
 @pytest.mark.parametrize("folder", list(_folders()))
 def test_folders(folder: str) -> None:
     """Every folder stands on the map."""
-    assert f"`{folder}/`" in README
+    assert f"`{folder}/`" in MAP
+
+
+def test_the_readme_is_short() -> None:
+    """What somebody reads first is read at once; long tables stand beside their subjects."""
+    assert README_LINES >= len(README.read_text().splitlines())
+
+
+@pytest.mark.parametrize("path", _documents(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_what_documents_name_is_there(path: Path) -> None:
+    """Files, folders and documents that a document names exist, by their path from the top of the repository."""
+    text = path.read_text()
+    named = set(re.findall(rf"`((?:{'|'.join(TOPS)})/[\w./-]*)`", text)) | set(re.findall(r"(?<![\w./`])([\w/]+\.md)\b", text))
+
+    assert [] == sorted(name for name in named if not (ROOT / name).exists())
+
+
+def test_links_of_the_readme_are_paths() -> None:
+    """A link says the path that it leads to, which helps where README.md is shown alone, as the text of the wheel."""
+    links = re.findall(r"\[([^]]+)\]\((?!https?://)([^)]+)\)", README.read_text())
+
+    assert links
+    assert [] == [target for words, target in links if target not in {words, "LICENSE"}]
+    assert [] == [target for _, target in links if not (ROOT / target).is_file()]
+
+
+def test_every_document_is_found() -> None:
+    """README.md leads to every other document."""
+    named = README.read_text()
+
+    assert [] == [
+        str(path.relative_to(ROOT)) for path in _documents() if path != README and f"({path.relative_to(ROOT)})" not in named
+    ]

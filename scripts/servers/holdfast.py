@@ -26,7 +26,7 @@ class Holdfast(Server):
     With *forked* it is not the command that runs but a fork of a process that has imported the service: a start takes a tenth.
     *before* are words in front of the command, as of a program that changes limits and then becomes the command.
 
-    *settings* are those of the README in lower case and without ``HOLDFAST_``; *environment* is whatever else it shall find.
+    *settings* are those of deploy/README.md in lower case and without ``HOLDFAST_``; *environment* is what else it finds.
     """
 
     def __init__(

@@ -57,7 +57,7 @@ def serve(
     port: Annotated[int | None, typer.Option(help="Port to listen on (HOLDFAST_PORT).")] = None,
 ) -> None:
     """
-    Serve until SIGTERM or Ctrl-C.  Settings are environment variables or stand in holdfast.toml; see README.md.
+    Serve until SIGTERM or Ctrl-C.  Settings are environment variables or stand in holdfast.toml; see deploy/README.md.
     """
     signals = Signals()
     signals.listen()

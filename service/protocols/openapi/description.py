@@ -4,6 +4,8 @@ The description of every route in JSON (OpenAPI 3.1), served at ``/openapi.json`
 
 from __future__ import annotations
 
+import importlib.metadata
+
 from holdfast.service.core import errors
 from holdfast.service.protocols.attachments_api.uploads import MAX_IDEMPOTENCY_KEY
 from holdfast.service.protocols.openapi.native import NATIVE_PATHS
@@ -32,7 +34,7 @@ from holdfast.service.protocols.openapi.operations import (
 )
 from holdfast.service.protocols.openapi.schemas import SCHEMAS, TEXT, Schema, object_of
 
-VERSION = "1"
+VERSION = importlib.metadata.version("holdfast")
 
 _TYPE = query("type", TEXT, "The name of a slot, as `ProfilePhoto`; the name of the parameter in any case.", required=True)
 _OBJECT_ID = path("object", IDENTIFIER, "What its own system calls the object; of users a GUID.")

@@ -4,6 +4,7 @@ The description of the routes in JSON: it names every one of them, and nothing e
 
 from __future__ import annotations
 
+import importlib.metadata
 import re
 from typing import Any
 
@@ -42,14 +43,19 @@ OPERATIONS = {f"{verb} {path}": operation for path, item in PATHS.items() for ve
 
 @pytest.mark.parametrize("operation", OPERATIONS.values(), ids=OPERATIONS.keys())
 def test_every_status_says_what_it_means(operation: dict[str, Any]) -> None:
-    """Each refusal tells its codes, and each of these stands in README.md."""
-    readme = (ROOT / "README.md").read_text()
+    """Each refusal tells its codes, and each of these stands in the table of errors."""
+    documented = (ROOT / "service" / "protocols" / "README.md").read_text()
     for status, answer in operation["responses"].items():
         codes = re.findall(r"^- `(\w+)`", answer["description"], re.MULTILINE)
 
         assert answer["description"]
         assert bool(codes) == (int(status) >= 400)
-        assert all(f"`{code}`" in readme for code in codes), codes
+        assert all(f"`{code}`" in documented for code in codes), codes
+
+
+def test_version() -> None:
+    """The version is that of the distribution."""
+    assert importlib.metadata.version("holdfast") == DOCUMENT["info"]["version"]
 
 
 def test_operations_differ() -> None:
