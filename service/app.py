@@ -11,23 +11,24 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
 
-from holdfast.service.accounts.keys import KeyFile, KeySource, PublicKeys, Secret
 from holdfast.service.accounts.links import Links
-from holdfast.service.accounts.tokens import TokenVerifier
-from holdfast.service.accounts.webhook import Webhook
+from holdfast.service.asgi.answers import Answers
 from holdfast.service.asgi.application import Application
-from holdfast.service.asgi.auth import Accounts, WithoutAccounts
-from holdfast.service.asgi.cors import cors, parse_list
+from holdfast.service.asgi.auth import WithoutAccounts
+from holdfast.service.asgi.cors import cors
 from holdfast.service.asgi.driver import Driver
-from holdfast.service.asgi.files import Files
+from holdfast.service.asgi.endpoints.files import Files
 from holdfast.service.asgi.inspection import Inspection
 from holdfast.service.asgi.proxies import Proxies, parse_base, parse_networks
 from holdfast.service.asgi.receiving.timers import ReceiveTimers
-from holdfast.service.asgi.routes import not_found, routes
+from holdfast.service.asgi.routes import routes
+from holdfast.service.asgi.serving.download import Downloads
 from holdfast.service.asgi.serving.health import Health
 from holdfast.service.asgi.serving.pictures import PictureResponses
+from holdfast.service.asgi.serving.texts import Texts
+from holdfast.service.asgi.verbs import Verbs
+from holdfast.service.authentication import open_accounts
 from holdfast.service.core.filing import Filing
 from holdfast.service.core.limits import Limits
 from holdfast.service.core.pictures import Pictures
@@ -42,7 +43,6 @@ from holdfast.service.images.pool import Images
 from holdfast.service.images.rendition_cache import RenditionCache
 from holdfast.service.images.renditions import Renditions
 from holdfast.service.settings import Settings
-from holdfast.service.settings_file import SettingsError
 from holdfast.service.store_locations import StoreLocations
 from holdfast.service.stores import Stores, accel_path, open_stores, redirect_url
 from holdfast.service.sweeper import sweep
@@ -76,20 +76,25 @@ def create_app(settings: Settings, stores: Stores) -> Starlette:
     tenant = Tenant(settings.default_tenant)
     proxies = Proxies(parse_networks(settings.trusted_proxies), parse_base(settings.public_url), settings.relative_location)
     store_health = StoreHealth(_pings(StoreLocations.of(settings), stores))
-    driver = Driver(
+    timers = ReceiveTimers(idle_timeout=settings.idle_timeout, min_rate=settings.min_rate)
+    answers, texts = Answers(), Texts(uploads)
+    authenticate = accounts or WithoutAccounts(proxies, is_open=settings.open_behind_proxy)
+    driver = Driver(authenticate, tenant, limits, proxies=proxies, timers=timers, store_health=store_health, answers=answers)
+    filing = Filing(uploads, attachments, objects, metadata, links.sign, times=timekeeper)
+    verbs = Verbs(uploads, filing, Pictures(uploads, attachments, objects), policies)
+    pictures = PictureResponses(uploads, filing, Renditions(images, cache), policies, answers)
+    downloads = Downloads(
         uploads,
-        Filing(uploads, attachments, objects, metadata, links.sign, times=timekeeper),
-        Pictures(uploads, attachments, objects),
-        policies,
-        accounts or WithoutAccounts(proxies, is_open=settings.open_behind_proxy),
-        proxies=proxies,
-        timers=ReceiveTimers(idle_timeout=settings.idle_timeout, min_rate=settings.min_rate),
-        store_health=store_health,
+        texts,
+        pictures.sanitised,
+        store_health,
+        idle_timeout=timers.idle_timeout,
         redirect_url=redirect_url(settings, content),
         accel_path=accel_path(settings, content),
     )
-    picture_responses = PictureResponses(driver, Renditions(images, cache), policies)
-    health = Health(store_health)
+    files, health = Files(driver, verbs, downloads, texts), Health(store_health)
+    strict = settings.symphony_host == "strict"
+    table = routes(driver, verbs, files, downloads, pictures, health, policies, tenant, strict_originator=strict)
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
@@ -107,16 +112,8 @@ def create_app(settings: Settings, stores: Stores) -> Starlette:
                 await accounts.close()
             await stores.close()
 
-    files, strict = Files(driver, picture_responses, tenant), settings.symphony_host == "strict"
-    app = Application(
-        files,
-        cors(settings.cors_origins, settings.cors_fields),
-        routes(driver, files, health, picture_responses, policies, tenant, strict_originator=strict),
-        exception_handlers={HTTPException: not_found, Exception: not_found},
-        lifespan=lifespan,
-    )
-    app.state.timers = driver.timers
-    app.router.redirect_slashes = False
+    app = Application(files, cors(settings.cors_origins, settings.cors_fields), table, lifespan)
+    app.state.timers = timers
     return app
 
 
@@ -125,30 +122,6 @@ def _pings(places: StoreLocations, stores: Stores) -> dict[str, dict[str, Ping]]
     pings: dict[str, dict[str, Ping]] = {places.content: {"bytes": stores.content.ping}}
     pings.setdefault(places.records, {}).update(metadata=stores.metadata.ping, leases=stores.leases.ping)
     return pings
-
-
-def open_accounts(settings: Settings, links: Links) -> Accounts | None:
-    """
-    Return what says who asks; None where there are no accounts.
-
-    :raises SettingsError: it cannot be opened.
-    """
-    if settings.auth == "none":
-        return None
-    tenant, friends = Tenant(settings.default_tenant), frozenset(parse_list(settings.cors_origins)) - {"*"}
-    try:
-        if settings.authorize_url:
-            webhook = Webhook(settings.authorize_url, settings.authorize_secret, default_tenant=tenant)
-            return Accounts(links, None, webhook, friends)
-        keys: KeySource = Secret(settings.jwt_secret) if settings.jwt_secret else _public_keys(settings.jwt_keys)
-    except (OSError, ValueError) as error:
-        raise SettingsError(f"HOLDFAST_AUTH=jwt: {error}") from error
-    issuer, audience = settings.jwt_issuer or None, settings.jwt_audience or None
-    return Accounts(links, TokenVerifier(keys, default_tenant=tenant, issuer=issuer, audience=audience), None, friends)
-
-
-def _public_keys(where: str) -> KeySource:
-    return PublicKeys(where) if "://" in where else KeyFile(where)
 
 
 def application() -> Starlette:

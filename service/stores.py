@@ -8,7 +8,7 @@ import os
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
-from holdfast.service.asgi.driver import AccelPath, RedirectUrl
+from holdfast.service.asgi.serving.download import AccelPath, RedirectUrl
 from holdfast.service.settings import Settings
 from holdfast.service.settings_file import SettingsError
 from holdfast.service.store_locations import public_url

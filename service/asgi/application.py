@@ -1,19 +1,26 @@
 """
-Starlette's application, with a short way to what is asked for most often.
+Starlette's application, with a short way to what is asked for most often, and what is answered where no dialect speaks.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.errors import ServerErrorMiddleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Lifespan, Receive, Scope, Send
 
 FILES = "/files"
+# What is said of URLs that no dialect has, by status.
+PROBLEMS = {
+    404: ("not_found", "there is nothing at this URL; but for those of uploads, no URL ends with a slash"),
+    405: ("method_not_allowed", "this is only read"),
+}
 
 
 class Application(Starlette):
@@ -21,10 +28,14 @@ class Application(Starlette):
     Requests for uploads go to *uploads* through *cors* alone; the router and its handlers would find the same.
     """
 
-    def __init__(self, uploads: ASGIApp, cors: Middleware, routes: Sequence[BaseRoute], **options: Any) -> None:  # noqa: ANN401
-        super().__init__(routes=routes, middleware=[cors], **options)
+    def __init__(
+        self, uploads: ASGIApp, cors: Middleware, routes: Sequence[BaseRoute], lifespan: Lifespan[Application] | None = None
+    ) -> None:
+        handlers = {HTTPException: problem, Exception: problem}
+        super().__init__(routes=routes, middleware=[cors], exception_handlers=handlers, lifespan=lifespan)
+        self.router.redirect_slashes = False
         near: ASGIApp = cors.cls(uploads, *cors.args, **cors.kwargs)
-        self._uploads = ServerErrorMiddleware(near, handler=self.exception_handlers.get(Exception))
+        self._uploads = ServerErrorMiddleware(near, handler=problem)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"].startswith(FILES) and not scope.get("root_path"):
@@ -35,3 +46,14 @@ class Application(Starlette):
                 await self._uploads(scope, receive, send)
                 return
         await super().__call__(scope, receive, send)
+
+
+async def problem(_request: Request, error: Exception) -> Response:
+    """
+    Answer for URLs at which no dialect speaks, and for faults of ours (RFC 9457).
+    """
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    code, detail = PROBLEMS.get(status, ("internal_error", "something went wrong on our side"))
+    document = {"type": "about:blank", "title": code, "status": status, "detail": detail}
+    headers = error.headers if isinstance(error, HTTPException) else None
+    return JSONResponse(document, status, headers, media_type="application/problem+json")

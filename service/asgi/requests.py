@@ -8,6 +8,7 @@ import re
 import time
 from collections.abc import Iterable, Mapping
 
+from starlette.datastructures import QueryParams
 from starlette.types import Scope
 
 from holdfast.service.asgi.proxies import Proxies
@@ -18,6 +19,7 @@ from holdfast.storage.records import Key, Tenant
 KiB = 1024
 MAX_HEAD = 32 * KiB
 MAX_FIELDS = 128
+MAX_COMMUNITY_DIGITS = 18
 
 # RFC 9110, section 7.2: Host = uri-host [ ":" port ], by RFC 3986, section 3.2.2: IP-literal / IPv4address / reg-name.
 _HOST = re.compile(rb"(?:\[[0-9A-Fa-f:.]+\]|(?:[0-9A-Za-z._~!$&'()*+,;=-]|%[0-9A-Fa-f]{2})*)(?::[0-9]*)?")
@@ -88,6 +90,37 @@ def is_coding_known(headers: Iterable[tuple[bytes, bytes]]) -> bool:
     Say whether the content behind *headers* is in no transfer coding, or in the only one that is known.
     """
     return all(value.strip(b" \t").lower() == b"chunked" for name, value in headers if name == b"transfer-encoding")
+
+
+def key_of(scope: Scope) -> str | None:
+    """
+    Return what stands where the URL names an upload; a slash at its end makes no difference.
+    """
+    key: str | None = scope["path_params"].get("key")
+    return None if key is None else key.removesuffix("/")
+
+
+def queried_tenant(scope: Scope) -> Tenant | None:
+    """
+    Return the tenant that the query names, if it does.
+    """
+    community = QueryParams(scope["query_string"]).get("communityKey")
+    return None if community is None else Tenant(community)
+
+
+def community_of(text: str) -> Tenant | None:
+    """
+    Return the tenant that a community key names; None where *text* is no such key.
+    """
+    is_key = text.isascii() and text.isdecimal() and len(text) <= MAX_COMMUNITY_DIGITS and str(int(text)) == text
+    return Tenant(text) if is_key else None
+
+
+def community_key_invalid() -> ProtocolError:
+    """
+    Return the refusal of what is no community key.
+    """
+    return ProtocolError(400, "community_key_invalid", "communityKey has to be an integer")
 
 
 def _content_length(fields: Mapping[str, str]) -> int | None:

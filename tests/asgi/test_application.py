@@ -6,12 +6,10 @@ from __future__ import annotations
 
 import httpx
 import pytest
-from starlette.exceptions import HTTPException
 from starlette.types import Receive, Scope, Send
 
 from holdfast.service.asgi.application import Application
 from holdfast.service.asgi.cors import cors
-from holdfast.service.asgi.routes import not_found
 
 
 async def broken(_scope: Scope, _receive: Receive, _send: Send) -> None:
@@ -22,8 +20,7 @@ async def broken(_scope: Scope, _receive: Receive, _send: Send) -> None:
 @pytest.mark.parametrize("path", ["/files", "/files/", "/files/0123456789"])
 async def test_a_bug(path: str) -> None:
     """It is answered as anywhere else, and told to the server."""
-    handlers = {HTTPException: not_found, Exception: not_found}
-    application = Application(broken, cors("*"), [], exception_handlers=handlers)
+    application = Application(broken, cors("*"), [])
     transport = httpx.ASGITransport(application, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://holdfast.test") as client:
         answer = await client.get(path)
@@ -34,7 +31,7 @@ async def test_a_bug(path: str) -> None:
 @pytest.mark.parametrize("path", ["/", "/filesystem", "/file"])
 async def test_other_ways(path: str) -> None:
     """What only looks like it goes to the router."""
-    application = Application(broken, cors("*"), [], exception_handlers={HTTPException: not_found, Exception: not_found})
+    application = Application(broken, cors("*"), [])
     transport = httpx.ASGITransport(application)
     async with httpx.AsyncClient(transport=transport, base_url="http://holdfast.test") as client:
         answer = await client.get(path)

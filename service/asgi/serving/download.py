@@ -9,16 +9,17 @@ import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager, contextmanager
 
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import Message, Receive, Send
 
-from holdfast.service.asgi.driver import Driver, encode_fields
-from holdfast.service.asgi.receiving.connection import ConnectionExtension, extension_of
+from holdfast.service.asgi.exchange import Exchange, encode_fields
+from holdfast.service.asgi.receiving.connection import ConnectionExtension
+from holdfast.service.asgi.serving.texts import Texts
 from holdfast.service.core.commands import Completes, GetOffset
 from holdfast.service.core.errors import UploadError, UploadNotFound
 from holdfast.service.core.uploads.uploads import Uploads
 from holdfast.service.health.stores import StoreHealth
 from holdfast.service.protocols.http.representation import in_front, offered, redirect, select
-from holdfast.service.protocols.http.wire import Fields, ProtocolError, Request, Response, UploadDialect
+from holdfast.service.protocols.http.wire import Fields, ProtocolError, Request, Response
 from holdfast.storage.records import Ref, State, UploadRecord
 
 logger = logging.getLogger("holdfast")
@@ -28,56 +29,77 @@ Sanitised = Callable[[Request, UploadRecord], Awaitable[Response | None]]
 """Returns what is shown of an attachment instead of its content, if something is."""
 
 
-async def download(
-    driver: Driver,
-    dialect: UploadDialect,
-    sanitised: Sanitised,
-    request: Request,
-    scope: Scope,
-    receive: Receive,
-    send: Send,
-    *,
-    fields: Fields = (),
-) -> Response | None:
+RedirectUrl = Callable[[UploadRecord, str, str], str]
+"""Returns the URL of complete content, sent under a disposition and a media type."""
+AccelPath = Callable[[UploadRecord], str]
+"""Returns the path of complete content, for a server in front of us."""
+
+
+class Downloads:
     """
-    Send the content that *request* asks for, with *fields* besides its own; return the answer where that is something else.
+    Answers with content, or with the way to it.
     """
-    extension = extension_of(scope)
-    async with AsyncExitStack() as stack:
-        try:
-            request = await driver.admit(request, scope)
-            record = await complete(driver.uploads, request)
-            other = await sanitised(request, record)
-            if other is not None:
-                return other
-            record = await driver.texts.described(record)
-            # The method that came decides, whatever is meant by it: behind the head of an answer to HEAD the next answer begins.
-            selection = select(record, scope["method"], request.fields, request.now)
-            start, stop = (selection.start, selection.stop) if scope["method"] == "GET" else (0, 0)
-            # What a link opens is open for as long as the link is; elsewhere it would be for longer.
-            if driver.redirect_url is not None and start < stop and request.principal.key is None:
-                return redirect(driver.redirect_url(record, *offered(record)))
-            # nginx takes no Content-Encoding over from an answer of ours.
-            is_plain = record.content_encoding is None
-            if driver.accel_path is not None and start < stop and is_plain and "if-range" not in request.fields:
-                return in_front(selection, fields, driver.accel_path(record))
-            source = await stack.enter_async_context(_source(driver.uploads, extension, record, start, stop))
+
+    def __init__(
+        self,
+        uploads: Uploads,
+        texts: Texts,
+        sanitised: Sanitised,
+        store_health: StoreHealth,
+        *,
+        idle_timeout: float,
+        redirect_url: RedirectUrl | None = None,
+        accel_path: AccelPath | None = None,
+    ) -> None:
+        """
+        A client that reads nothing for *idle_timeout* seconds is cut off.  *redirect_url* says where the store itself serves
+        complete content, *accel_path* where an nginx in front does.
+        """
+        self._uploads = uploads
+        self._texts = texts
+        self._sanitised = sanitised
+        self._store_health = store_health
+        self._idle_timeout = idle_timeout
+        self._redirect_url = redirect_url
+        self._accel_path = accel_path
+
+    async def respond(self, exchange: Exchange, fields: Fields = ()) -> None:
+        """
+        Send the content that the request asks for, with *fields* besides its own.
+
+        :raises UploadError, ProtocolError: there is none, or not for this client; nothing was sent.
+        """
+        request, extension = exchange.request, exchange.extension
+        record = await complete(self._uploads, request)
+        other = await self._sanitised(request, record)
+        if other is not None:
+            await exchange.respond(other)
+            return
+        record = await self._texts.described(record)
+        # The method that came decides, whatever is meant by it: behind the head of an answer to HEAD the next answer begins.
+        method = exchange.scope["method"]
+        selection = select(record, method, request.fields, request.now)
+        start, stop = (selection.start, selection.stop) if method == "GET" else (0, 0)
+        # What a link opens is open for as long as the link is; elsewhere it would be for longer.
+        if self._redirect_url is not None and start < stop and request.principal.key is None:
+            await exchange.respond(redirect(self._redirect_url(record, *offered(record))))
+            return
+        # nginx takes no Content-Encoding over from an answer of ours.
+        is_plain = record.content_encoding is None
+        if self._accel_path is not None and start < stop and is_plain and "if-range" not in request.fields:
+            await exchange.respond(in_front(selection, fields, self._accel_path(record)))
+            return
+        async with _source(self._uploads, extension, record, start, stop) as source:
             # The first block is here before the head goes out: a store that fails can still say so.
             first = await anext(source, b"") if not isinstance(source, int) else b""
-        except (UploadError, ProtocolError) as error:
-            driver.store_health.notice(error)
-            return dialect.reject(request, error)
-        headers = encode_fields((*selection.fields, *fields))
-        await send({"type": "http.response.start", "status": selection.status, "headers": headers})
-        patience = driver.timers.idle_timeout
-        with _broken_off(extension, driver.store_health):
-            if isinstance(source, int):
-                assert extension is not None  # noqa: S101 - else there would be no file
-                await extension.send_file(source, start, stop, patience)
-                await send({"type": "http.response.body", "body": b"", "more_body": False})
-            else:
-                await _send_blocks(first, source, receive, _impatient(send, patience))
-    return None
+            await exchange.start(selection.status, encode_fields((*selection.fields, *fields)))
+            with _broken_off(extension, self._store_health):
+                if isinstance(source, int):
+                    assert extension is not None  # noqa: S101 - else there would be no file
+                    await extension.send_file(source, start, stop, self._idle_timeout)
+                    await exchange.send({"type": "http.response.body", "body": b"", "more_body": False})
+                else:
+                    await _send_blocks(first, source, exchange.receive, _impatient(exchange.send, self._idle_timeout))
 
 
 async def complete(uploads: Uploads, request: Request) -> UploadRecord:

@@ -1,5 +1,5 @@
 """
-Whether the process lives, and whether it can serve.
+What the service says of itself: whether the process lives, whether it can serve, and the description of its routes.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from holdfast.service.health.stores import StoreHealth
+from holdfast.service.protocols.openapi import description as openapi
 
 
 class Health:
@@ -32,3 +33,10 @@ class Health:
         stores = {name: "ok" if well else "failed" for name, well in answers.items()}
         ready = all(answers.values())
         return JSONResponse({"status": "ok" if ready else "failed", "stores": stores}, 200 if ready else 503)
+
+
+async def describe(_request: Request) -> Response:
+    """
+    Answer with the description of every route in JSON.
+    """
+    return JSONResponse(openapi.DOCUMENT, headers={"Cache-Control": "no-cache"})

@@ -5,21 +5,20 @@ Images as they may be shown: sanitised, in many sizes, made once, and found unde
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Awaitable, Callable
+from collections.abc import Mapping
 from urllib.parse import quote
 
-from starlette.types import Scope
-
-from holdfast.service.asgi.driver import Driver
-from holdfast.service.asgi.requests import refuse_head
+from holdfast.service.asgi.answers import Answers
+from holdfast.service.asgi.requests import community_key_invalid, community_of
 from holdfast.service.asgi.serving.download import complete
 from holdfast.service.core import upload as rules
 from holdfast.service.core.access import rights
 from holdfast.service.core.commands import GetSlot, SlotOutcome
 from holdfast.service.core.content.media_types import is_of_images
 from holdfast.service.core.content.sniffing import SNIFFED_BYTES, sniff
-from holdfast.service.core.errors import ObjectNotFound, UploadError
-from holdfast.service.core.policies import Policies
+from holdfast.service.core.errors import ObjectNotFound
+from holdfast.service.core.filing import Filing
+from holdfast.service.core.policies import PROFILE_PHOTO, Policies
 from holdfast.service.core.uploads.uploads import Uploads
 from holdfast.service.images.default import MAX_SIZE
 from holdfast.service.images.errors import Busy, ImageRefused, RenditionInvalid
@@ -30,7 +29,7 @@ from holdfast.service.images.turns import Claimant
 from holdfast.service.protocols.http.picture_urls import DEFAULT_SIZE, ORIGINAL, avatar_url, default_url, is_avatar_name
 from holdfast.service.protocols.http.representation import IMAGE_POLICY
 from holdfast.service.protocols.http.wire import Fields, ProtocolError, Request, Response, condition_of
-from holdfast.service.protocols.native.resource import parse_query
+from holdfast.service.protocols.native.resource import object_id, parse_query
 from holdfast.storage.records import Key, SlotRef, Tenant, UploadRecord
 
 # Its name tells what it is of; who may see it is asked again when a browser has forgotten it.
@@ -42,58 +41,75 @@ SAFE: Fields = (("X-Content-Type-Options", "nosniff"), ("Content-Security-Policy
 MAX_ORIGINAL = 64 * 1024 * 1024  # bytes
 MAX_SNIFFED = 32  # attachments
 
-Show = Callable[[Request], Awaitable[Response]]
-Reject = Callable[[Request, ProtocolError | UploadError], Response]
-
 
 class PictureResponses:
     """
     Everything that is shown of images.
     """
 
-    def __init__(self, driver: Driver, renditions: Renditions, policies: Policies) -> None:
-        self._driver = driver
+    def __init__(self, uploads: Uploads, filing: Filing, renditions: Renditions, policies: Policies, answers: Answers) -> None:
+        """Clients that are sent the same image share the copy that *answers* hold."""
+        self._uploads = uploads
+        self._filing = filing
+        self._answers = answers
         self._policies = policies
         self._sizes = frozenset(size for policy in policies for size in policy.renditions)
         self._renditions = renditions
         self._defaults = DefaultPictures()
 
-    async def thumbnail(self, request: Request) -> Response:
+    async def thumbnail(self, request: Request, _names: Mapping[str, str]) -> Response:
         """
         Return an attachment in the size that the query asks for, or the next larger one that is made.
         """
         rendition = rounded_up(wanted(request), self._sizes)
-        record = await complete(self._driver.uploads, request)
+        record = await complete(self._uploads, request)
         return _shown(request, await self.rendered(record, rendition, request), THUMBNAIL)
 
-    async def avatar(self, request: Request, size: str, name: str) -> Response:
+    async def avatar(self, request: Request, names: Mapping[str, str]) -> Response:
         """
         Return the picture of a URL that never changes.
         """
-        key = request.key
-        if key is None or size not in (ORIGINAL, *map(str, self._sizes)) or not is_avatar_name(name, request.tenant, key, size):
+        key, size = request.key, names["size"]
+        is_size = size in (ORIGINAL, *map(str, self._sizes))
+        if key is None or not is_size or not is_avatar_name(names["name"], request.tenant, key, size):
             raise ProtocolError(404, "picture_not_found", "there is no such picture")
-        record = await complete(self._driver.uploads, request)
+        record = await complete(self._uploads, request)
         rendition = Rendition() if size == ORIGINAL else Rendition(width=int(size), height=int(size), crop=True)
         return _shown(request, await self.rendered(record, rendition, request), IMMUTABLE)
 
-    async def default(self, request: Request, size: str) -> Response:
+    async def default(self, request: Request, names: Mapping[str, str]) -> Response:
         """
         Return the picture of those who have none.
         """
+        size = names["size"]
         if not (size.isascii() and size.isdecimal() and len(size) <= len(str(MAX_SIZE)) and 1 <= int(size) <= MAX_SIZE):
             raise ProtocolError(404, "picture_not_found", f"sizes are numbers from 1 to {MAX_SIZE}")
         content = await self._defaults.get(int(size))
         return _response(request, content, "image/png", f"default-{int(size)}", DEFAULT)
 
-    async def current(self, request: Request, slot: SlotRef) -> Response:
+    async def preview(self, request: Request, names: Mapping[str, str]) -> Response:
         """
-        Return the way to the picture that is in *slot* now; the URL stays the same, and can be asked whether that changed.
+        Return the way to the photo that a user has now.
         """
+        if community_of(names["community"]) is None:
+            raise community_key_invalid()
+        return await self._current(request, PROFILE_PHOTO.kind, names["object"], PROFILE_PHOTO.slot)
+
+    async def current(self, request: Request, names: Mapping[str, str]) -> Response:
+        """
+        Return the way to the picture that is in any slot now.
+        """
+        return await self._current(request, names["kind"], names["id"], names["slot"])
+
+    async def _current(self, request: Request, kind: str, identifier: str, name: str) -> Response:
+        """
+        Return the way to the picture that is in a slot now; the URL stays the same, and can be asked whether that changed.
+        """
+        slot = SlotRef(tenant=request.tenant, kind=kind, id=object_id(identifier), slot=name)
         rendition = rounded_up(wanted(request), self._sizes)
         found: SlotOutcome | None = None
         try:
-            outcome = await self._driver.filing.perform(GetSlot(slot=slot, principal=request.principal))
+            outcome = await self._filing.perform(GetSlot(slot=slot, principal=request.principal))
             found = outcome if isinstance(outcome, SlotOutcome) else None
         except ObjectNotFound:
             pass  # who is not known here has no picture either: pages full of errors help nobody
@@ -129,7 +145,7 @@ class PictureResponses:
 
     async def _is_image(self, record: UploadRecord) -> bool:
         start = b""
-        async for block in self._driver.uploads.read(record, 0, min(SNIFFED_BYTES, record.offset)):
+        async for block in self._uploads.read(record, 0, min(SNIFFED_BYTES, record.offset)):
             start += block
         return sniff(start) is not None
 
@@ -144,14 +160,14 @@ class PictureResponses:
 
         by = Claimant(request.tenant, request.principal.subject)
         try:
-            rendered = await self._renditions.get(record.key, rendition, _Stored(self._driver.uploads, record), by)
+            rendered = await self._renditions.get(record.key, rendition, _Stored(self._uploads, record), by)
         except ImageRefused as error:
             raise ProtocolError(404, "no_thumbnail", str(error)) from error
         except Busy as error:
             raise ProtocolError(
                 503, "images_busy", "too many of your images are waiting; ask again in a moment", (("Retry-After", "1"),)
             ) from error
-        return dataclasses.replace(rendered, content=self._driver.answers.shared(rendered.content))
+        return dataclasses.replace(rendered, content=self._answers.shared(rendered.content))
 
     def _location(self, tenant: Tenant, key: Key, rendition: Rendition) -> str:
         """Return a URL of a rendition: one that never changes, where there is one in that size."""
@@ -178,32 +194,6 @@ class _Stored:
 
     async def exists(self) -> bool:
         return not rules.is_over(await self._uploads.find(self._record.ref))
-
-
-class Shown:
-    """
-    An endpoint of the gallery: *show* answers GET and HEAD, *reject* tells what is wrong.
-    """
-
-    def __init__(self, driver: Driver, reject: Reject) -> None:
-        self._driver = driver
-        self._reject = reject
-
-    async def answer(self, request: Request, scope: Scope, show: Show, *, is_public: bool = False) -> Response:
-        """
-        Return what *show* makes of the request, or the refusal.
-        """
-        try:
-            if is_public:
-                refuse_head(scope)
-            else:
-                request = await self._driver.admit(request, scope)
-            if request.method not in ("GET", "HEAD"):
-                raise ProtocolError(405, "method_not_allowed", "pictures are only read", (("Allow", "GET, HEAD"),))
-            return await show(request)
-        except (ProtocolError, UploadError) as error:
-            self._driver.store_health.notice(error)
-            return self._reject(request, error)
 
 
 def wanted(request: Request) -> Rendition:

@@ -55,8 +55,6 @@ class Request:
     """Who asks; known when a dialect sees the request."""
     tenant_named: bool = True
     """Whether the URL names the tenant; otherwise it is that of the principal."""
-    answered: bool = False
-    """Whether the answer is known already: then nobody is asked again who this is from."""
     key: Key | None = None
     document: bytes = b""
     """Content that belongs to the meaning of the request itself, where the dialect asked for it."""

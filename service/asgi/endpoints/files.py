@@ -1,0 +1,58 @@
+"""
+Uploads under ``/files``, in whichever protocol.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+
+from starlette.types import Receive, Scope, Send
+
+from holdfast.service.asgi.driver import Driver, refusing
+from holdfast.service.asgi.exchange import Exchange
+from holdfast.service.asgi.receiving.content import RequestContent
+from holdfast.service.asgi.requests import key_of
+from holdfast.service.asgi.serving.download import Downloads
+from holdfast.service.asgi.serving.texts import Texts
+from holdfast.service.asgi.verbs import Verbs
+from holdfast.service.core.commands import Command, Outcome
+from holdfast.service.protocols.http.wire import ProtocolError, UploadDialect
+from holdfast.service.protocols.uploads import files
+
+
+class Files:
+    """
+    ``/files`` and ``/files/{key}``: tus, the IETF draft and downloads, told apart by their fields.
+    """
+
+    def __init__(self, driver: Driver, verbs: Verbs, downloads: Downloads, texts: Texts) -> None:
+        self._driver = driver
+        self._verbs = verbs
+        self._downloads = downloads
+        self._texts = texts
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        exchange = self._driver.begin(scope, receive, send, key=key_of(scope))
+        dialect: UploadDialect = files.speaker(exchange.request)
+        try:
+            exchange.request = files.overridden(exchange.request)
+        except ProtocolError as error:
+            await self._driver.answer(exchange, dialect.reject, refusing(error))
+        else:
+            await self._driver.answer(exchange, dialect.reject, functools.partial(self._answer, dialect))
+
+    async def _answer(self, dialect: UploadDialect, exchange: Exchange) -> None:
+        request = exchange.request
+        if request.method == "OPTIONS":
+            await exchange.respond(files.options(request))
+        elif files.is_download(request):
+            await self._downloads.respond(exchange, files.download_fields(request))
+        else:
+            perform = self._describe if files.asks_about_content(request) else self._verbs.perform
+            await exchange.converse(dialect, perform, keyed=key_of(exchange.scope) is not None)
+
+    async def _describe(self, command: Command, content: RequestContent) -> Outcome:
+        """Do what is asked, and describe complete content as a download would."""
+        outcome = await self._verbs.perform(command, content)
+        return dataclasses.replace(outcome, record=await self._texts.described(outcome.record))

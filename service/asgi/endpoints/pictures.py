@@ -1,0 +1,47 @@
+"""
+Images to be shown, under URLs that never change and under some that lead there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+
+from starlette.types import Receive, Scope, Send
+
+from holdfast.service.asgi.driver import Driver, Reject, refuse_writing
+from holdfast.service.asgi.exchange import Exchange
+from holdfast.service.protocols.http.wire import Request, Response
+from holdfast.storage.records import Tenant
+
+Show = Callable[[Request, Mapping[str, str]], Awaitable[Response]]
+"""Returns the answer to an admitted GET or HEAD, whose URL has these names in it."""
+
+
+class Picture:
+    """
+    One kind of URLs of pictures: *show* answers, *reject* says what is wrong, and *tenant* finds whom the URL names.
+    """
+
+    def __init__(
+        self,
+        driver: Driver,
+        reject: Reject,
+        show: Show,
+        tenant: Callable[[Scope], Tenant | None] = lambda _scope: None,
+        *,
+        is_public: bool = False,
+    ) -> None:
+        self._driver = driver
+        self._reject = reject
+        self._show = show
+        self._tenant = tenant
+        self._is_public = is_public
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        key = scope["path_params"].get("key")
+        exchange = self._driver.begin(scope, receive, send, tenant=self._tenant(scope), key=key)
+        await self._driver.answer(exchange, self._reject, self._answer, is_public=self._is_public)
+
+    async def _answer(self, exchange: Exchange) -> None:
+        refuse_writing(exchange.request, "pictures")
+        await exchange.respond(await self._show(exchange.request, exchange.scope["path_params"]))
