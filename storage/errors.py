@@ -5,6 +5,7 @@ StorageError
 ├── NotFound               no record, or no content, of that name
 ├── AlreadyExists          the name, or the idempotency key, is taken
 ├── PreconditionFailed     the record is no longer the one that was read
+├── QuotaExceeded          a counter would pass its bound
 ├── LeaseLost              a newcomer took the lease
 ├── NoSpace                the disk or the quota is full
 ├── Unavailable            the store does not answer; trying again may help
@@ -39,6 +40,14 @@ class AlreadyExists(StorageError):
 
 class PreconditionFailed(StorageError):
     """Somebody else changed the record since it was read."""
+
+
+class QuotaExceeded(StorageError):
+    """The counter of that name would pass its bound."""
+
+    def __init__(self, counter: str) -> None:
+        super().__init__(f"the counter {counter} would pass its bound")
+        self.counter = counter
 
 
 class LeaseLost(StorageError):

@@ -15,7 +15,7 @@ from holdfast.storage.objects import Event, LoggedEvent, ObjectRecord, SlotRecor
 from holdfast.storage.ports.content import Checkpoint, Receipt, unrecorded
 from holdfast.storage.ports.inventory import Stored
 from holdfast.storage.ports.leases import PATIENCE, Lease
-from holdfast.storage.ports.metadata import Change, Record
+from holdfast.storage.ports.metadata import Adjustment, Change, Record
 from holdfast.storage.ports.notes import SECRET_BYTES
 from holdfast.storage.ports.salvage import Remains
 from holdfast.storage.positions import parse_position
@@ -152,11 +152,9 @@ class MemoryMetadataStore:
         self._objects: dict[ObjectRef | SlotRef, ObjectRecord | SlotRecord] = {}
         self._events: list[Event] = []
         self._event_ids: set[str] = set()
+        self._counters: dict[tuple[Tenant, str], int] = {}
         self._secrets: dict[str, bytes] = {}
         self._notes: dict[str, str] = {}
-
-    async def create(self, record: UploadRecord, events: Sequence[Event] = ()) -> None:
-        await self.commit([Change(old=None, new=record)], events)
 
     async def get(self, ref: Ref) -> UploadRecord:
         record = self._records.get(ref.key)
@@ -167,10 +165,17 @@ class MemoryMetadataStore:
     async def get_many(self, refs: Sequence[Ref]) -> Sequence[UploadRecord]:
         return [await self.get(ref) for ref in refs]
 
-    async def replace(self, old: UploadRecord, new: UploadRecord, events: Sequence[Event] = ()) -> None:
-        await self.commit([Change(old=old, new=new)], events)
+    async def counter(self, tenant: Tenant, name: str) -> int:
+        return self._counters.get((tenant, name), 0)
 
-    async def commit(self, changes: Sequence[Change], events: Sequence[Event] = ()) -> None:
+    async def commit(
+        self,
+        changes: Sequence[Change],
+        *,
+        adjustments: Sequence[Adjustment] = (),
+        events: Sequence[Event] = (),
+        release: Lease | None = None,
+    ) -> None:
         for change in changes:
             if change.old is None:
                 self._refuse_taken(change.new)
@@ -178,6 +183,11 @@ class MemoryMetadataStore:
                 raise PreconditionFailed(f"{change.old.ref} is no longer at revision {change.old.revision}")
         if not self._event_ids.isdisjoint(event.id for event in events):
             raise AlreadyExists("an event was stored before")
+        counters: dict[tuple[Tenant, str], int] = {}
+        for each in adjustments:
+            counter = (each.tenant, each.name)
+            counters[counter] = each.apply(counters.get(counter, self._counters.get(counter, 0)))
+        self._counters |= counters
         for change in changes:
             if isinstance(change.new, UploadRecord):
                 self._records[change.new.key] = change.new
@@ -185,6 +195,8 @@ class MemoryMetadataStore:
                 self._objects[change.new.ref] = change.new
         self._events += events
         self._event_ids.update(event.id for event in events)
+        if release is not None:
+            await release.let_go()
 
     def _stored(self, record: Record) -> tuple[Tenant, int] | None:
         upload = isinstance(record, UploadRecord)
@@ -301,7 +313,7 @@ class MemoryLeases:
         if mine.lost:
             self._let_go(ref, mine, fenced=False)
             raise LeaseLost(f"a newer request took {ref.key}")
-        return Lease(ref=ref, epoch=mine.epoch, forced=mine.forced)
+        return Lease(ref=ref, epoch=mine.epoch, forced=mine.forced, leases=self)
 
     async def _dislodge(self, before: _Holder, mine: _Holder, wait: float) -> None:
         """Wait until *before* has let go, and hear whether somebody may still act on its lease, or on one before that."""

@@ -33,7 +33,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from holdfast.storage.errors import LeaseLost, StorageError
-from holdfast.storage.ports.leases import PATIENCE, Lease
+from holdfast.storage.ports.leases import PATIENCE, Lease, Leases
 from holdfast.storage.records import Ref
 from holdfast.storage.threads import unbroken
 
@@ -150,7 +150,8 @@ class Claims:
     nobody is passed over before that.
     """
 
-    def __init__(self, rows: Rows, post: Post, repeat: float, answer: float = 0.0) -> None:
+    def __init__(self, leases: Leases, rows: Rows, post: Post, repeat: float, answer: float = 0.0) -> None:
+        self._leases = leases
         self._rows = rows
         self._post = post
         self._repeat = repeat
@@ -199,7 +200,7 @@ class Claims:
         if mine.lost:
             raise LeaseLost(f"a newer request took {mine.ref.key}")
         self._taken[mine.ref, mine.epoch] = mine
-        return Lease(ref=mine.ref, epoch=mine.epoch, forced=mine.forced)
+        return Lease(ref=mine.ref, epoch=mine.epoch, forced=mine.forced, leases=self._leases)
 
     def find(self, lease: Lease) -> Claim | None:
         """
@@ -230,11 +231,12 @@ class Claims:
         finally:
             self.dismiss(mine)
 
-    def dismiss(self, mine: Claim) -> None:
+    def dismiss(self, mine: Claim, *, fenced: bool = False) -> None:
         """
         Know no more of a claim whose row has been seen to, and tell who waits.
         """
         mine.gone = True
+        mine.forced = mine.forced and not fenced
         # Of one whose swap failed nobody knows whether its name stands there all the same; the row says whom it is behind.
         if self._claims.pop(mine.serial, None) is not None and mine.epoch:
             self._left[mine.serial] = mine.forced

@@ -4,9 +4,8 @@ A desk over a metadata store and leases that know nothing of each other.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
-from holdfast.storage.objects import Event
 from holdfast.storage.ports.leases import Hold, Lease, Leases, LeaseStatus
 from holdfast.storage.ports.metadata import MetadataStore
 from holdfast.storage.records import Ref, UploadRecord
@@ -34,10 +33,6 @@ class SeparateLeasedUploads:
         except BaseException:
             await self._leases.release(lease, fenced=False)
             raise
-
-    async def settle(self, hold: Hold, old: UploadRecord, new: UploadRecord, events: Sequence[Event] = ()) -> None:
-        await self._metadata.replace(old, new, events)
-        await self._leases.release(hold.lease)
 
     async def release(self, lease: Lease, *, fenced: bool = True) -> None:
         await self._leases.release(lease, fenced=fenced)

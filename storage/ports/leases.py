@@ -7,11 +7,12 @@ methods of one object may be called concurrently, from one event loop.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import Protocol
 
-from holdfast.storage.objects import Event
+from holdfast.storage.errors import StorageError
 from holdfast.storage.records import Ref, UploadRecord
 
 SECONDS = 1.0
@@ -30,6 +31,15 @@ class Lease:
     """Grows with every lease of this upload."""
     forced: bool
     """Whether an earlier holder never let go, and so may wake up and act later: the facts have to be fenced against it."""
+    leases: Leases = field(compare=False, repr=False)
+    """What it was taken from."""
+
+    async def let_go(self) -> None:
+        """
+        Let go after a commit that is stored: that does not fail any more, and a lease is lost at the latest with its process.
+        """
+        with suppress(StorageError):
+            await self.leases.release(self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +62,7 @@ class Leases(Protocol):
     """
     Lets the newest request have an upload at once, wherever the one before it runs.
 
-    Leases are for politeness: truth is `MetadataStore.replace` and the fence of the byte store.
+    Leases are for politeness: truth is `MetadataStore.commit` and the fence of the byte store.
     """
 
     async def acquire(self, ref: Ref, evicted: Callable[[], object], wait: float) -> Lease:
@@ -123,14 +133,6 @@ class LeasedUploads(Protocol):
 
         :raises NotFound: this tenant has no upload of that key.
         :raises LeaseLost, NoSpace, Unavailable: as of `Leases.acquire`; nothing was taken.
-        """
-        ...
-
-    async def settle(self, hold: Hold, old: UploadRecord, new: UploadRecord, events: Sequence[Event] = ()) -> None:
-        """
-        Store *new* in the place of *old*, as `MetadataStore.replace` does, and let go of the lease.
-
-        :raises PreconditionFailed, NoSpace, Unavailable: as of `MetadataStore.replace`; the lease is still held.
         """
         ...
 

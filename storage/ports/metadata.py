@@ -11,11 +11,16 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from holdfast.storage.errors import QuotaExceeded
 from holdfast.storage.objects import Event, LoggedEvent, ObjectRecord, SlotRecord
+from holdfast.storage.ports.leases import Lease
 from holdfast.storage.ports.notes import Notes
 from holdfast.storage.records import Key, ObjectRef, Ref, SlotRef, Tenant, UploadRecord
 
 Record = UploadRecord | ObjectRecord | SlotRecord
+
+MOST = 2**53 - 1
+"""What a counter can be at most: up to here every store counts exactly."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,20 +40,46 @@ class Change:
             raise ValueError("a replacement is the next revision of the same record")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Adjustment:
+    """
+    Adds *by* to the counter *name* of a tenant.
+
+    One that grows the counter is refused where it would pass *at_most* (None: `MOST`).  One that lowers it never is, and stops
+    at 0.  A counter begins at 0.
+    """
+
+    tenant: Tenant
+    name: str
+    by: int
+    at_most: int | None = None
+
+    def __post_init__(self) -> None:
+        if not (-MOST <= self.by <= MOST and self.bound >= 0):
+            raise ValueError("counters and their bounds are numbers from 0 to 2**53 - 1")
+
+    @property
+    def bound(self) -> int:
+        """What the counter can be at most afterwards, if this grows it."""
+        return MOST if self.at_most is None else min(self.at_most, MOST)
+
+    def apply(self, value: int) -> int:
+        """
+        Return what a counter is afterwards that is *value* now.
+
+        :raises QuotaExceeded: it would pass the bound.
+        """
+        if self.by > 0 and value + self.by > self.bound:
+            raise QuotaExceeded(self.name)
+        return max(0, value + self.by)
+
+
 class MetadataStore(Notes, Protocol):
     """
-    Keeps the records of uploads, objects and slots, and the events that tell of their changes.
+    Keeps the records of uploads, objects and slots, the events that tell of their changes, and counters.
+
+    `commit` is its only write of them.
     """
-
-    async def create(self, record: UploadRecord, events: Sequence[Event] = ()) -> None:
-        """
-        Store a new upload, and the events of it.
-
-        :raises AlreadyExists: the key was ever used before, or the tenant has a record with the same idempotency key (then the
-            error carries that record).
-        :raises NoSpace, Unavailable: see `holdfast.storage.errors`.
-        """
-        ...
 
     async def get(self, ref: Ref) -> UploadRecord:
         """
@@ -65,21 +96,32 @@ class MetadataStore(Notes, Protocol):
         """
         ...
 
-    async def replace(self, old: UploadRecord, new: UploadRecord, events: Sequence[Event] = ()) -> None:
+    async def counter(self, tenant: Tenant, name: str) -> int:
         """
-        Store *new* if the stored record still has the revision of *old*; *new.revision* is one more.
+        Return what a counter is; 0 if nothing was ever added to it.
 
-        :raises PreconditionFailed: the record has another revision, or is gone.
-        :raises NoSpace, Unavailable: see `holdfast.storage.errors`.  After Unavailable, read before trying again.
+        :raises Unavailable: the store does not answer.
         """
         ...
 
-    async def commit(self, changes: Sequence[Change], events: Sequence[Event] = ()) -> None:
+    async def commit(
+        self,
+        changes: Sequence[Change],
+        *,
+        adjustments: Sequence[Adjustment] = (),
+        events: Sequence[Event] = (),
+        release: Lease | None = None,
+    ) -> None:
         """
-        Store every change and every event, or nothing: a reader sees all of it or none.  They are all of one tenant.
+        Store every change, adjustment and event, or nothing: a reader sees all of it or none.  They are all of one tenant.
+
+        Once all is stored, *release* is let go of, as by `Leases.release`: in the same step where the store keeps leases as
+        well.  When this fails, the lease is still held.
 
         :raises PreconditionFailed: a record has another revision than the *old* of its change, or is gone.
-        :raises AlreadyExists: what should begin is there already, or an event of that id.
+        :raises AlreadyExists: what should begin is there already (the key of an upload is used once, by whatever tenant), or an
+            event of that id; or the tenant has an upload with the same idempotency key: then the error carries its record.
+        :raises QuotaExceeded: a counter would pass its bound; everything else would have been stored.
         :raises NoSpace, Unavailable: see `holdfast.storage.errors`.  After Unavailable, read before trying again.
         """
         ...

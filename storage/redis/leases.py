@@ -50,13 +50,13 @@ class RedisLeases:
     """
 
     def __init__(self, redis_client: RedisClient, names: Names, life: float = LIFE) -> None:
-        self._redis = redis_client
+        self.redis_client = redis_client
         self._names = names
         self._mailbox = Mailbox(redis_client, names.processes)
         self._renew_every = life / 3
         self._renewing: asyncio.Task[None] | None = None
         self.rows = RedisRows(redis_client, names, life)
-        self.claims = Claims(self.rows, self._mailbox, REPEAT, ANSWER)
+        self.claims = Claims(self, self.rows, self._mailbox, REPEAT, ANSWER)
         redis_client.join()
 
     async def acquire(self, ref: Ref, evicted: Callable[[], object], wait: float) -> Lease:
@@ -82,18 +82,18 @@ class RedisLeases:
 
     async def ping(self) -> None:
         await self.open()
-        await self._redis.call("SET", self._names.ping, "pong")
+        await self.redis_client.call("SET", self._names.ping, "pong")
 
     async def close(self) -> None:
         if self._renewing is not None:
             await stopped(self._renewing)
         await self._mailbox.close()
-        await self._redis.leave()
+        await self.redis_client.leave()
 
     async def _renew(self) -> None:
         while True:
             await asyncio.sleep(self._renew_every)
-            await self._redis.look_again()
+            await self.redis_client.look_again()
             standing = self.claims.standing()
             with suppress(StorageError):  # the next time will do
                 for mine, newcomer in zip(standing, await self.rows.renew(standing), strict=True):

@@ -26,12 +26,24 @@ from contextlib import suppress
 from functools import partial
 from typing import Any, TypeVar
 
-from holdfast.storage.errors import AlreadyExists, Corrupted, NotFound, PreconditionFailed, StorageError, UnknownPosition
+from holdfast.storage.errors import (
+    AlreadyExists,
+    Corrupted,
+    NotFound,
+    PreconditionFailed,
+    QuotaExceeded,
+    StorageError,
+    UnknownPosition,
+)
+from holdfast.storage.leases.claims import Claim, Claims
 from holdfast.storage.objects import ASSOCIATION_SIZE, Event, LoggedEvent, ObjectRecord, SlotRecord
-from holdfast.storage.ports.metadata import Change
+from holdfast.storage.ports.leases import Lease
+from holdfast.storage.ports.metadata import Adjustment, Change
 from holdfast.storage.ports.notes import SECRET_BYTES
 from holdfast.storage.records import UNKNOWN, Key, ObjectRef, Ref, SlotRef, Tenant, UploadRecord
 from holdfast.storage.redis.client import Call, RedisClient, Script
+from holdfast.storage.redis.commits import Commit, plan_commit
+from holdfast.storage.redis.leases import RedisLeases
 from holdfast.storage.redis.names import (
     Names,
     behind_moment,
@@ -39,7 +51,6 @@ from holdfast.storage.redis.names import (
     moment,
     parse_place,
     parse_place_of_one,
-    plan_commit,
     when_due,
 )
 from holdfast.storage.reserve import frees
@@ -47,9 +58,6 @@ from holdfast.storage.threads import aside, unbroken
 
 T = TypeVar("T")
 
-HOURS = 60 * 60
-# Within this time an event that is told again is known, whoever tells it.
-KEEP_EVENT_IDS = 1 * HOURS
 PAGE = 1000
 # So many records are read in one go; between two of them others are answered.
 AT_ONCE = 100
@@ -75,9 +83,6 @@ class RedisMetadataStore:
         self._names = names
         redis_client.join()
 
-    async def create(self, record: UploadRecord, events: Sequence[Event] = ()) -> None:
-        await self.commit([Change(old=None, new=record)], events)
-
     async def get(self, ref: Ref) -> UploadRecord:
         return read_upload(ref, await self._redis.call("HGET", self._names.record(ref), "document"))
 
@@ -89,19 +94,24 @@ class RedisMetadataStore:
             records += map(read_upload, asked, found)
         return records
 
-    async def replace(self, old: UploadRecord, new: UploadRecord, events: Sequence[Event] = ()) -> None:
-        await self.commit([Change(old=old, new=new)], events)
+    async def counter(self, tenant: Tenant, name: str) -> int:
+        return int(await self._redis.call("HGET", self._names.counters(tenant), encoded(name)) or 0)
 
-    async def commit(self, changes: Sequence[Change], events: Sequence[Event] = ()) -> None:
-        await unbroken(self._commit(changes, events))
-
-    async def settle(self, change: Change, events: Sequence[Event], lease: tuple[bytes, str]) -> None:
-        """
-        Commit *change* and *events*, and in the same step delete a lease: its hash, and who lets go of it.
-
-        :raises PreconditionFailed, NoSpace, Unavailable: as of `commit`; the lease is still there.
-        """
-        await self._change([change], events, secrets.token_hex(8), lease)
+    async def commit(
+        self,
+        changes: Sequence[Change],
+        *,
+        adjustments: Sequence[Adjustment] = (),
+        events: Sequence[Event] = (),
+        release: Lease | None = None,
+    ) -> None:
+        tenants = {each.tenant for each in (*(change.new for change in changes), *adjustments, *events)}
+        if tenants:
+            (tenant,) = tenants
+            commit = Commit(tenant=tenant, changes=changes, adjustments=adjustments, events=events)
+            await unbroken(self._commit(commit, release))
+        elif release is not None:
+            await release.let_go()
 
     async def get_object(self, ref: ObjectRef) -> ObjectRecord:
         found = await self._redis.call("HGET", self._names.record(ref), "document")
@@ -178,34 +188,41 @@ class RedisMetadataStore:
     async def close(self) -> None:
         await self._redis.leave()
 
-    async def _commit(self, changes: Sequence[Change], events: Sequence[Event]) -> None:
+    async def _commit(self, commit: Commit, release: Lease | None) -> None:
         operation = secrets.token_hex(8)
+        changes = commit.changes
         begins = [change.new for change in changes if change.old is None and isinstance(change.new, UploadRecord)]
         if begins:
             await self._reserve(begins, operation)
+        claims = self._claims(release)
+        mine = None if release is None or claims is None else claims.find(release)
         try:
-            await self._change(changes, events, operation)
-        except (AlreadyExists, PreconditionFailed):
+            await self._run(commit, operation, mine)
+        except (AlreadyExists, PreconditionFailed, QuotaExceeded):
             await self._unreserve(begins, operation)
             raise
+        if claims is not None and mine is not None:
+            claims.dismiss(mine, fenced=True)
+        elif release is not None:
+            await release.let_go()
 
-    async def _change(
-        self, changes: Sequence[Change], events: Sequence[Event], operation: str, lease: tuple[bytes, str] | None = None
-    ) -> None:
-        tenants = {change.new.tenant for change in changes} | {event.tenant for event in events}
-        if not tenants:
-            return
-        (tenant,) = tenants
-        planned = partial(plan_commit, self._names, tenant, changes, events, operation, KEEP_EVENT_IDS, lease)
-        plan = await aside(planned, size=len(changes))
-        match await self._redis.run(FREEING_COMMIT if frees(changes) else COMMIT, plan.keys, plan.arguments):
+    def _claims(self, release: Lease | None) -> Claims | None:
+        """Return the claims among which the holder of a lease is, if that is kept in the same Redis."""
+        leases = None if release is None else release.leases
+        return leases.claims if isinstance(leases, RedisLeases) and leases.redis_client is self._redis else None
+
+    async def _run(self, commit: Commit, operation: str, releasing: Claim | None) -> None:
+        plan = await aside(partial(plan_commit, self._names, commit, operation, releasing), size=len(commit.changes))
+        match await self._redis.run(FREEING_COMMIT if frees(commit.changes) else COMMIT, plan.keys, plan.arguments):
             case [b"changed", number]:
-                change = changes[number - 1]
+                change = commit.changes[number - 1]
                 raise PreconditionFailed(f"{change.new.ref} is no longer at revision {change.new.revision - 1}")
             case [b"taken", number]:
-                raise AlreadyExists(f"{changes[number - 1].new.ref} is taken")
+                raise AlreadyExists(f"{commit.changes[number - 1].new.ref} is taken")
             case [b"told", number]:
-                raise AlreadyExists(f"the event {events[number - 1].id} was stored before")
+                raise AlreadyExists(f"the event {commit.events[number - 1].id} was stored before")
+            case [b"exceeded", number]:
+                raise QuotaExceeded(commit.adjustments[number - 1].name)
             case [b"again", document]:
                 raise AlreadyExists("the idempotency key is taken", _read(UploadRecord.from_mapping, document))
 

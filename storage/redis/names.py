@@ -1,5 +1,5 @@
 """
-What things are called in a Redis, and what a commit asks of it.  Nothing here asks anybody.
+What things are called in a Redis.
 
     <prefix>{<tenant>}:upload:<key>                     hash: revision, operation, document (a record as JSON)
     <prefix>{<tenant>}:object:<kind>:<id>               likewise
@@ -10,6 +10,8 @@ What things are called in a Redis, and what a commit asks of it.  Nothing here a
     <prefix>{<tenant>}:events                           stream: event (as JSON); the ids of its entries are the positions
     <prefix>{<tenant>}:events:<attachment>              sorted set without scores: the positions of those that name it
     <prefix>{<tenant>}:event:<id>                       the operation that told it, for a while
+    <prefix>{<tenant>}:counters                         hash: the name of a counter → what it is
+    <prefix>{<tenant>}:done:<operation>                 that this operation, which only adjusts counters, was done, for a while
     <prefix>{<tenant>}:lease:<key>                      hash: holder, epoch, behind, until
     <prefix>{<tenant>}:epoch                            the newest epoch
     <prefix>tenants                                     set: every tenant that has an upload
@@ -25,20 +27,15 @@ not used: of two that are equal no range begins behind one, and scripts compare 
 
 from __future__ import annotations
 
-import json
 import re
 import struct
-from collections.abc import Sequence
-from dataclasses import dataclass
 from urllib.parse import quote
 
 from holdfast.storage.errors import UnknownPosition
-from holdfast.storage.objects import Event, ObjectRecord, SlotRecord
-from holdfast.storage.ports.metadata import Change, Record
+from holdfast.storage.objects import Event
 from holdfast.storage.records import Key, ObjectRef, Ref, SlotRef, Tenant, UploadRecord
 
 PREFIX = "holdfast:"
-NONE = b""
 _POSITION = re.compile(r"([0-9]{1,19})-([0-9]{1,19})")
 # A text never holds this byte, nor one that is greater.
 _BEHIND_ALL = b"\xff"
@@ -127,6 +124,12 @@ class Names:
     def event(self, event: Event) -> bytes:
         return encoded(f"{self.tenant(event.tenant)}event:{event.id}")
 
+    def counters(self, tenant: Tenant) -> str:
+        return f"{self.tenant(tenant)}counters"
+
+    def done(self, tenant: Tenant, operation: str) -> str:
+        return f"{self.tenant(tenant)}done:{operation}"
+
     def lease(self, ref: Ref) -> bytes:
         return encoded(f"{self.tenant(ref.tenant)}lease:{ref.key}")
 
@@ -186,85 +189,3 @@ def _place(position: str) -> tuple[int, int]:
     if milliseconds >= _BIGGEST or number >= _BIGGEST:
         raise UnknownPosition("this is no position of an event")
     return milliseconds, number
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """What the script ``commit`` is told."""
-
-    keys: Sequence[str | bytes]
-    arguments: Sequence[str | bytes | int]
-
-
-def plan_commit(
-    names: Names,
-    tenant: Tenant,
-    changes: Sequence[Change],
-    events: Sequence[Event],
-    operation: str,
-    keep: int,
-    lease: tuple[bytes, str] | None = None,
-) -> Plan:
-    """
-    Return what to tell the script ``commit``: event ids are kept for *keep* seconds; *lease* is a hash, and who lets go of it.
-    """
-    held, holder = lease or (names.epoch(tenant), "")
-    keys: list[str | bytes] = [names.events(tenant), names.again(tenant), names.due(tenant), held]
-    arguments: list[str | bytes | int] = [operation, keep, holder, len(changes)]
-    for change in changes:
-        old, new = change.old, change.new
-        keys += [names.record(new.ref), _index(names, new)]
-        arguments += ["" if old is None else old.revision, new.revision, document(new)]
-        arguments.append(_some(encoded(_name(new))) if old is None else NONE)
-        arguments += _moves(old, new)
-    for event in events:
-        index = names.events(tenant) if event.attachment is None else names.events_of(tenant, event.attachment)
-        keys += [names.event(event), index]
-        arguments += [document(event), "" if event.attachment is None else "1"]
-    return Plan(keys=keys, arguments=arguments)
-
-
-def document(record: Record | Event) -> str:
-    """
-    Return a record or an event as JSON.
-    """
-    return json.dumps(record.to_mapping(), separators=(",", ":"))
-
-
-def _index(names: Names, record: Record) -> str:
-    match record:
-        case UploadRecord():
-            return names.all_uploads(record.tenant)
-        case ObjectRecord():
-            return names.all_objects(record.tenant, record.kind)
-        case SlotRecord():
-            return names.all_slots(record.ref.object)
-
-
-def _name(record: Record) -> str:
-    match record:
-        case UploadRecord():
-            return record.key
-        case ObjectRecord():
-            return record.id
-        case SlotRecord():
-            return record.slot
-
-
-def _moves(old: Record | None, new: Record) -> list[bytes]:
-    """Return what leaves and enters the two indexes of what uploads may have: when it is due, and its idempotency key."""
-    if not isinstance(new, UploadRecord):
-        return [NONE] * 4
-    before = old if isinstance(old, UploadRecord) else None
-    due = (None if before is None else when_due(before)), when_due(new)
-    again = (None if before is None else before.idempotency_key), new.idempotency_key
-    return [*_move(*due), *_move(*(None if key is None else encoded(key) for key in again))]
-
-
-def _move(out: bytes | None, into: bytes | None) -> list[bytes]:
-    return [NONE, NONE] if out == into else [_some(out), _some(into)]
-
-
-def _some(value: bytes | None) -> bytes:
-    """Return an argument that can be told from none, even when it is empty."""
-    return NONE if value is None else b"+" + value

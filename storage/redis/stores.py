@@ -35,5 +35,5 @@ def open_redis(url: str, prefix: str = PREFIX) -> RedisStores:
     """
     redis_client, names = RedisClient(url), Names(prefix)
     metadata, leases = RedisMetadataStore(redis_client, names), RedisLeases(redis_client, names)
-    leased_uploads = RedisLeasedUploads(names, metadata, leases)
+    leased_uploads = RedisLeasedUploads(leases)
     return RedisStores(metadata=metadata, leases=leases, leased_uploads=leased_uploads, advice=partial(advice, redis_client))

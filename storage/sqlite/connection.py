@@ -12,7 +12,15 @@ from contextlib import contextmanager
 from typing import Any
 
 from holdfast.storage import files
-from holdfast.storage.errors import AlreadyExists, Corrupted, NoSpace, PreconditionFailed, StorageError, Unavailable
+from holdfast.storage.errors import (
+    AlreadyExists,
+    Corrupted,
+    NoSpace,
+    PreconditionFailed,
+    QuotaExceeded,
+    StorageError,
+    Unavailable,
+)
 
 SECONDS = 1.0
 # How long a writer waits for the writers of other processes before it gives up.
@@ -26,7 +34,7 @@ ERRORS: dict[int, type[StorageError]] = {
 # Others are in the way for the moment.
 BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL)
 # What a single commit is refused for; everything else is trouble of the database.
-REFUSED = (PreconditionFailed, AlreadyExists)
+REFUSED = (PreconditionFailed, AlreadyExists, QuotaExceeded)
 
 
 class translated:  # noqa: N801 - a context manager, and often used: a generator for each would cost more

@@ -86,15 +86,24 @@ class Database:
     """
 
     def __init__(
-        self, path: str, schema: Sequence[str], synchronous: str, *, reserve: int = RESERVE, lends: bool = False
+        self,
+        path: str,
+        schema: Sequence[str],
+        synchronous: str,
+        *,
+        additions: str = "",
+        reserve: int = RESERVE,
+        lends: bool = False,
     ) -> None:
         """
-        Open the file, or make it.  The *reserve* is in bytes; *lends* says that whatever is written may use it.
+        Open the file, or make it; for *schema* and *additions* see `holdfast.storage.sqlite.schema`.
+
+        The *reserve* is in bytes; *lends* says that whatever is written may use it.
         """
         self._path, self._reserve, self._lends = path, Reserve(f"{os.path.abspath(path)}.reserve", reserve), lends
         while True:
             try:
-                self._open(schema, synchronous)
+                self._open(schema, additions, synchronous)
                 break
             except (NoSpace, Unavailable):
                 if not self._reserve.give_back():
@@ -110,7 +119,7 @@ class Database:
         self._unwritten = 0
         """Commits that were not synced since the log was last written back."""
 
-    def _open(self, schema: Sequence[str], synchronous: str) -> None:
+    def _open(self, schema: Sequence[str], additions: str, synchronous: str) -> None:
         path = self._path
         with translated(), alone(path):
             self._connection = connect(path, BUSY_WAIT)
@@ -120,7 +129,7 @@ class Database:
             try:
                 self._connection.execute("PRAGMA journal_mode = WAL")
                 self._connection.execute(f"PRAGMA synchronous = {synchronous}")
-                prepare(self._connection, path, schema)
+                prepare(self._connection, path, schema, additions)
                 for connection in (self._near, self._writer):
                     connection.execute(f"PRAGMA synchronous = {synchronous}")
                     if synchronous == "NORMAL":

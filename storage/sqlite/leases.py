@@ -67,7 +67,7 @@ class SqliteLeases:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._rows = _Rows(self._database)
         self._probe = Probe(partial(self._database.ping, Commit(make=_take_and_give_back)))
-        self._claims = Claims(self._rows, self, REPEAT)
+        self._claims = Claims(self, self._rows, self, REPEAT)
         self._remove_dead()
         self._socket.bind(self._address(self._claims.process))
 

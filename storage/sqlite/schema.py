@@ -4,6 +4,11 @@ What an SQLite file of ours has to look like: files of earlier versions are brou
 The version of a file (``PRAGMA user_version``) counts the steps that it went through.  A step was once changed after files had
 been made with it: those say version 2 and lack columns of it.  So the columns are looked at as well, and one that is missing is
 added as the step would have done it.
+
+Two versions of Holdfast share a file while one takes the place of the other, and none opens a file of a greater version than it
+knows.  So what is new is no step but an *addition*, which leaves the version as it is: a table that older versions do not know,
+or a column that they leave as it is, because each statement names its columns.  Such a column is nullable or has a default, for
+older versions insert rows without it.  A step is for what an older version must not touch.
 """
 
 from __future__ import annotations
@@ -19,9 +24,11 @@ Columns = Mapping[str, Mapping[str, str | None]]
 """By table and column, the definition by which a column can be added to a table with rows; None where it cannot."""
 
 
-def prepare(connection: sqlite3.Connection, path: str, schema: Sequence[str]) -> None:
+def prepare(connection: sqlite3.Connection, path: str, schema: Sequence[str], additions: str = "") -> None:
     """
     Bring the file at *path* to the newest version, in one transaction: each of *schema* leads from one version to the next.
+
+    *additions* are the statements that, behind all steps, make what a file gets besides.
 
     :raises Unavailable: this cannot be done; nothing was changed.
     """
@@ -35,10 +42,15 @@ def prepare(connection: sqlite3.Connection, path: str, schema: Sequence[str]) ->
     try:
         with closing(sqlite3.connect(":memory:")) as pristine:
             pristine.executescript("".join(schema))
-            wanted = _columns(pristine)
-        if version == newest and not [*_missing(connection, wanted)]:
+            required = _made(pristine).keys()
+            pristine.executescript(additions)
+            wanted, added = _columns(pristine), {name: made for name, made in _made(pristine).items() if name not in required}
+        if version == newest and not [*_missing(connection, wanted)] and added.keys() <= _made(connection).keys():
             return  # nothing is written where nothing is missing: there may be no room
         connection.executescript(f"BEGIN IMMEDIATE; {''.join(schema[version:])}")
+        found = _made(connection)
+        for statement in (added[name] for name in added if name not in found):  # a table before its indexes
+            connection.execute(statement)
         for table, column, definition in [*_missing(connection, wanted)]:
             if definition is None:
                 raise _unknown(path, version, newest, f"the column {table}.{column} is missing")
@@ -66,6 +78,11 @@ def _missing(connection: sqlite3.Connection, wanted: Columns) -> Iterator[tuple[
         for column, definition in columns.items():
             if column not in found.get(table, ()):
                 yield table, column, definition
+
+
+def _made(connection: sqlite3.Connection) -> Mapping[str, str]:
+    """Return the statement that makes each table and index."""
+    return dict(map(tuple, connection.execute("SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY rowid")))
 
 
 def _columns(connection: sqlite3.Connection) -> Columns:

@@ -14,7 +14,7 @@ from holdfast.service.settings import Settings
 from holdfast.service.stores import open_stores
 from holdfast.storage.keys import new_key
 from holdfast.storage.records import UploadRecord
-from tests.storage.backends import appended, new_upload
+from tests.storage.backends import appended, new_upload, store_upload
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ async def uploaded(settings: Settings, content: bytes, *, recorded: bool = True)
     stores = open_stores(settings)
     record = dataclasses.replace(await appended(stores.content, new_upload(), content), revision=0)
     if recorded:
-        await stores.metadata.create(record)
+        await store_upload(stores.metadata, record)
     await stores.close()
     return record
 

@@ -18,6 +18,7 @@ from holdfast.service.stores import Stores
 from holdfast.storage.errors import NotFound
 from holdfast.storage.keys import new_key
 from holdfast.storage.memory import MemoryByteStore, MemoryLeases, MemoryMetadataStore
+from holdfast.storage.ports.metadata import Change
 from holdfast.storage.records import Key, Ref, State, Tenant, UploadRecord
 from tests.pictures import PNG
 
@@ -105,7 +106,7 @@ class Service:
         record = dataclasses.replace(record, parts=receipt.parts)
         if record.state is State.COMPLETE:
             await self.stores.content.complete(record)
-        await self.stores.metadata.create(record)
+        await self.stores.metadata.commit([Change(old=None, new=record)])
         return record.key
 
     async def photo(self, content: bytes = PNG, **facts: Any) -> Key:  # noqa: ANN401 - as UploadRecord

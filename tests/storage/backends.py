@@ -23,10 +23,11 @@ from holdfast.storage.leases.separate import SeparateLeasedUploads
 from holdfast.storage.local.inventory import LocalInventory
 from holdfast.storage.local.store import LocalByteStore
 from holdfast.storage.memory import MemoryByteStore, MemoryLeases, MemoryMetadataStore
+from holdfast.storage.objects import Event
 from holdfast.storage.ports.content import ByteStore
 from holdfast.storage.ports.inventory import Inventory
-from holdfast.storage.ports.leases import LeasedUploads, Leases
-from holdfast.storage.ports.metadata import MetadataStore
+from holdfast.storage.ports.leases import Hold, LeasedUploads, Leases
+from holdfast.storage.ports.metadata import Change, MetadataStore
 from holdfast.storage.records import Tenant, UploadRecord
 from holdfast.storage.s3.inventory import S3Inventory
 from holdfast.storage.s3.store import S3ByteStore
@@ -173,6 +174,23 @@ def new_upload(**facts: Any) -> UploadRecord:  # noqa: ANN401  # every field has
 def changed(record: UploadRecord, **facts: Any) -> UploadRecord:  # noqa: ANN401  # see new_upload
     """Return the next revision of *record*."""
     return dataclasses.replace(record, revision=record.revision + 1, **facts)
+
+
+async def store_upload(store: MetadataStore, record: UploadRecord, events: Sequence[Event] = ()) -> None:
+    """Store a new upload."""
+    await store.commit([Change(old=None, new=record)], events=events)
+
+
+async def replace_upload(store: MetadataStore, old: UploadRecord, new: UploadRecord, events: Sequence[Event] = ()) -> None:
+    """Store *new* in the place of *old*."""
+    await store.commit([Change(old=old, new=new)], events=events)
+
+
+async def settle_upload(
+    store: MetadataStore, hold: Hold, old: UploadRecord, new: UploadRecord, events: Sequence[Event] = ()
+) -> None:
+    """Store *new* in the place of *old*, and let go of the lease in the same step."""
+    await store.commit([Change(old=old, new=new)], events=events, release=hold.lease)
 
 
 def claimed(record: UploadRecord) -> UploadRecord:

@@ -19,7 +19,7 @@ from holdfast.storage.reserve import LEFT, PART, PIECE, Reserve
 from holdfast.storage.sqlite.commits import Commit
 from holdfast.storage.sqlite.database import Database
 from holdfast.storage.sqlite.metadata import SqliteMetadataStore
-from tests.storage.backends import changed, claimed, new_upload
+from tests.storage.backends import changed, claimed, new_upload, replace_upload, store_upload
 
 MiB = 1024 * 1024
 SCHEMA = ("CREATE TABLE fronds (name TEXT PRIMARY KEY) WITHOUT ROWID;",)
@@ -120,10 +120,10 @@ async def test_what_frees(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, facts
 
     monkeypatch.setattr(Database, "commit", watch)
     record = new_upload()
-    await store.create(record)
+    await store_upload(store, record)
     fenced = claimed(record)
-    await store.replace(record, fenced)
-    await store.replace(fenced, changed(fenced, **facts))
+    await replace_upload(store, record, fenced)
+    await replace_upload(store, fenced, changed(fenced, **facts))
     await store.close()
 
     assert [False, True, expected] == found[:3]

@@ -23,7 +23,7 @@ from holdfast.storage.redis.metadata import RedisMetadataStore
 from holdfast.storage.redis.names import Names
 from holdfast.storage.sqlite.leases import SqliteLeases
 from holdfast.storage.sqlite.metadata import SqliteMetadataStore
-from tests.storage.backends import TENANT, blocks, changed, content_of, new_upload
+from tests.storage.backends import TENANT, blocks, changed, content_of, new_upload, replace_upload, store_upload
 
 BLOCK = b"holdfast" * 8192  # 64 KiB
 
@@ -122,7 +122,7 @@ async def increment(where: str, key: str, count: str) -> None:
         while True:
             record = await store.get(ref)
             try:
-                await store.replace(record, changed(record, offset=record.offset + 1))
+                await replace_upload(store, record, changed(record, offset=record.offset + 1))
                 break
             except PreconditionFailed:
                 continue
@@ -134,7 +134,7 @@ async def create(where: str) -> None:
     store = metadata_at(where)
     while True:
         key = new_key()
-        await store.create(new_upload(key=key, metadata="kelp" * 200))
+        await store_upload(store, new_upload(key=key, metadata="kelp" * 200))
         say(key)
 
 
@@ -146,7 +146,7 @@ async def create_until_full(path: str, limit: str) -> None:
     while True:
         record = new_upload(metadata="kelp" * 200)
         try:
-            await store.create(record)
+            await store_upload(store, record)
         except StorageError as error:
             found = [await store.get(record.ref) for record in records]
             say(type(error).__name__, bool(records), found == records)

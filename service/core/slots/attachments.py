@@ -296,7 +296,7 @@ class Attachments:
         uploads = await self._metadata.get_many([Ref(tenant=ref.tenant, key=key) for key in moving])
         moved = await aside(partial(self._moves, uploads, new, policy, now, finish), size=len(uploads))
         told += await aside(partial(self._told, old, new, by), size=size)
-        await self._metadata.commit([Change(old=stored, new=new), Change(old=owner, new=touched), *moved], told)
+        await self._metadata.commit([Change(old=stored, new=new), Change(old=owner, new=touched), *moved], events=told)
         return new
 
     def _moves(

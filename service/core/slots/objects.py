@@ -69,7 +69,7 @@ class Objects:
                 known = old is not None and old.deleted_at is None
                 told = event("object.changed" if known else "object.registered", ref, self._clock(), by)
                 try:
-                    await self._metadata.commit([Change(old=old, new=new)], [told])
+                    await self._metadata.commit([Change(old=old, new=new)], events=[told])
                 except (storage_errors.PreconditionFailed, storage_errors.AlreadyExists):
                     continue
                 return new
@@ -90,7 +90,7 @@ class Objects:
                 changes, told = await self._emptied(ref, by, now)
                 try:
                     await self._metadata.commit(
-                        [Change(old=old, new=new), *changes], [*told, event("object.deleted", ref, now, by)]
+                        [Change(old=old, new=new), *changes], events=[*told, event("object.deleted", ref, now, by)]
                     )
                 except storage_errors.PreconditionFailed:
                     continue

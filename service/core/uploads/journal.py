@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 from holdfast.service.core.events.events import event, of_step
 from holdfast.service.core.principals import Principal
 from holdfast.storage.objects import Event
-from holdfast.storage.ports.leases import Hold, LeasedUploads
-from holdfast.storage.ports.metadata import MetadataStore
+from holdfast.storage.ports.leases import Hold, Lease
+from holdfast.storage.ports.metadata import Change, MetadataStore
 from holdfast.storage.records import UploadRecord
 
 
@@ -32,16 +32,16 @@ class UploadJournal:
     The records of uploads; *by* is who asked for a change, None for what the service does by itself.
     """
 
-    def __init__(self, metadata: MetadataStore, leased_uploads: LeasedUploads, clock: Callable[[], float]) -> None:
+    def __init__(self, metadata: MetadataStore, clock: Callable[[], float]) -> None:
         self._metadata = metadata
-        self._leased_uploads = leased_uploads
         self._clock = clock
 
     async def create(self, record: UploadRecord, by: Principal | None) -> None:
         """
         Store a new upload.
         """
-        await self._metadata.create(record, [event("upload.created", record.ref, record.created_at, by)])
+        created = event("upload.created", record.ref, record.created_at, by)
+        await self._metadata.commit([Change(old=None, new=record)], events=[created])
 
     async def replace(
         self,
@@ -50,22 +50,23 @@ class UploadJournal:
         by: Principal | None = None,
         reason: str | None = None,
         told: Sequence[Event] | None = None,
+        release: Lease | None = None,
     ) -> UploadRecord:
         """
         Store *new* as the next revision of *old*, and return it.
 
         The event is that of the new state, and tells the *reason*, if there is one; or those are *told* that the caller gives.
+        A lease to *release* is let go of in the same step.
         """
         replacement = dataclasses.replace(new, revision=old.revision + 1)
         events = of_step(old, replacement, self._clock(), by, reason) if told is None else told
-        await self._metadata.replace(old, replacement, events)
+        await self._metadata.commit([Change(old=old, new=replacement)], events=events, release=release)
         return replacement
 
     async def settle(self, held: Held, old: UploadRecord, new: UploadRecord, by: Principal | None) -> UploadRecord:
         """
         Store *new* as the next revision of *old*, let go of the upload in the same step, and return it.
         """
-        replacement = dataclasses.replace(new, revision=old.revision + 1)
-        await self._leased_uploads.settle(held.hold, old, replacement, of_step(old, replacement, self._clock(), by))
+        replacement = await self.replace(old, new, by, release=held.hold.lease)
         held.settled = True
         return replacement

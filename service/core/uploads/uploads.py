@@ -77,7 +77,7 @@ class Uploads:
         self._attachments = attachments or Attachments(content, metadata, Policies(), clock=clock)
         self._times = times or ByClock(clock)
         self._keys = keys
-        self._journal = UploadJournal(metadata, leased_uploads, clock)
+        self._journal = UploadJournal(metadata, clock)
         self._losses = Losses(content, metadata, self._journal, limits, self._times)
         self._end = Finish(content, self._journal, self._losses, self._attachments, limits, clock, self._times, forget)
         self._empty_appends = EmptyAppends()

@@ -1,21 +1,25 @@
--- Stores changes and events together, or nothing; lets go of a lease in the same step.
+-- Stores changes, adjustments of counters and events together, or nothing; lets go of a lease in the same step.
 --
--- KEYS: events, again, due, lease; of each change its record and the index of its kind; of each event its id and its index.
--- ARGV: operation, seconds to keep event ids, who lets go of the lease or "", the number of changes;
+-- KEYS: events, again, due, lease, counters, done; of each change its record and the index of its kind; of each event its id and
+-- its index.
+-- ARGV: operation, seconds to keep event ids, who lets go of the lease or "", whether done says that the operation was done, the
+--       number of changes, that of adjustments;
 --       of each change: expected revision or "", revision, document, and what enters the index of its kind,
 --       what leaves and enters due, what leaves and enters again ("" for nothing, or "+" and a text);
+--       of each adjustment: the name of the counter, what is added, and its bound;
 --       of each event: document, and whether it has an index.
 --
 -- Answers "done", or why nothing was done: "changed" (the record is not at that revision), "taken" (the record is there),
--- "told" (an event of that id is), each with the number of the change or event; "again" with the document of the upload that has
+-- "told" (an event of that id is), "exceeded" (a counter would pass its bound), each with its number; "again" with the document of the upload that has
 -- the idempotency key.  Everything is read before anything is written, so that a key of another type stops nothing halfway.
 
-local EVENTS, AGAIN, DUE, LEASE = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
-local operation, keep, holder, count = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
-local changes, events = {}, {}
+local EVENTS, AGAIN, DUE, LEASE, COUNTERS, DONE = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
+local operation, keep, holder, marks = ARGV[1], ARGV[2], ARGV[3], ARGV[4] ~= ''
+local count, adjustments = tonumber(ARGV[5]), tonumber(ARGV[6])
+local changes, events, counters = {}, {}, {}
 
 for number = 1, count do
-  local key, argument = 4 + 2 * (number - 1), 4 + 8 * (number - 1)
+  local key, argument = 6 + 2 * (number - 1), 6 + 8 * (number - 1)
   local change = {record = KEYS[key + 1], index = KEYS[key + 2], expected = ARGV[argument + 1], revision = ARGV[argument + 2],
     document = ARGV[argument + 3], enters = ARGV[argument + 4], due_out = ARGV[argument + 5], due_in = ARGV[argument + 6],
     again_out = ARGV[argument + 7], again_in = ARGV[argument + 8]}
@@ -26,14 +30,17 @@ for number = 1, count do
   change.stored = stored[1]
   changes[number] = change
 end
-for number = 1, (#KEYS - 4) / 2 - count do
-  local key, argument = 4 + 2 * (count + number - 1), 4 + 8 * count + 2 * (number - 1)
+for number = 1, (#KEYS - 6) / 2 - count do
+  local key, argument = 6 + 2 * (count + number - 1), 6 + 8 * count + 3 * adjustments + 2 * (number - 1)
   local event = {id = KEYS[key + 1], index = KEYS[key + 2], document = ARGV[argument + 1], has_index = ARGV[argument + 2] ~= ''}
   event.teller = redis.call('GET', event.id)
   if event.teller == operation then
     return {'done'}
   end
   events[number] = event
+end
+if marks and redis.call('EXISTS', DONE) == 1 then
+  return {'done'}
 end
 
 for number, change in ipairs(changes) do
@@ -63,6 +70,15 @@ for number, event in ipairs(events) do
   end
 end
 redis.call('XLEN', EVENTS)
+for number = 1, adjustments do
+  local argument = 6 + 8 * count + 3 * (number - 1)
+  local name, by, bound = ARGV[argument + 1], tonumber(ARGV[argument + 2]), tonumber(ARGV[argument + 3])
+  local value = (counters[name] or tonumber(redis.call('HGET', COUNTERS, name) or 0)) + by
+  if by > 0 and value > bound then
+    return {'exceeded', number}
+  end
+  counters[name] = math.max(0, value)
+end
 local lets_go = holder ~= '' and redis.call('HGET', LEASE, 'holder') == holder
 
 for _, change in ipairs(changes) do
@@ -91,6 +107,12 @@ for _, event in ipairs(events) do
     local padded = ('0'):rep(20 - #milliseconds) .. milliseconds .. '-' .. ('0'):rep(20 - #sequence) .. sequence
     redis.call('ZADD', event.index, 0, padded)
   end
+end
+for name, value in pairs(counters) do
+  redis.call('HSET', COUNTERS, name, string.format('%.0f', value))
+end
+if marks then
+  redis.call('SET', DONE, 1, 'EX', keep)
 end
 if lets_go then
   redis.call('DEL', LEASE)

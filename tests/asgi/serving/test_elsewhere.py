@@ -20,7 +20,7 @@ from holdfast.storage.records import Key, State, Subject
 from tests.protocols.access.accounts import ACCOUNTS, KELP, bearing
 from tests.protocols.service import COMMUNITY, COMPLETE, IMAGE, Serve, Service
 from tests.servers.fixtures import Bucket
-from tests.storage.backends import appended, new_upload
+from tests.storage.backends import appended, new_upload, replace_upload, store_upload
 from tests.storage.s3.stores import s3_store
 
 CONTENT = b"holdfast grips kelp"
@@ -31,7 +31,7 @@ async def serving(serve: Serve, bucket: Bucket) -> tuple[Service, Key]:
     store, metadata = s3_store(bucket), MemoryMetadataStore()
     record = new_upload(tenant=COMMUNITY, length=len(CONTENT), creator=Subject(KELP), name="kelp.txt", created_at=time.time())
     record = dataclasses.replace(await appended(store, record, CONTENT), state=State.COMPLETE, revision=0)
-    await metadata.create(record)
+    await store_upload(metadata, record)
     stores = Stores(content=store, metadata=metadata, leases=MemoryLeases())
     service = await serve(
         stores=stores, bytes_url="s3://bucket", s3_endpoint_url=bucket.account.endpoint, s3_redirect=True, **ACCOUNTS
@@ -59,7 +59,7 @@ async def test_encoded_content_is_told_there(serve: Serve, moto_place: Bucket) -
     record = await service.record(key)
     assert record is not None
     encoded = dataclasses.replace(record, content_encoding="x-kelp", revision=record.revision + 1)
-    await service.stores.metadata.replace(record, encoded)
+    await replace_upload(service.stores.metadata, record, encoded)
     answer = await service.send("GET", f"/files/{key}", bearing("owner"))
     async with httpx.AsyncClient() as client:
         there = await client.get(answer.headers["location"])

@@ -47,7 +47,7 @@ FILTERS = {
 async def metadata(request: pytest.FixtureRequest, place: Place) -> AsyncIterator[MetadataStore]:
     """Return a metadata store of the usual kinds, with events in it."""
     store = METADATA_STORES[request.param](place)
-    await store.commit([], EVENTS)
+    await store.commit([], events=EVENTS)
     yield store
     await store.close()
 
@@ -100,7 +100,7 @@ async def test_an_empty_page_repeats_where_it_began(metadata: MetadataStore) -> 
     last = (await page(metadata, {}, "", 100)).position
     again = await page(metadata, {}, last, 100)
     late = new_event()
-    await metadata.commit([], [late])
+    await metadata.commit([], events=[late])
     news = await page(metadata, {}, again.position, 100)
 
     assert ((), last, False) == (again.events, again.position, again.more)

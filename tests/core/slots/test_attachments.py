@@ -45,7 +45,7 @@ from holdfast.storage.records import Key, ObjectRef, Ref, SlotRef, State, Subjec
 from tests.core.contents import FakeContent
 from tests.core.situations import PNG
 from tests.core.worlds import LIMITS, Clock
-from tests.storage.backends import METADATA_STORES, OTHER_TENANT, TENANT, new_upload, usual
+from tests.storage.backends import METADATA_STORES, OTHER_TENANT, TENANT, new_upload, store_upload, usual
 from tests.storage.places import Place
 
 pytestmark = pytest.mark.timeout(60)
@@ -310,7 +310,7 @@ async def test_what_cannot_be_attached(world: World) -> None:
     )
     foreign = new_upload(state=State.COMPLETE, tenant=OTHER_TENANT)
     for record in (opened, expired, cancelled, foreign):
-        await world.metadata.create(record)
+        await store_upload(world.metadata, record)
     told = await world.told()
     group = SlotRef(tenant=TENANT, kind="user", id="1", slot="GroupAvatar")
     nobody = SlotRef(tenant=TENANT, kind="user", id="2", slot="ProfilePhoto")

@@ -20,7 +20,18 @@ from holdfast.storage.ports.inventory import Inventory
 from holdfast.storage.ports.metadata import Change
 from holdfast.storage.records import Intent, SlotRef, State, UploadRecord
 from tests.core.worlds import Clock
-from tests.storage.backends import INVENTORIES, NOW, TENANT, appended, changed, content_of, new_upload, usual
+from tests.storage.backends import (
+    INVENTORIES,
+    NOW,
+    TENANT,
+    appended,
+    changed,
+    content_of,
+    new_upload,
+    replace_upload,
+    store_upload,
+    usual,
+)
 from tests.storage.places import Place
 
 PHOTO = SlotRef(tenant=TENANT, kind="user", id="1", slot="ProfilePhoto")
@@ -55,7 +66,7 @@ class World:
         """Return an upload at the end of *content*."""
         record = await appended(self.content, new_upload(**facts), content)
         record = dataclasses.replace(record, revision=0)
-        await self.metadata.create(record)
+        await store_upload(self.metadata, record)
         return record
 
     async def complete(self, content: bytes = b"holdfast", **facts: Any) -> UploadRecord:  # noqa: ANN401  # see open
@@ -64,7 +75,7 @@ class World:
         received = changed(record, state=State.RECEIVED)
         await self.content.complete(received)
         record = dataclasses.replace(received, state=State.COMPLETE, revision=0, **facts)
-        await self.metadata.create(record)
+        await store_upload(self.metadata, record)
         return record
 
 
@@ -81,7 +92,7 @@ async def test_what_agrees(world: World) -> None:
     """Where facts and bytes agree there is nothing to find."""
     await world.open()
     await world.complete()
-    await world.metadata.create(new_upload())
+    await store_upload(world.metadata, new_upload())
 
     assert [] == await world.found()
 
@@ -103,7 +114,7 @@ async def test_orphans(world: World) -> None:
 async def test_leftovers(world: World) -> None:
     """Bytes of an upload that is over are found, and removed by a repair."""
     record = await world.open()
-    await world.metadata.replace(record, changed(record, state=State.CANCELLED))
+    await replace_upload(world.metadata, record, changed(record, state=State.CANCELLED))
 
     assert {record.key: Problem.LEFTOVER} == await world.problems(repair=True)
     assert {} == await world.problems()
@@ -134,7 +145,7 @@ async def test_what_is_needed_by_now_is_left_alone(world: World, monkeypatch: py
 async def test_what_somebody_has_is_left_alone(world: World) -> None:
     """A leftover of an upload that is in somebody's hands is theirs to remove."""
     record = await world.open()
-    await world.metadata.replace(record, changed(record, state=State.CANCELLED))
+    await replace_upload(world.metadata, record, changed(record, state=State.CANCELLED))
     await world.leases.acquire(record.ref, lambda: None, 1)
 
     assert {} == await world.problems(repair=True)
@@ -144,7 +155,7 @@ async def test_what_somebody_has_is_left_alone(world: World) -> None:
 async def test_what_is_missing(world: World, state: State) -> None:
     """Bytes that were promised and are not there are found; no repair makes them up, or forgets the promise."""
     record = new_upload(state=state, offset=8, length=8)
-    await world.metadata.create(record)
+    await store_upload(world.metadata, record)
 
     assert {record.key: Problem.MISSING} == await world.problems(repair=True)
     assert {record.key: Problem.MISSING} == await world.problems()

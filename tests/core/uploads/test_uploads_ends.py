@@ -28,7 +28,7 @@ from holdfast.storage.records import Key, Ref, State, UploadRecord
 from tests.core.contents import FakeContent
 from tests.core.situations import KELP, PNG, complete_kelp, kelp_until
 from tests.core.worlds import LIMITS, World, ref_of
-from tests.storage.backends import OTHER_TENANT, TENANT, changed
+from tests.storage.backends import OTHER_TENANT, TENANT, changed, replace_upload
 
 # Who waits for somebody that never comes fails soon.
 pytestmark = pytest.mark.timeout(60)
@@ -84,7 +84,7 @@ async def test_a_question_about_what_goes_meanwhile(world: World) -> None:
     question = asyncio.create_task(world.offset(record))
     async with asyncio.timeout(5):
         await asked.wait()
-    await world.metadata.replace(record, changed(rules.end(record, Step.CANCEL, world.clock())))
+    await replace_upload(world.metadata, record, changed(rules.end(record, Step.CANCEL, world.clock())))
     await world.leases.release(lease)
 
     with pytest.raises(UploadCancelled):

@@ -13,7 +13,8 @@ from holdfast.service.core.errors import OutOfSpace
 from holdfast.storage.errors import NoSpace, NotFound
 from holdfast.storage.memory import MemoryByteStore, MemoryLeases, MemoryMetadataStore
 from holdfast.storage.objects import Event
-from holdfast.storage.ports.metadata import Change
+from holdfast.storage.ports.leases import Lease
+from holdfast.storage.ports.metadata import Adjustment, Change
 from holdfast.storage.records import KEPT, State, UploadRecord
 from tests.core.contents import FakeContent
 from tests.core.worlds import FaultyByteStore, World
@@ -30,7 +31,14 @@ class FullDisk(MemoryMetadataStore):
         self.content = content
         self.is_full = False
 
-    async def commit(self, changes: Sequence[Change], events: Sequence[Event] = ()) -> None:
+    async def commit(
+        self,
+        changes: Sequence[Change],
+        *,
+        adjustments: Sequence[Adjustment] = (),
+        events: Sequence[Event] = (),
+        release: Lease | None = None,
+    ) -> None:
         for change in changes:
             new = change.new
             if self.is_full and isinstance(new, UploadRecord) and new.state not in KEPT:
@@ -39,7 +47,7 @@ class FullDisk(MemoryMetadataStore):
                 except NotFound:
                     continue
                 raise NoSpace("full")
-        await super().commit(changes, events)
+        await super().commit(changes, adjustments=adjustments, events=events, release=release)
 
 
 @pytest.fixture

@@ -10,12 +10,23 @@ from dataclasses import dataclass
 
 import pytest
 
-from holdfast.storage.errors import LeaseLost, NotFound, PreconditionFailed
+from holdfast.storage.errors import LeaseLost, NotFound, PreconditionFailed, Unavailable
 from holdfast.storage.objects import Event
-from holdfast.storage.ports.leases import Hold, LeasedUploads, Leases
+from holdfast.storage.ports.leases import Hold, Lease, LeasedUploads, Leases
 from holdfast.storage.ports.metadata import MetadataStore
 from holdfast.storage.records import UNKNOWN, Ref, UploadRecord
-from tests.storage.backends import DESKS, NOW, OTHER_TENANT, TENANT, changed, everything, new_upload
+from tests.storage.backends import (
+    DESKS,
+    NOW,
+    OTHER_TENANT,
+    TENANT,
+    changed,
+    everything,
+    new_upload,
+    replace_upload,
+    settle_upload,
+    store_upload,
+)
 from tests.storage.places import Place
 
 # Who waits for somebody that never comes fails soon.
@@ -40,7 +51,7 @@ class Office:
     async def created(self, **facts: object) -> UploadRecord:
         """Store an upload, and return it."""
         record = new_upload(**facts)
-        await self.metadata.create(record)
+        await store_upload(self.metadata, record)
         return record
 
     async def hold(self, record: UploadRecord, evicted: asyncio.Event | None = None, wait: float = LONG) -> Hold:
@@ -64,7 +75,7 @@ async def test_look(office: Office) -> None:
     evicted = asyncio.Event()
     hold = await office.hold(record, evicted)
     taken = await office.leased_uploads.look(record.ref)
-    await office.metadata.replace(record, changed(record, offset=4))
+    await replace_upload(office.metadata, record, changed(record, offset=4))
     await office.leased_uploads.release(hold.lease)
     after = await office.leased_uploads.look(record.ref)
 
@@ -104,7 +115,7 @@ async def test_hold(office: Office) -> None:
     """Whoever holds an upload has its lease and its newest record, which was shown to who permits it."""
     record = await office.created()
     newest = changed(record, offset=4)
-    await office.metadata.replace(record, newest)
+    await replace_upload(office.metadata, record, newest)
     shown: list[UploadRecord] = []
     hold = await office.leased_uploads.hold(record.ref, shown.append, lambda: None, LONG)
 
@@ -142,7 +153,7 @@ async def test_what_is_not_permitted_evicts_nobody(office: Office) -> None:
 
     assert not evicted.is_set()
     assert await office.leases.held(record.ref)
-    await office.leased_uploads.settle(hold, record, changed(record, offset=1))
+    await settle_upload(office.metadata, hold, record, changed(record, offset=1))
 
 
 async def test_a_newcomer_finds_what_the_holder_left(office: Office) -> None:
@@ -155,7 +166,7 @@ async def test_a_newcomer_finds_what_the_holder_left(office: Office) -> None:
         await evicted.wait()
     was_early = second.done()
     after = changed(record, offset=8)
-    await office.leased_uploads.settle(first, record, after)
+    await settle_upload(office.metadata, first, record, after)
     hold = await second
 
     assert not was_early
@@ -167,11 +178,11 @@ async def test_a_holder_that_does_not_let_go_is_passed_over(office: Office) -> N
     record = await office.created()
     sleeper = await office.hold(record)
     hold = await office.hold(record, wait=SHORT)
-    await office.metadata.replace(hold.record, changed(hold.record, generation=1))
+    await replace_upload(office.metadata, hold.record, changed(hold.record, generation=1))
 
     assert hold.lease.forced
     with pytest.raises(PreconditionFailed):
-        await office.leased_uploads.settle(sleeper, record, changed(record, offset=8))
+        await settle_upload(office.metadata, sleeper, record, changed(record, offset=8))
     assert 0 == (await office.metadata.get(record.ref)).offset
 
 
@@ -181,7 +192,7 @@ async def test_settle(office: Office) -> None:
     event = Event(id="one", tenant=TENANT, type="test.tried", at=NOW)
     hold = await office.hold(record)
     after = changed(record, offset=8)
-    await office.leased_uploads.settle(hold, record, after, [event])
+    await settle_upload(office.metadata, hold, record, after, [event])
     logged = await office.metadata.events(TENANT, "", 10)
 
     assert after == await office.metadata.get(record.ref)
@@ -194,16 +205,30 @@ async def test_what_cannot_be_settled_is_still_held(office: Office) -> None:
     """When somebody changed the record, nothing is stored, and the lease is there to be released."""
     record = await office.created()
     hold = await office.hold(record)
-    await office.metadata.replace(record, changed(record, offset=1))
+    await replace_upload(office.metadata, record, changed(record, offset=1))
     event = Event(id="one", tenant=TENANT, type="test.tried", at=NOW)
     with pytest.raises(PreconditionFailed):
-        await office.leased_uploads.settle(hold, record, changed(record, offset=8), [event])
+        await settle_upload(office.metadata, hold, record, changed(record, offset=8), [event])
 
     assert 1 == (await office.metadata.get(record.ref)).offset
     assert [] == await office.metadata.events(TENANT, "", 10)
     assert await office.leases.held(record.ref)
     await office.leased_uploads.release(hold.lease)
     assert not await office.leases.held(record.ref)
+
+
+async def test_what_is_stored_stays_so_when_the_lease_cannot_be_let_go(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A store of leases that fails after the commit does not make it fail; and a store of both does not ask for it."""
+    record = await office.created()
+    hold = await office.hold(record)
+
+    async def fails(_lease: Lease) -> None:
+        raise Unavailable("gone")
+
+    monkeypatch.setattr(office.leases, "release", fails)
+    await settle_upload(office.metadata, hold, record, changed(record, offset=8))
+
+    assert 8 == (await office.metadata.get(record.ref)).offset
 
 
 async def test_what_was_not_fenced_is_told(office: Office) -> None:

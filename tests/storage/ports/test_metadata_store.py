@@ -16,7 +16,7 @@ from holdfast.storage.keys import new_key
 from holdfast.storage.ports.metadata import Change, MetadataStore
 from holdfast.storage.ports.notes import SECRET_BYTES
 from holdfast.storage.records import FIELDS, Intent, Parts, Ref, SlotRef, State, Subject, Tenant, UploadRecord
-from tests.storage.backends import NOW, OTHER_TENANT, TENANT, changed, new_upload, on_every_topology
+from tests.storage.backends import NOW, OTHER_TENANT, TENANT, changed, new_upload, on_every_topology, replace_upload, store_upload
 
 counts = st.integers(min_value=0, max_value=2**63 - 1)
 times = st.floats(min_value=0, max_value=1e12)
@@ -69,11 +69,11 @@ async def test_every_fact_comes_back(
         slot = SlotRef(tenant=before["tenant"], kind=meant[0], id=meant[1], slot=meant[2])
         intent = Intent(slot=slot, if_match=meant[3])
     created = new_upload(**before, idempotency_key=name + new_key(), intent=intent)
-    await store.create(created)
+    await store_upload(store, created)
     found = await store.get(created.ref)
     # The tenant is part of what an upload is found by; it does not change.
     replaced = changed(created, **{**after, "tenant": created.tenant})
-    await store.replace(created, replaced)
+    await replace_upload(store, created, replaced)
 
     assert created == found
     assert replaced == await store.get(created.ref)
@@ -88,7 +88,7 @@ async def test_what_was_never_created(store: MetadataStore) -> None:
 async def test_other_tenants_find_nothing(store: MetadataStore) -> None:
     """A key says nothing to another tenant than its own."""
     record = new_upload()
-    await store.create(record)
+    await store_upload(store, record)
 
     with pytest.raises(NotFound):
         await store.get(Ref(tenant=OTHER_TENANT, key=record.key))
@@ -97,11 +97,11 @@ async def test_other_tenants_find_nothing(store: MetadataStore) -> None:
 async def test_other_tenants_replace_nothing(store: MetadataStore) -> None:
     """A record is replaced in the name of its own tenant only."""
     record = new_upload()
-    await store.create(record)
+    await store_upload(store, record)
     other = new_upload(tenant=OTHER_TENANT, key=record.key)
 
     with pytest.raises(PreconditionFailed):
-        await store.replace(other, changed(other, state=State.CANCELLED))
+        await replace_upload(store, other, changed(other, state=State.CANCELLED))
     assert record == await store.get(record.ref)
 
 
@@ -110,11 +110,11 @@ async def test_other_tenants_replace_nothing(store: MetadataStore) -> None:
 async def test_a_key_is_used_once(store: MetadataStore, state: State, tenant: Tenant) -> None:
     """A key that was ever used is taken for every tenant: a tombstone keeps it as well."""
     record = new_upload()
-    await store.create(record)
+    await store_upload(store, record)
     ended = changed(record, state=state)
-    await store.replace(record, ended)
+    await replace_upload(store, record, ended)
     with pytest.raises(AlreadyExists) as caught:
-        await store.create(new_upload(key=record.key, tenant=tenant))
+        await store_upload(store, new_upload(key=record.key, tenant=tenant))
 
     assert caught.value.existing is None
     assert ended == await store.get(record.ref)
@@ -123,11 +123,11 @@ async def test_a_key_is_used_once(store: MetadataStore, state: State, tenant: Te
 async def test_of_two_keys_one_is_taken(store: MetadataStore) -> None:
     """Of uploads that begin together none does where the key of one was used; that of the other can be used by another."""
     record, other = new_upload(tenant=OTHER_TENANT), new_upload()
-    await store.create(record)
+    await store_upload(store, record)
     for pair in ([other, new_upload(key=record.key)], [new_upload(key=record.key), other]):
         with pytest.raises(AlreadyExists):
             await store.commit([Change(old=None, new=new) for new in pair])
-    await store.create(changed(other, tenant=OTHER_TENANT))
+    await store_upload(store, changed(other, tenant=OTHER_TENANT))
 
     assert record == await store.get(record.ref)
 
@@ -135,12 +135,12 @@ async def test_of_two_keys_one_is_taken(store: MetadataStore) -> None:
 async def test_an_idempotency_key_finds_its_record(store: MetadataStore) -> None:
     """Whoever creates with an idempotency key that is taken is given the newest record that has it, and creates nothing."""
     record = new_upload(idempotency_key="again")
-    await store.create(record)
+    await store_upload(store, record)
     newest = changed(record, offset=4)
-    await store.replace(record, newest)
+    await replace_upload(store, record, newest)
     second = new_upload(idempotency_key="again")
     with pytest.raises(AlreadyExists) as caught:
-        await store.create(second)
+        await store_upload(store, second)
 
     assert newest == caught.value.existing
     with pytest.raises(NotFound):
@@ -151,9 +151,9 @@ async def test_an_idempotency_key_finds_its_record(store: MetadataStore) -> None
 async def test_an_idempotency_key_is_known_by_the_same_key_too(store: MetadataStore) -> None:
     """A creation that is repeated word for word is given the record that it made."""
     record = new_upload(idempotency_key="again")
-    await store.create(record)
+    await store_upload(store, record)
     with pytest.raises(AlreadyExists) as caught:
-        await store.create(record)
+        await store_upload(store, record)
 
     assert record == caught.value.existing
 
@@ -161,8 +161,8 @@ async def test_an_idempotency_key_is_known_by_the_same_key_too(store: MetadataSt
 async def test_idempotency_keys_are_per_tenant(store: MetadataStore) -> None:
     """Two tenants may use the same idempotency key."""
     ours, theirs = (new_upload(tenant=tenant, idempotency_key="again") for tenant in (TENANT, OTHER_TENANT))
-    await store.create(ours)
-    await store.create(theirs)
+    await store_upload(store, ours)
+    await store_upload(store, theirs)
 
     assert (ours, theirs) == (await store.get(ours.ref), await store.get(theirs.ref))
 
@@ -170,10 +170,10 @@ async def test_idempotency_keys_are_per_tenant(store: MetadataStore) -> None:
 async def test_an_idempotency_key_that_was_given_up_is_free(store: MetadataStore) -> None:
     """When a record gives its idempotency key up, another may have it."""
     record = new_upload(idempotency_key="again")
-    await store.create(record)
-    await store.replace(record, changed(record, state=State.CANCELLED, idempotency_key=None))
+    await store_upload(store, record)
+    await replace_upload(store, record, changed(record, state=State.CANCELLED, idempotency_key=None))
     second = new_upload(idempotency_key="again")
-    await store.create(second)
+    await store_upload(store, second)
 
     assert second == await store.get(second.ref)
 
@@ -182,7 +182,7 @@ async def test_an_idempotency_key_that_was_given_up_is_free(store: MetadataStore
 async def test_of_many_creations_with_one_idempotency_key_one_wins(store: MetadataStore) -> None:
     """However many requests with one idempotency key come at once, they end with one record."""
     records = [new_upload(idempotency_key="again") for _ in range(8)]
-    results = await asyncio.gather(*(store.create(record) for record in records), return_exceptions=True)
+    results = await asyncio.gather(*(store_upload(store, record) for record in records), return_exceptions=True)
     winner = records[results.index(None)]
 
     assert 1 == results.count(None)
@@ -192,11 +192,11 @@ async def test_of_many_creations_with_one_idempotency_key_one_wins(store: Metada
 async def test_replace_needs_the_newest_revision(store: MetadataStore) -> None:
     """Whoever read an older revision changes nothing."""
     first = new_upload()
-    await store.create(first)
+    await store_upload(store, first)
     second = changed(first, offset=1)
-    await store.replace(first, second)
+    await replace_upload(store, first, second)
     with pytest.raises(PreconditionFailed):
-        await store.replace(first, changed(first, offset=2))
+        await replace_upload(store, first, changed(first, offset=2))
 
     assert second == await store.get(first.ref)
 
@@ -205,7 +205,7 @@ async def test_replace_needs_a_record(store: MetadataStore) -> None:
     """What was never created cannot be replaced."""
     record = new_upload()
     with pytest.raises(PreconditionFailed):
-        await store.replace(record, changed(record))
+        await replace_upload(store, record, changed(record))
 
     with pytest.raises(NotFound):
         await store.get(record.ref)
@@ -215,9 +215,9 @@ async def test_replace_needs_a_record(store: MetadataStore) -> None:
 async def test_the_revision_grows_by_one(store: MetadataStore, steps: int) -> None:
     """A replacement with another than the next revision is an error of the caller, and changes nothing."""
     record = new_upload(revision=5)
-    await store.create(record)
+    await store_upload(store, record)
     with pytest.raises(ValueError, match="revision"):
-        await store.replace(record, new_upload(key=record.key, revision=5 + steps))
+        await replace_upload(store, record, new_upload(key=record.key, revision=5 + steps))
 
     assert record == await store.get(record.ref)
 
@@ -226,9 +226,9 @@ async def test_the_revision_grows_by_one(store: MetadataStore, steps: int) -> No
 async def test_of_concurrent_replaces_exactly_one_wins(store: MetadataStore) -> None:
     """When eight change the same revision at once, one change is stored whole, and the others are told."""
     record = new_upload()
-    await store.create(record)
+    await store_upload(store, record)
     wanted = [changed(record, offset=number, name=f"number {number}") for number in range(1, 9)]
-    results = await asyncio.gather(*(store.replace(record, new) for new in wanted), return_exceptions=True)
+    results = await asyncio.gather(*(replace_upload(store, record, new) for new in wanted), return_exceptions=True)
 
     assert 1 == results.count(None)
     assert 7 == sum(isinstance(result, PreconditionFailed) for result in results)
@@ -240,7 +240,7 @@ async def test_due(store: MetadataStore) -> None:
     """What expires at or before now is due, the longest due first; what never expires never is."""
     offsets = {"later": 0.001, "now": 0.0, "long ago": -1000.0, "before": -1.0, "never": None}
     for name, offset in offsets.items():
-        await store.create(new_upload(name=name, expires_at=None if offset is None else NOW + offset))
+        await store_upload(store, new_upload(name=name, expires_at=None if offset is None else NOW + offset))
 
     assert ["long ago", "before", "now"] == [record.name for record in await store.due(NOW, 10)]
     assert ["long ago", "before"] == [record.name for record in await store.due(NOW, 2)]
@@ -253,7 +253,7 @@ async def test_due_page_by_page(store: MetadataStore, page: int) -> None:
     times = [NOW - 1, *[NOW] * 5, 0.0]
     records = [new_upload(tenant=(TENANT, OTHER_TENANT)[number % 2], expires_at=time) for number, time in enumerate(times)]
     for record in records:
-        await store.create(record)
+        await store_upload(store, record)
     found: list[UploadRecord] = []
     while more := await store.due(NOW, page, found[-1] if found else None):
         found += more
@@ -265,10 +265,10 @@ async def test_due_goes_on_after_what_changed(store: MetadataStore) -> None:
     """The next page begins after the place of the last one, whatever became of the record there."""
     records = sorted((new_upload(expires_at=NOW) for _ in range(4)), key=lambda record: record.key)
     for record in records:
-        await store.create(record)
+        await store_upload(store, record)
     first, last = await store.due(NOW, 2)
-    await store.replace(first, changed(first, expires_at=None))
-    await store.replace(last, changed(last, expires_at=NOW + 60))
+    await replace_upload(store, first, changed(first, expires_at=None))
+    await replace_upload(store, last, changed(last, expires_at=NOW + 60))
 
     assert records[:2] == [first, last]
     assert records[2:] == list(await store.due(NOW, 2, last))
@@ -278,8 +278,8 @@ async def test_due_follows_the_newest_revision(store: MetadataStore) -> None:
     """An upload that made progress, or ended, is due when its newest revision says so."""
     slides, ends, begins = (new_upload(expires_at=expires_at) for expires_at in (NOW, NOW, None))
     for record, expires_at in ((slides, NOW + 1), (ends, None), (begins, NOW)):
-        await store.create(record)
-        await store.replace(record, changed(record, expires_at=expires_at))
+        await store_upload(store, record)
+        await replace_upload(store, record, changed(record, expires_at=expires_at))
 
     assert [changed(begins, expires_at=NOW)] == list(await store.due(NOW, 10))
 
@@ -288,7 +288,7 @@ async def test_due_follows_the_newest_revision(store: MetadataStore) -> None:
 async def test_due_of_every_tenant(store: MetadataStore) -> None:
     """The sweeper works for all tenants."""
     for tenant in (TENANT, OTHER_TENANT):
-        await store.create(new_upload(tenant=tenant, expires_at=NOW))
+        await store_upload(store, new_upload(tenant=tenant, expires_at=NOW))
 
     assert {TENANT, OTHER_TENANT} == {record.tenant for record in await store.due(NOW, 10)}
 
@@ -301,7 +301,7 @@ async def test_every_upload(store: MetadataStore) -> None:
         for number in range(30)
     ]
     for record in records:
-        await store.create(record)
+        await store_upload(store, record)
     found = [record async for record in store.uploads()]
 
     assert records == sorted(found, key=lambda record: [each.key for each in records].index(record.key))

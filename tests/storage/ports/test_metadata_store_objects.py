@@ -27,7 +27,7 @@ from holdfast.storage.objects import (
 )
 from holdfast.storage.ports.metadata import Change, MetadataStore, Record
 from holdfast.storage.records import Key, State, Subject, Tenant
-from tests.storage.backends import NOW, OTHER_TENANT, TENANT, changed, new_upload, on_every_topology
+from tests.storage.backends import NOW, OTHER_TENANT, TENANT, changed, new_upload, on_every_topology, replace_upload, store_upload
 
 texts = st.text(max_size=20)
 maybe_texts = st.none() | texts
@@ -135,7 +135,7 @@ async def test_every_fact_of_a_slot(metadata: MetadataStore, before: dict[str, A
 async def test_every_fact_of_an_event(metadata: MetadataStore, facts: dict[str, Any]) -> None:
     """An event is read exactly as it was stored."""
     event = new_event(**facts)
-    await metadata.commit([], [event])
+    await metadata.commit([], events=[event])
 
     assert event == (await stored_events(metadata))[-1]
 
@@ -147,7 +147,7 @@ async def test_all_or_nothing(metadata: MetadataStore, at: int, trouble: str) ->
     """Whichever change cannot be made, none is, and no event is told."""
     upload, user, told = new_upload(), new_object(), new_event()
     slot, group = new_slot(user), new_object(kind="group")
-    await metadata.commit(begins(upload, user, slot, group), [told])
+    await metadata.commit(begins(upload, user, slot, group), events=[told])
     records: list[Record] = [upload, user, slot, group]
     others: list[Record] = [new_upload(), new_object(), new_slot(new_object()), new_object(kind="group")]
     changes = [Change(old=record, new=dataclasses.replace(record, revision=1)) for record in records]
@@ -163,7 +163,7 @@ async def test_all_or_nothing(metadata: MetadataStore, at: int, trouble: str) ->
         case "told already":
             events[at % 2], error = told, AlreadyExists  # type: ignore[assignment]
     with pytest.raises(error):
-        await metadata.commit(changes, events)
+        await metadata.commit(changes, events=events)
     found: list[Record] = [
         await metadata.get(upload.ref),
         await metadata.get_object(user.ref),
@@ -180,13 +180,13 @@ async def test_all_or_nothing(metadata: MetadataStore, at: int, trouble: str) ->
 async def test_uploads_are_told_of_too(metadata: MetadataStore) -> None:
     """Creating and replacing an upload stores its events, or neither."""
     upload, created, completed, late = new_upload(), new_event(), new_event(), new_event()
-    await metadata.create(upload, [created])
+    await store_upload(metadata, upload, [created])
     complete = changed(upload, state=State.COMPLETE)
-    await metadata.replace(upload, complete, [completed])
+    await replace_upload(metadata, upload, complete, [completed])
     with pytest.raises(PreconditionFailed):
-        await metadata.replace(upload, changed(upload), [late])
+        await replace_upload(metadata, upload, changed(upload), [late])
     with pytest.raises(AlreadyExists):
-        await metadata.create(upload, [late])
+        await store_upload(metadata, upload, [late])
 
     assert [created, completed] == await stored_events(metadata)
     assert complete == await metadata.get(upload.ref)
@@ -196,9 +196,9 @@ async def test_uploads_are_told_of_too(metadata: MetadataStore) -> None:
 async def test_an_idempotency_key_that_is_taken(metadata: MetadataStore) -> None:
     """A commit says whose the idempotency key is, as a creation does."""
     first = new_upload(idempotency_key="again")
-    await metadata.create(first)
+    await store_upload(metadata, first)
     with pytest.raises(AlreadyExists) as caught:
-        await metadata.commit(begins(new_object(), new_upload(idempotency_key="again")), [new_event()])
+        await metadata.commit(begins(new_object(), new_upload(idempotency_key="again")), events=[new_event()])
 
     assert first == caught.value.existing
     assert [] == await metadata.list_objects(TENANT, "user", "", 10)
@@ -219,7 +219,7 @@ async def test_tenants_do_not_see_each_other(metadata: MetadataStore) -> None:
     """An object, a slot and an event are found by their own tenant only."""
     user = new_object()
     slot, event = new_slot(user), new_event(attachment=new_key())
-    await metadata.commit(begins(user, slot), [event])
+    await metadata.commit(begins(user, slot), events=[event])
     foreign, foreign_slot = dataclasses.replace(user, tenant=OTHER_TENANT), dataclasses.replace(slot, tenant=OTHER_TENANT)
     with pytest.raises(NotFound):
         await metadata.get_object(foreign.ref)
@@ -263,8 +263,8 @@ async def test_events_are_read_by_pages(metadata: MetadataStore) -> None:
     attachment = new_key()
     events = [new_event(attachment=attachment if number % 3 else None) for number in range(20)]
     for number in range(0, 20, 2):
-        await metadata.commit([], [new_event(tenant=OTHER_TENANT, attachment=attachment)])
-        await metadata.commit([], events[number : number + 2])
+        await metadata.commit([], events=[new_event(tenant=OTHER_TENANT, attachment=attachment)])
+        await metadata.commit([], events=events[number : number + 2])
     for wanted in (None, attachment):
         read: list[Event] = []
         position = ""
@@ -280,8 +280,8 @@ async def test_unknown_positions(metadata: MetadataStore) -> None:
     """A position where this tenant has no event is none, whether another has one there, none has one, or none could."""
     key = new_key()
     event, other = new_event(attachment=key), new_event(tenant=OTHER_TENANT)
-    await metadata.commit([], [other])
-    await metadata.commit([], [event])
+    await metadata.commit([], events=[other])
+    await metadata.commit([], events=[event])
     (logged,), (foreign,) = await metadata.events(TENANT, "", 9), await metadata.events(OTHER_TENANT, "", 9)
     number, _, sequence = logged.position.partition("-")
     later = f"{int(number) + 10}-{sequence}" if sequence else str(int(number) + 10)
@@ -308,7 +308,7 @@ async def test_many_replace_at_once(metadata: MetadataStore) -> None:
             Change(old=slot, new=dataclasses.replace(slot, revision=1, etag=str(number))),
         ]
         try:
-            await metadata.commit(changes, [new_event(id=str(number))])
+            await metadata.commit(changes, events=[new_event(id=str(number))])
         except PreconditionFailed:
             return None
         return str(number)

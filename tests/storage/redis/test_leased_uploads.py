@@ -15,7 +15,7 @@ from holdfast.storage.ports.leases import Hold
 from holdfast.storage.records import UploadRecord
 from holdfast.storage.redis.stores import RedisStores, open_redis
 from servers.stores.redis import RedisServer
-from tests.storage.backends import NOW, TENANT, changed, new_upload
+from tests.storage.backends import NOW, TENANT, changed, new_upload, settle_upload, store_upload
 from tests.storage.ports.test_metadata_store_objects import new_event, stored_events
 from tests.storage.redis.stores import prefix_of
 from tests.storage.redis.wire import Wire, wire_to
@@ -38,10 +38,10 @@ async def stores(wire: Wire, tmp_path: Path) -> AsyncIterator[RedisStores]:
     """Return stores whose answers can be lost, and that have done everything once: the server knows their scripts."""
     stores = open_redis(wire.url, prefix_of(tmp_path))
     record = new_upload()
-    await stores.metadata.create(record)
+    await store_upload(stores.metadata, record)
     await stores.leased_uploads.look(record.ref)
     hold = await hold_(stores, record)
-    await stores.leased_uploads.settle(hold, record, changed(record), [new_event()])
+    await settle_upload(stores.metadata, hold, record, changed(record), [new_event()])
     yield stores
     await stores.leases.close()
     await stores.metadata.close()
@@ -64,14 +64,14 @@ def round_trips(server: RedisServer) -> int:
 async def test_round_trips(stores: RedisStores, redis_server: RedisServer) -> None:
     """Looking is one round trip; changing an upload that nobody else has is two, with an event or not."""
     record = new_upload()
-    await stores.metadata.create(record)
+    await store_upload(stores.metadata, record)
     round_trips(redis_server)
     costs = []
     await stores.leased_uploads.look(record.ref)
     costs.append(round_trips(redis_server))
     hold = await hold_(stores, record)
     costs.append(round_trips(redis_server))
-    await stores.leased_uploads.settle(hold, record, changed(record, offset=4), [new_event(attachment=record.key)])
+    await settle_upload(stores.metadata, hold, record, changed(record, offset=4), [new_event(attachment=record.key)])
     costs.append(round_trips(redis_server))
 
     assert [1, 1, 1] == costs
@@ -81,12 +81,12 @@ async def test_round_trips(stores: RedisStores, redis_server: RedisServer) -> No
 async def test_what_is_sent_again(stores: RedisStores, wire: Wire, before: bool) -> None:
     """Whatever is lost on the way, an upload is held once, and settled once."""
     record, event = new_upload(expires_at=NOW), new_event()
-    await stores.metadata.create(record)
+    await store_upload(stores.metadata, record)
     wire.lose(2, b"EVALSHA", before=before)
     hold = await hold_(stores, record)
     wire.lose(2, b"EVALSHA", before=before)
     after = changed(record, offset=4)
-    await stores.leased_uploads.settle(hold, record, after, [event])
+    await settle_upload(stores.metadata, hold, record, after, [event])
 
     assert 4 == wire.lost
     assert (record, False) == (hold.record, hold.lease.forced)
@@ -98,7 +98,7 @@ async def test_what_is_sent_again(stores: RedisStores, wire: Wire, before: bool)
 async def test_a_hold_that_cannot_be_made(stores: RedisStores, wire: Wire) -> None:
     """When the answers do not come, nothing was taken that is in anybody's way."""
     record = new_upload()
-    await stores.metadata.create(record)
+    await store_upload(stores.metadata, record)
     wire.lose(1000, b"EVALSHA")
     with pytest.raises(Unavailable):
         await hold_(stores, record)
@@ -112,29 +112,29 @@ async def test_a_hold_that_cannot_be_made(stores: RedisStores, wire: Wire) -> No
 async def test_a_settlement_that_cannot_be_made(stores: RedisStores, wire: Wire) -> None:
     """After a settlement without an answer the lease can be released, and the record says whether it was made."""
     record, event = new_upload(), new_event()
-    await stores.metadata.create(record)
+    await store_upload(stores.metadata, record)
     hold = await hold_(stores, record)
     after = changed(record, offset=4)
     wire.lose(1000, b"EVALSHA")
     with pytest.raises(Unavailable):
-        await stores.leased_uploads.settle(hold, record, after, [event])
+        await settle_upload(stores.metadata, hold, record, after, [event])
     wire.lose(0, b"")
     await stores.leased_uploads.release(hold.lease)
 
     assert after == await stores.metadata.get(record.ref)
     assert not await stores.leases.held(record.ref)
     with pytest.raises(PreconditionFailed):
-        await stores.leased_uploads.settle(hold, record, after, [event])
+        await settle_upload(stores.metadata, hold, record, after, [event])
     assert 1 == (await stored_events(stores.metadata)).count(event)
 
 
 async def test_a_lease_that_was_lost_settles_nothing_of_others(stores: RedisStores) -> None:
     """Who was passed over may still settle what nobody changed; the lease of the newcomer stays with it."""
     record = new_upload()
-    await stores.metadata.create(record)
+    await store_upload(stores.metadata, record)
     sleeper = await hold_(stores, record)
     newcomer = await stores.leased_uploads.hold(record.ref, lambda _record: None, lambda: None, 0.1)
-    await stores.leased_uploads.settle(sleeper, record, changed(record, offset=4))
+    await settle_upload(stores.metadata, sleeper, record, changed(record, offset=4))
 
     assert newcomer.lease.forced
     assert await stores.leases.held(record.ref)
@@ -145,7 +145,7 @@ async def test_a_cancelled_hold(stores: RedisStores) -> None:
     """Who is cancelled while it takes a lease does not keep it."""
     for pause in (0.0, 0.0001, 0.0003, 0.001):
         record = new_upload(tenant=TENANT)
-        await stores.metadata.create(record)
+        await store_upload(stores.metadata, record)
         task = asyncio.create_task(hold_(stores, record))
         await asyncio.sleep(pause)
         task.cancel()

@@ -17,7 +17,7 @@ from holdfast.storage.redis.client import RedisClient
 from holdfast.storage.redis.leases import RedisLeases
 from holdfast.storage.redis.names import Names
 from servers.stores.redis import RedisCluster, RedisServer
-from tests.storage.backends import TENANT, new_upload
+from tests.storage.backends import TENANT, new_upload, store_upload
 from tests.storage.places import Place
 from tests.storage.processes import Worker, worker
 from tests.storage.redis.stores import SERVERS, prefix_of, redis_leases, redis_stores, url_of
@@ -270,7 +270,7 @@ async def test_an_epoch_that_is_no_number(redis_server: RedisServer, place: Plac
     first = await stores.leases.acquire(REF, lambda: None, LONG)
     await stores.leases.release(first)
     record = new_upload()
-    await stores.metadata.create(record)
+    await store_upload(stores.metadata, record)
     redis_server.ask("SET", names.epoch(TENANT), "kelp")
     second = await stores.leased_uploads.hold(record.ref, lambda _record: None, lambda: None, LONG)
     await stores.leased_uploads.release(second.lease)

@@ -12,13 +12,13 @@ from pathlib import Path
 import pytest
 
 from holdfast.storage.errors import AlreadyExists, Corrupted, PreconditionFailed
-from holdfast.storage.ports.metadata import Change, Record
+from holdfast.storage.ports.metadata import Adjustment, Change, Record
 from holdfast.storage.records import Tenant, UploadRecord
 from holdfast.storage.redis.client import RedisClient
 from holdfast.storage.redis.metadata import TOGETHER, RedisMetadataStore
 from holdfast.storage.redis.names import Names
 from servers.stores.redis import RedisServer
-from tests.storage.backends import NOW, TENANT, changed, new_upload
+from tests.storage.backends import NOW, TENANT, changed, new_upload, replace_upload, store_upload
 from tests.storage.ports.test_metadata_store_objects import begins, new_event, new_object, new_slot, stored_events
 from tests.storage.redis.stores import prefix_of
 from tests.storage.redis.wire import Wire, wire_to
@@ -56,11 +56,11 @@ async def test_a_commit_that_is_sent_again(store: RedisMetadataStore, wire: Wire
     upload, user = new_upload(idempotency_key="again", expires_at=NOW), new_object()
     slot = new_slot(user)
     events = [new_event(attachment=upload.key), new_event()]
-    await store.create(new_upload())  # the server knows the scripts
+    await store_upload(store, new_upload())  # the server knows the scripts
     groups: list[list[Record]] = [[upload], [user, slot]]
     for number, records in enumerate(groups):
         wire.lose(2, b"EVALSHA", before=before)
-        await store.commit(begins(*records), events[number : number + 1])
+        await store.commit(begins(*records), events=events[number : number + 1])
     news = [
         changed(upload, idempotency_key=None, expires_at=None),
         *(dataclasses.replace(old, revision=1) for old in (user, slot)),
@@ -69,7 +69,7 @@ async def test_a_commit_that_is_sent_again(store: RedisMetadataStore, wire: Wire
     olds: list[Record] = [upload, user, slot]
     changes = [Change(old=old, new=new) for old, new in zip(olds, news, strict=True)]
     late = new_event(attachment=upload.key)
-    await store.commit(changes, [late])
+    await store.commit(changes, events=[late])
 
     assert 6 == wire.lost
     assert news == [await store.get(upload.ref), await store.get_object(user.ref), await store.get_slot(slot.ref)]
@@ -81,34 +81,45 @@ async def test_a_commit_that_is_sent_again(store: RedisMetadataStore, wire: Wire
 async def test_a_commit_without_events_that_is_sent_again(store: RedisMetadataStore, wire: Wire) -> None:
     """A commit that tells of nothing is known by what it has stored: when its answer is lost, it has succeeded all the same."""
     record = new_upload()
-    await store.create(record)
+    await store_upload(store, record)
     wire.lose(1, b"EVALSHA")
-    await store.replace(record, changed(record, offset=1))
+    await replace_upload(store, record, changed(record, offset=1))
 
     assert (1, 1) == (wire.lost, (await store.get(record.ref)).offset)
 
 
 async def test_only_events_that_are_sent_again(store: RedisMetadataStore, wire: Wire) -> None:
     """A commit of nothing but events is known by these."""
-    await store.create(new_upload())
+    await store_upload(store, new_upload())
     events = [new_event(), new_event()]
     wire.lose(3, b"EVALSHA")
-    await store.commit([], events)
+    await store.commit([], events=events)
 
     assert 3 == wire.lost
     assert events == await stored_events(store)
     with pytest.raises(AlreadyExists):
-        await store.commit([], events)
+        await store.commit([], events=events)
+
+
+@pytest.mark.parametrize("alone", [False, True], ids=["with a change", "alone"])
+async def test_adjustments_that_are_sent_again(store: RedisMetadataStore, wire: Wire, alone: bool) -> None:
+    """However often an adjustment is sent, it is made once, and one that was made is not refused by its own bound."""
+    await store_upload(store, new_upload())
+    wire.lose(3, b"EVALSHA")
+    changes = [] if alone else [Change(old=None, new=new_upload())]
+    await store.commit(changes, adjustments=[Adjustment(tenant=TENANT, name="bytes", by=7, at_most=10)])
+
+    assert (3, 7) == (wire.lost, await store.counter(TENANT, "bytes"))
 
 
 async def test_a_failure_that_is_told_again(store: RedisMetadataStore, wire: Wire) -> None:
     """A commit that was refused, and whose answer was lost, is refused again."""
     record = new_upload()
-    await store.create(record)
-    await store.replace(record, changed(record))
+    await store_upload(store, record)
+    await replace_upload(store, record, changed(record))
     wire.lose(1, b"EVALSHA")
     with pytest.raises(PreconditionFailed):
-        await store.replace(record, changed(record, offset=2))
+        await replace_upload(store, record, changed(record, offset=2))
 
     assert 0 == (await store.get(record.ref)).offset
 
@@ -116,17 +127,17 @@ async def test_a_failure_that_is_told_again(store: RedisMetadataStore, wire: Wir
 async def test_what_was_changed_meanwhile(store: RedisMetadataStore, names: Names, redis_server: RedisServer, wire: Wire) -> None:
     """When the answer is lost, and somebody else goes on from what was stored, its event tells that it has happened, once."""
     record, event = new_upload(), new_event()
-    await store.create(record)
+    await store_upload(store, record)
     other = RedisMetadataStore(RedisClient(redis_server.url), names)
     first = changed(record, offset=1)
 
     async def goes_on() -> None:
         while (await other.get(record.ref)).revision == 0:
             await asyncio.sleep(0)
-        await other.replace(first, changed(first, offset=2))
+        await replace_upload(other, first, changed(first, offset=2))
 
     wire.lose(1, b"EVALSHA")
-    await asyncio.gather(store.replace(record, first, [event]), goes_on())
+    await asyncio.gather(replace_upload(store, record, first, [event]), goes_on())
     await other.close()
 
     assert 2 == (await store.get(record.ref)).offset
@@ -136,9 +147,9 @@ async def test_what_was_changed_meanwhile(store: RedisMetadataStore, names: Name
 async def test_scripts_are_sent_anew(store: RedisMetadataStore, redis_server: RedisServer) -> None:
     """A server that has forgotten the scripts is told them again."""
     record = new_upload(expires_at=NOW)
-    await store.create(record)
+    await store_upload(store, record)
     redis_server.ask("SCRIPT", "FLUSH")
-    await store.replace(record, changed(record))
+    await replace_upload(store, record, changed(record))
     redis_server.ask("SCRIPT", "FLUSH")
 
     assert [changed(record)] == list(await store.due(NOW, 10))
@@ -146,12 +157,12 @@ async def test_scripts_are_sent_anew(store: RedisMetadataStore, redis_server: Re
 
 async def test_a_reservation_in_vain(store: RedisMetadataStore, names: Names, redis_server: RedisServer) -> None:
     """A key that came to nothing because of the idempotency key is free again."""
-    await store.create(new_upload(idempotency_key="again"))
+    await store_upload(store, new_upload(idempotency_key="again"))
     second = new_upload(idempotency_key="again")
     with pytest.raises(AlreadyExists):
-        await store.create(second)
+        await store_upload(store, second)
     left = redis_server.ask("EXISTS", names.reservation(second.key).decode())
-    await store.create(dataclasses.replace(second, idempotency_key=None))
+    await store_upload(store, dataclasses.replace(second, idempotency_key=None))
 
     assert 0 == left
 
@@ -186,7 +197,7 @@ async def test_a_key_of_another_type(
     redis_server.ask("LPUSH", wrong, "something else")
     before = _dump(redis_server, prefix_of(tmp_path))
     with pytest.raises(Corrupted):
-        await store.commit(begins(user, slot, upload), [event])
+        await store.commit(begins(user, slot, upload), events=[event])
 
     assert len(keys) == KEYS
     tenants = names.tenants.encode()
@@ -197,7 +208,7 @@ async def test_a_key_of_another_type(
 async def test_a_record_that_is_none(store: RedisMetadataStore, names: Names, redis_server: RedisServer, document: str) -> None:
     """What cannot be read as a record is told from a record that is not there."""
     record = new_upload()
-    await store.create(record)
+    await store_upload(store, record)
     redis_server.ask("HSET", names.record(record.ref).decode(), "document", document)
 
     with pytest.raises(Corrupted):
@@ -207,10 +218,10 @@ async def test_a_record_that_is_none(store: RedisMetadataStore, names: Names, re
 async def test_services_share_a_server(store: RedisMetadataStore, redis_server: RedisServer) -> None:
     """Services with different prefixes see nothing of each other, and may use the same upload keys."""
     record = new_upload(idempotency_key="again", expires_at=NOW)
-    await store.create(record, [new_event()])
+    await store_upload(store, record, [new_event()])
     other = RedisMetadataStore(RedisClient(redis_server.url), Names("another:"))
     seen: Sequence[UploadRecord] = await other.due(NOW, 10)
-    await other.create(record)
+    await store_upload(other, record)
     again = await other.due(NOW, 10)
     await other.close()
 
@@ -223,7 +234,7 @@ async def test_strange_tenants(store: RedisMetadataStore) -> None:
     users = {tenant: new_object(tenant=tenant, id="{}") for tenant in STRANGE}
     events = {tenant: new_event(tenant=tenant) for tenant in STRANGE}
     for tenant in STRANGE:
-        await store.commit(begins(records[tenant], users[tenant]), [events[tenant]])
+        await store.commit(begins(records[tenant], users[tenant]), events=[events[tenant]])
     for tenant in STRANGE:
         assert records[tenant] == await store.get(records[tenant].ref)
         assert [users[tenant]] == list(await store.list_objects(tenant, "user", "", 10))
@@ -235,7 +246,7 @@ async def test_strange_tenants(store: RedisMetadataStore) -> None:
 async def test_many_tenants(store: RedisMetadataStore) -> None:
     """However many tenants there are, the longest due come first, and a sweep finds every one."""
     records = [new_upload(tenant=Tenant(str(number)), expires_at=NOW - number) for number in range(TOGETHER + 10)]
-    await asyncio.gather(*(store.create(record) for record in records))
+    await asyncio.gather(*(store_upload(store, record) for record in records))
     page = await store.due(NOW, 20)
     found = {record.key async for record in store.uploads()}
 
@@ -246,7 +257,7 @@ async def test_many_tenants(store: RedisMetadataStore) -> None:
 async def test_event_ids_are_forgotten(store: RedisMetadataStore, names: Names, redis_server: RedisServer) -> None:
     """What is kept only to know a repetition is not kept for ever."""
     event = new_event()
-    await store.commit([], [event])
+    await store.commit([], events=[event])
     left = redis_server.ask("TTL", names.event(event).decode())
 
     assert 3000 < left <= 3600

@@ -22,7 +22,7 @@ from holdfast.storage.sqlite.connection import BUSY_WAIT
 from holdfast.storage.sqlite.database import TOGETHER, Busy, Database
 from holdfast.storage.sqlite.log import LONG_LOG
 from holdfast.storage.sqlite.metadata import SqliteMetadataStore
-from tests.storage.backends import changed, new_upload
+from tests.storage.backends import changed, new_upload, replace_upload, store_upload
 
 # Who waits for somebody that never comes fails soon.
 pytestmark = pytest.mark.timeout(60)
@@ -304,17 +304,17 @@ async def test_everybody_gets_their_own_answer(tmp_path: Path, durability: Durab
     """Many at once, some too late, some with keys that are taken: each hears what became of theirs, and that is so."""
     store = SqliteMetadataStore(str(tmp_path / "holdfast.sqlite"), durability)
     known = [new_upload() for _ in range(40)]
-    await asyncio.gather(*(store.create(record) for record in known))
+    await asyncio.gather(*(store_upload(store, record) for record in known))
     moved = [changed(record, offset=1) for record in known]
-    await asyncio.gather(*(store.replace(*pair) for pair in zip(known[::2], moved[::2], strict=True)))
+    await asyncio.gather(*(replace_upload(store, *pair) for pair in zip(known[::2], moved[::2], strict=True)))
     verbs: list[tuple[Callable[[], object], type[BaseException] | type[None]]] = []
     for number, record in enumerate(known):
         if number % 2:
-            verbs.append((partial(store.replace, record, moved[number]), type(None)))
+            verbs.append((partial(replace_upload, store, record, moved[number]), type(None)))
         else:
-            verbs.append((partial(store.replace, record, moved[number]), PreconditionFailed))
-        verbs.append((partial(store.create, new_upload(key=record.key)), AlreadyExists))
-        verbs.append((partial(store.create, new_upload()), type(None)))
+            verbs.append((partial(replace_upload, store, record, moved[number]), PreconditionFailed))
+        verbs.append((partial(store_upload, store, new_upload(key=record.key)), AlreadyExists))
+        verbs.append((partial(store_upload, store, new_upload()), type(None)))
     outcomes = await asyncio.gather(*(verb() for verb, _ in verbs), return_exceptions=True)  # type: ignore[call-overload]
 
     assert [expected for _, expected in verbs] == [type(outcome) for outcome in outcomes]

@@ -21,8 +21,9 @@ from holdfast.storage.ports.metadata import Change, Record
 from holdfast.storage.records import Key, Ref, State, UploadRecord
 from holdfast.storage.sqlite import metadata as sqlite
 from holdfast.storage.sqlite.connection import translated
-from holdfast.storage.sqlite.metadata import SCHEMA, SqliteMetadataStore
-from tests.storage.backends import NOW, TENANT, changed, new_upload
+from holdfast.storage.sqlite.metadata import SqliteMetadataStore
+from holdfast.storage.sqlite.tables import SCHEMA
+from tests.storage.backends import NOW, TENANT, changed, new_upload, replace_upload, store_upload
 from tests.storage.processes import Room, worker
 
 # Who waits for somebody that never comes fails soon.
@@ -48,7 +49,7 @@ async def store(path: Path) -> AsyncIterator[SqliteMetadataStore]:
 async def test_no_increment_is_lost(path: Path, store: SqliteMetadataStore) -> None:
     """Four processes that each add one to the same record two hundred times make it eight hundred."""
     record = new_upload()
-    await store.create(record)
+    await store_upload(store, record)
     async with AsyncExitStack() as stack:
         workers = [await stack.enter_async_context(worker("increment", path, record.key, 200)) for _ in range(PROCESSES)]
         assert ["ready"] * PROCESSES == [await each.line() for each in workers]
@@ -103,7 +104,7 @@ async def test_every_acknowledged_commit_survives_a_kill(path: Path, count: int)
     store = SqliteMetadataStore(str(path))
     for key in acknowledged:
         await store.get(Ref(tenant=TENANT, key=Key(key)))
-    await store.create(new_upload())
+    await store_upload(store, new_upload())
     await store.close()
     with closing(sqlite3.connect(path)) as connection:
         assert "ok" == connection.execute("PRAGMA integrity_check").fetchone()[0]
@@ -114,7 +115,7 @@ async def test_all_uploads_come_page_by_page(store: SqliteMetadataStore, monkeyp
     monkeypatch.setattr(sqlite, "PAGE", 2)
     records = [new_upload() for _ in range(5)]
     for record in records:
-        await store.create(record)
+        await store_upload(store, record)
 
     assert sorted(record.key for record in records) == [record.key async for record in store.uploads()]
 
@@ -134,7 +135,7 @@ async def test_processes_may_open_a_new_file_at_once(tmp_path: Path) -> None:
 async def test_records_survive_a_reopening(path: Path, store: SqliteMetadataStore) -> None:
     """What one process stored, the next one reads."""
     record = new_upload(name="kelp")
-    await store.create(record)
+    await store_upload(store, record)
     again = SqliteMetadataStore(str(path))
 
     assert record == await again.get(record.ref)
@@ -163,7 +164,7 @@ async def test_a_file_that_is_no_database(path: Path) -> None:
 
 async def test_modes(path: Path, store: SqliteMetadataStore) -> None:
     """Nobody but the service's own user can read names and keys."""
-    await store.create(new_upload())
+    await store_upload(store, new_upload())
     modes = {stat.S_IMODE(found.stat().st_mode) & 0o077 for found in (path.parent, *path.parent.iterdir())}
 
     assert {0} == modes
@@ -200,7 +201,7 @@ async def test_a_damaged_file_is_corrupted(path: Path) -> None:
     """Pages that are no longer what they were are told from a store that does not answer."""
     store = SqliteMetadataStore(str(path))
     records = [new_upload(metadata="kelp" * 500) for _ in range(50)]
-    await asyncio.gather(*(store.create(record) for record in records))
+    await asyncio.gather(*(store_upload(store, record) for record in records))
     await store.close()
     size = path.stat().st_size
     with path.open("r+b") as file:
@@ -230,11 +231,11 @@ def _replaced(path: Path) -> None:
 
 
 async def _creates(store: SqliteMetadataStore, _known: UploadRecord) -> None:
-    await store.create(new_upload())
+    await store_upload(store, new_upload())
 
 
 async def _replaces(store: SqliteMetadataStore, known: UploadRecord) -> None:
-    await store.replace(known, changed(known, offset=4))
+    await replace_upload(store, known, changed(known, offset=4))
 
 
 async def _gets(store: SqliteMetadataStore, known: UploadRecord) -> None:
@@ -259,7 +260,7 @@ async def test_a_file_that_is_no_longer_there(
 ) -> None:
     """Nothing is acknowledged, or read, in a file that was deleted or replaced: nobody else would ever see it."""
     known = new_upload()
-    await store.create(known)
+    await store_upload(store, known)
     trouble(path)
 
     with pytest.raises(Unavailable):
@@ -270,7 +271,7 @@ async def test_a_file_that_is_no_longer_there(
 async def test_a_file_that_is_put_back(path: Path, store: SqliteMetadataStore) -> None:
     """When the file is where it was, the store goes on with it."""
     known = new_upload()
-    await store.create(known)
+    await store_upload(store, known)
     aside = path.rename(path.with_suffix(".old"))
     with pytest.raises(Unavailable):
         await store.get(known.ref)

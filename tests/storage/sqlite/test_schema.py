@@ -13,8 +13,9 @@ import pytest
 from holdfast.storage.durability import Durability
 from holdfast.storage.errors import Unavailable
 from holdfast.storage.records import FIELDS, Key, ObjectRef, Ref
-from holdfast.storage.sqlite.metadata import SCHEMA, SqliteMetadataStore
-from tests.storage.backends import TENANT, changed, new_upload
+from holdfast.storage.sqlite.metadata import SqliteMetadataStore
+from holdfast.storage.sqlite.tables import SCHEMA
+from tests.storage.backends import TENANT, changed, new_upload, replace_upload, store_upload
 
 # As of 2026-11-24 12:40: version 2 was given two columns of uploads some minutes later, and files that had been made kept none.
 BEFORE_ATTACHED = (
@@ -62,8 +63,8 @@ async def test_an_earlier_file_is_upgraded(path: Path, name: str) -> None:
     make(path, *steps, version=version)
     store = SqliteMetadataStore(str(path), Durability.NONE)
     kelp = await store.get(REF)
-    await store.replace(kelp, changed(kelp, offset=8))
-    await store.create(new_upload())
+    await replace_upload(store, kelp, changed(kelp, offset=8))
+    await store_upload(store, new_upload())
     if ROCK in steps:
         await store.get_object(ObjectRef(tenant=TENANT, kind="user", id="rock"))
     found = await store.get(REF)
@@ -78,7 +79,7 @@ async def test_an_earlier_file_is_upgraded(path: Path, name: str) -> None:
 async def test_an_upgrade_that_is_done_writes_nothing(path: Path) -> None:
     """A file of the newest version is opened as it is, also where nothing can be written."""
     store = SqliteMetadataStore(str(path), Durability.NONE)
-    await store.create(new_upload())
+    await store_upload(store, new_upload())
     await store.close()
     before = path.read_bytes()
     await SqliteMetadataStore(str(path), Durability.NONE).close()

@@ -12,7 +12,7 @@ from holdfast.storage.errors import NoSpace
 from holdfast.storage.records import State
 from holdfast.storage.redis.stores import RedisStores
 from servers.stores.redis import RedisCluster, RedisServer, ask
-from tests.storage.backends import changed, new_upload
+from tests.storage.backends import changed, new_upload, replace_upload, settle_upload, store_upload
 from tests.storage.places import Place
 from tests.storage.redis.stores import redis_stores
 
@@ -59,19 +59,19 @@ async def stores(fixture: str, place: Place) -> AsyncIterator[RedisStores]:
 async def test_a_deletion_gets_through(memory: Memory, stores: RedisStores) -> None:
     """A lease can be had, and an upload be ended with it; a creation and an offset are refused, and a ping tells of it."""
     record = new_upload(length=8)
-    await stores.metadata.create(record)
+    await store_upload(stores.metadata, record)
     memory.limit(1)
     for work in (
         stores.metadata.ping(),
-        stores.metadata.create(new_upload()),
-        stores.metadata.replace(record, changed(record, offset=4)),
+        store_upload(stores.metadata, new_upload()),
+        replace_upload(stores.metadata, record, changed(record, offset=4)),
     ):
         with pytest.raises(NoSpace):
             await work
     hold = await stores.leased_uploads.hold(record.ref, lambda _record: None, lambda: None, LONG)
     ended = changed(record, state=State.CANCELLED)
-    await stores.metadata.replace(record, ended)
-    await stores.leased_uploads.settle(hold, ended, changed(ended, expires_at=None))
+    await replace_upload(stores.metadata, record, ended)
+    await settle_upload(stores.metadata, hold, ended, changed(ended, expires_at=None))
     is_held = await stores.leases.held(record.ref)
     found = await stores.metadata.get(record.ref)
 
@@ -81,13 +81,13 @@ async def test_a_deletion_gets_through(memory: Memory, stores: RedisStores) -> N
 async def test_a_sleeper_is_fenced_off(memory: Memory, stores: RedisStores) -> None:
     """Who passes a holder over can say so, as it has to before it ends an upload."""
     record = new_upload(length=8)
-    await stores.metadata.create(record)
+    await store_upload(stores.metadata, record)
     memory.limit(1)
     lease = await stores.leases.acquire(record.ref, lambda: None, LONG)
     forced = await stores.leases.acquire(record.ref, lambda: None, 0.4)
     fenced = changed(record, generation=1)
-    await stores.metadata.replace(record, fenced)
-    await stores.metadata.replace(fenced, changed(fenced, state=State.EXPIRED))
+    await replace_upload(stores.metadata, record, fenced)
+    await replace_upload(stores.metadata, fenced, changed(fenced, state=State.EXPIRED))
     await stores.leases.release(forced)
     await stores.leases.release(lease)
 

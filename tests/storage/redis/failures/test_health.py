@@ -18,7 +18,7 @@ from holdfast.storage.errors import NoSpace, NotFound, PreconditionFailed, Unava
 from holdfast.storage.redis.stores import RedisStores
 from servers.ports import LOOPBACK, free_port
 from servers.stores.redis import RedisServer
-from tests.storage.backends import NOW, changed, new_upload
+from tests.storage.backends import NOW, changed, new_upload, replace_upload, settle_upload, store_upload
 from tests.storage.ports.test_metadata_store_objects import new_event, stored_events
 from tests.storage.redis.failures.writers import Writer, lives, opened
 
@@ -61,7 +61,7 @@ async def test_restarts_with_its_data(server: RedisServer, stores: RedisStores) 
 async def test_restarts_without_its_data(server: RedisServer, stores: RedisStores) -> None:
     """A server that forgot everything is an empty store: nothing is found, nothing is changed, and what is new is kept."""
     record, event = new_upload(idempotency_key="again", expires_at=NOW), new_event()
-    await stores.metadata.create(record, [event])
+    await store_upload(stores.metadata, record, [event])
     hold = await stores.leased_uploads.hold(record.ref, lambda _record: None, lambda: None, LONG)
     await asyncio.to_thread(server.restart_empty)
     with pytest.raises(NotFound):
@@ -69,12 +69,12 @@ async def test_restarts_without_its_data(server: RedisServer, stores: RedisStore
     with pytest.raises(NotFound):
         await stores.leased_uploads.look(record.ref)
     with pytest.raises(PreconditionFailed):
-        await stores.metadata.replace(record, changed(record))
+        await replace_upload(stores.metadata, record, changed(record))
     with pytest.raises(PreconditionFailed):
-        await stores.leased_uploads.settle(hold, record, changed(record))
+        await settle_upload(stores.metadata, hold, record, changed(record))
     await stores.leased_uploads.release(hold.lease)
     await lives(stores)
-    await stores.metadata.create(record, [event])
+    await store_upload(stores.metadata, record, [event])
 
     assert record == await stores.metadata.get(record.ref)
     assert [event] == await stored_events(stores.metadata)
@@ -83,7 +83,7 @@ async def test_restarts_without_its_data(server: RedisServer, stores: RedisStore
 async def test_a_read_only_replica(server: RedisServer, stores: RedisStores, tmp_path: Path) -> None:
     """A server that became a replica can be read, is not ready, and takes nothing; as a primary it goes on."""
     record = new_upload()
-    await stores.metadata.create(record)
+    await store_upload(stores.metadata, record)
     hold = await stores.leased_uploads.hold(record.ref, lambda _record: None, lambda: None, LONG)
     with RedisServer(tmp_path / "primary", append_only=False) as primary:
         server.ask("REPLICAOF", LOOPBACK, free_port())
@@ -91,16 +91,16 @@ async def test_a_read_only_replica(server: RedisServer, stores: RedisStores, tmp
         for work in (
             stores.metadata.ping(),
             stores.leases.ping(),
-            stores.metadata.create(new_upload()),
-            stores.metadata.replace(record, changed(record)),
-            stores.leased_uploads.settle(hold, record, changed(record)),
+            store_upload(stores.metadata, new_upload()),
+            replace_upload(stores.metadata, record, changed(record)),
+            settle_upload(stores.metadata, hold, record, changed(record)),
             stores.leased_uploads.hold(record.ref, lambda _record: None, lambda: None, LONG),
         ):
             with pytest.raises(Unavailable, match="read only"):
                 await work
         server.ask("REPLICAOF", "NO", "ONE")
         assert primary.processes
-    await stores.leased_uploads.settle(hold, record, changed(record))
+    await settle_upload(stores.metadata, hold, record, changed(record))
     await lives(stores)
 
     assert record == read
@@ -110,9 +110,9 @@ async def test_a_read_only_replica(server: RedisServer, stores: RedisStores, tmp
 async def test_a_slow_answer(server: RedisServer, stores: RedisStores) -> None:
     """A server that takes a while is waited for; what was sent again meanwhile happens once."""
     record, event = new_upload(), new_event()
-    await stores.metadata.create(record)
+    await store_upload(stores.metadata, record)
     server.freeze()
-    commit = asyncio.create_task(stores.metadata.replace(record, changed(record), [event]))
+    commit = asyncio.create_task(replace_upload(stores.metadata, record, changed(record), [event]))
     await asyncio.sleep(3)
     server.thaw()
     await commit
@@ -125,11 +125,11 @@ async def test_a_slow_answer(server: RedisServer, stores: RedisStores) -> None:
 async def test_no_answer(server: RedisServer, stores: RedisStores) -> None:
     """A server that stands still is given up in time; whatever it does when it wakes up, it does once."""
     record, event = new_upload(), new_event()
-    await stores.metadata.create(record)
+    await store_upload(stores.metadata, record)
     server.freeze()
     begun = time.monotonic()
     for work in (
-        stores.metadata.replace(record, changed(record), [event]),
+        replace_upload(stores.metadata, record, changed(record), [event]),
         stores.metadata.get(record.ref),
         stores.metadata.ping(),
         stores.leased_uploads.hold(record.ref, lambda _record: None, lambda: None, LONG),
@@ -148,9 +148,9 @@ async def test_no_answer(server: RedisServer, stores: RedisStores) -> None:
 async def test_a_pause(server: RedisServer, stores: RedisStores) -> None:
     """While Redis lets nobody write, as before a planned failover, nobody is refused."""
     record, event = new_upload(), new_event()
-    await stores.metadata.create(record)
+    await store_upload(stores.metadata, record)
     server.ask("CLIENT", "PAUSE", 1000, "WRITE")
-    await stores.metadata.replace(record, changed(record), [event])
+    await replace_upload(stores.metadata, record, changed(record), [event])
 
     assert [event] == await stored_events(stores.metadata)
 
@@ -164,10 +164,10 @@ def _endless(server: RedisServer) -> None:
 async def test_a_script_that_is_killed(server: RedisServer, stores: RedisStores, seconds: float) -> None:
     """A server that is busy with the script of somebody else is waited for, for a while; when that is killed, all goes on."""
     record = new_upload()
-    await stores.metadata.create(record)
+    await store_upload(stores.metadata, record)
     script = asyncio.create_task(asyncio.to_thread(_endless, server))
     await asyncio.sleep(0.2)
-    commit = asyncio.create_task(stores.metadata.replace(record, changed(record)))
+    commit = asyncio.create_task(replace_upload(stores.metadata, record, changed(record)))
     await asyncio.sleep(seconds)
     gave_up = commit.done()
     server.ask("SCRIPT", "KILL")
@@ -183,16 +183,16 @@ async def test_a_script_that_is_killed(server: RedisServer, stores: RedisStores,
 async def test_no_memory(server: RedisServer, stores: RedisStores) -> None:
     """A server that is full takes nothing more, but lets go, and gives what it has; what has no room leaves no trace."""
     record, event = new_upload(), new_event()
-    await stores.metadata.create(record)
+    await store_upload(stores.metadata, record)
     hold = await stores.leased_uploads.hold(record.ref, lambda _record: None, lambda: None, LONG)
     size = server.ask("DBSIZE")
     server.ask("CONFIG", "SET", "maxmemory", 1, "maxmemory-policy", "noeviction")
     for work in (
         stores.metadata.ping(),
-        stores.metadata.create(new_upload(), [event]),
-        stores.metadata.commit([], [event]),
-        stores.metadata.replace(record, changed(record), [event]),
-        stores.leased_uploads.settle(hold, record, changed(record), [event]),
+        store_upload(stores.metadata, new_upload(), [event]),
+        stores.metadata.commit([], events=[event]),
+        replace_upload(stores.metadata, record, changed(record), [event]),
+        settle_upload(stores.metadata, hold, record, changed(record), [event]),
     ):
         with pytest.raises(NoSpace):
             await work
@@ -201,7 +201,7 @@ async def test_no_memory(server: RedisServer, stores: RedisStores) -> None:
     await stores.leased_uploads.release(hold.lease)
     is_held = await stores.leases.held(record.ref)
     server.ask("CONFIG", "SET", "maxmemory", 0)
-    await stores.metadata.replace(record, changed(record), [event])
+    await replace_upload(stores.metadata, record, changed(record), [event])
     await lives(stores)
 
     assert size == during
@@ -217,7 +217,7 @@ async def test_a_wrong_password(server: RedisServer) -> None:
         for url, said in ((server.url, "authenticated"), (f"redis://:wrong@{place}", "username-password")):
             async with opened(url) as stores:
                 begun = time.monotonic()
-                for work in (stores.metadata.ping(), stores.metadata.create(new_upload())):
+                for work in (stores.metadata.ping(), store_upload(stores.metadata, new_upload())):
                     with pytest.raises(Unavailable, match=said):
                         await work
                 took = time.monotonic() - begun
@@ -235,14 +235,14 @@ async def test_what_is_not_permitted(server: RedisServer) -> None:
     server.ask("ACL", "SETUSER", "kelp", "on", ">frond", "~*", "&*", "+@all", "-evalsha", "-eval")
     async with opened(server.url.replace("redis://", "redis://kelp:frond@")) as stores:
         with pytest.raises(Unavailable, match="evalsha"):
-            await stores.metadata.create(new_upload())
+            await store_upload(stores.metadata, new_upload())
 
 
 async def test_nobody_there_yet(server: RedisServer) -> None:
     """Stores are opened though no server is there; as soon as it is, they work."""
     server.stop()
     async with opened(server.url) as stores:
-        for work in (stores.metadata.ping(), stores.metadata.create(new_upload()), stores.leases.ping()):
+        for work in (stores.metadata.ping(), store_upload(stores.metadata, new_upload()), stores.leases.ping()):
             begun = time.monotonic()
             with pytest.raises(Unavailable):
                 await work

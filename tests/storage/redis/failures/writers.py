@@ -14,7 +14,7 @@ from holdfast.storage.objects import Event
 from holdfast.storage.ports.metadata import MetadataStore
 from holdfast.storage.records import Tenant, UploadRecord
 from holdfast.storage.redis.stores import RedisStores, open_redis
-from tests.storage.backends import NOW, TENANT, changed, new_upload
+from tests.storage.backends import NOW, TENANT, changed, new_upload, replace_upload, settle_upload, store_upload
 from tests.storage.ports.test_metadata_store_objects import new_event
 
 LONG = 10.0  # seconds
@@ -40,13 +40,13 @@ async def lives(stores: RedisStores, tenant: Tenant = TENANT) -> None:
             except StorageError:
                 await asyncio.sleep(0.05)
     record = new_upload(tenant=tenant, expires_at=NOW)
-    await stores.metadata.create(record)
+    await store_upload(stores.metadata, record)
     asked = asyncio.Event()
     hold = await stores.leased_uploads.hold(record.ref, lambda _record: None, asked.set, LONG)
     second = asyncio.create_task(stores.leased_uploads.hold(record.ref, lambda _record: None, lambda: None, LONG))
     async with asyncio.timeout(LONG):
         await asked.wait()
-    await stores.leased_uploads.settle(hold, record, changed(record, offset=1))
+    await settle_upload(stores.metadata, hold, record, changed(record, offset=1))
     newer = await second
     await stores.leased_uploads.release(newer.lease)
 
@@ -69,7 +69,7 @@ class Writer:
     async def begin(cls, metadata: MetadataStore, tenant: Tenant = TENANT) -> Writer:
         """Return a writer whose record is there."""
         record = new_upload(tenant=tenant)
-        await metadata.create(record)
+        await store_upload(metadata, record)
         return cls(metadata, record)
 
     @asynccontextmanager
@@ -95,7 +95,7 @@ class Writer:
             new = changed(self.record, offset=self.record.offset + 1)
             event = new_event(tenant=new.tenant, attachment=new.key, data=str(new.revision))
             try:
-                await self.metadata.replace(self.record, new, [event])
+                await replace_upload(self.metadata, self.record, new, [event])
                 self.acknowledged += 1
                 self.highest = new.revision
                 self.record = new
