@@ -18,8 +18,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from holdfast.storage.ports.content import Receipt
-    from holdfast.storage.records import UploadRecord
+    from holdfast.storage.records import Receipt, UploadRecord
 
 
 class StorageError(Exception):

@@ -10,8 +10,7 @@ import os
 from collections.abc import Sequence
 
 from holdfast.storage.errors import Corrupted, NoSpace, StorageError, Unavailable
-from holdfast.storage.ports.content import Receipt
-from holdfast.storage.records import NO_PARTS
+from holdfast.storage.records import NO_PARTS, Receipt
 
 # EFBIG is how a file-size limit (ulimit, RLIMIT_FSIZE) says that the room is used up.
 ERRORS: dict[int, type[StorageError]] = {

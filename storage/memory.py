@@ -12,14 +12,14 @@ from dataclasses import dataclass, field
 
 from holdfast.storage.errors import AlreadyExists, Corrupted, LeaseLost, NotFound, PreconditionFailed, UnknownPosition
 from holdfast.storage.objects import Event, LoggedEvent, ObjectRecord, SlotRecord
-from holdfast.storage.ports.content import Checkpoint, Receipt, unrecorded
+from holdfast.storage.ports.content import Checkpoint, unrecorded
 from holdfast.storage.ports.inventory import Stored
 from holdfast.storage.ports.leases import PATIENCE, Lease
 from holdfast.storage.ports.metadata import Adjustment, Change, Record
 from holdfast.storage.ports.notes import SECRET_BYTES
 from holdfast.storage.ports.salvage import Remains
 from holdfast.storage.positions import parse_position
-from holdfast.storage.records import Key, ObjectRef, Parts, Ref, SlotRef, State, Tenant, UploadRecord
+from holdfast.storage.records import Key, ObjectRef, Parts, Receipt, Ref, SlotRef, State, Tenant, UploadRecord
 from holdfast.storage.threads import unbroken
 
 

@@ -192,6 +192,14 @@ class UploadRecord:
         return cls(**kinds, timeline=timeline)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receipt:
+    """What an append made durable: *received* bytes since it began, and what the store must remember of them."""
+
+    received: int
+    parts: Parts
+
+
 def _names(slot: SlotRef) -> list[str]:
     return [slot.kind, slot.id, slot.slot]
 

@@ -51,9 +51,8 @@ from holdfast.service.core.errors import (
     UploadPurged,
 )
 from holdfast.service.core.limits import Limits
-from holdfast.storage.ports.content import Receipt
 from holdfast.storage.ports.salvage import Remains
-from holdfast.storage.records import State, UploadRecord
+from holdfast.storage.records import Receipt, State, UploadRecord
 
 MOST_DOUBLINGS = 16
 

@@ -20,8 +20,7 @@ from collections.abc import Callable, Sequence
 from holdfast.storage import files
 from holdfast.storage.errors import NoSpace
 from holdfast.storage.local.folders import Folders
-from holdfast.storage.ports.content import Receipt
-from holdfast.storage.records import UploadRecord
+from holdfast.storage.records import Receipt, UploadRecord
 from holdfast.storage.threads import Threads
 
 KiB = 1024

@@ -46,9 +46,9 @@ from holdfast.storage.errors import Corrupted, NoSpace, NotFound, StorageError, 
 from holdfast.storage.local.append import UNRECORDED, LocalAppend, Opened
 from holdfast.storage.local.folders import Folders, make_root
 from holdfast.storage.local.room import FOLDERS, LocalRoom
-from holdfast.storage.ports.content import Checkpoint, Receipt, unrecorded
+from holdfast.storage.ports.content import Checkpoint, unrecorded
 from holdfast.storage.ports.salvage import Remains
-from holdfast.storage.records import Parts, UploadRecord
+from holdfast.storage.records import Parts, Receipt, UploadRecord
 from holdfast.storage.threads import Threads
 
 KiB = 1024

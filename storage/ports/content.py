@@ -9,21 +9,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
 from typing import Protocol
 
 from holdfast.storage.ports.room import Room
 from holdfast.storage.ports.salvage import Salvage
-from holdfast.storage.records import Parts, UploadRecord
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Receipt:
-    """What an append made durable: *received* bytes since it began, and what the store must remember of them."""
-
-    received: int
-    parts: Parts
-
+from holdfast.storage.records import Parts, Receipt, UploadRecord
 
 Checkpoint = Callable[[Receipt], Awaitable[None]]
 """Records how far an append is while it goes on; what it raises ends the append."""

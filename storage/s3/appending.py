@@ -24,8 +24,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 
 from holdfast.storage.errors import NoSpace, StorageError, Unavailable
-from holdfast.storage.ports.content import Checkpoint, Receipt
-from holdfast.storage.records import UNKNOWN, UploadRecord
+from holdfast.storage.ports.content import Checkpoint
+from holdfast.storage.records import UNKNOWN, Receipt, UploadRecord
 from holdfast.storage.s3.errors import UploadGone
 from holdfast.storage.s3.options import Names
 from holdfast.storage.s3.parts.plan import TooManyParts

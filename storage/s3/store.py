@@ -24,10 +24,10 @@ from dataclasses import replace
 import boto3
 
 from holdfast.storage.errors import Corrupted, NoSpace, NotFound
-from holdfast.storage.ports.content import Checkpoint, Receipt, unrecorded
+from holdfast.storage.ports.content import Checkpoint, unrecorded
 from holdfast.storage.ports.salvage import Remains
 from holdfast.storage.probe import Probe
-from holdfast.storage.records import NO_PARTS, UNKNOWN, Parts, State, UploadRecord
+from holdfast.storage.records import NO_PARTS, UNKNOWN, Parts, Receipt, State, UploadRecord
 from holdfast.storage.s3.appending import Appending, Tools
 from holdfast.storage.s3.errors import translated
 from holdfast.storage.s3.options import Checksum, Names, S3Options

@@ -26,8 +26,7 @@ from holdfast.service.core.limits import Limits
 from holdfast.service.core.upload import Step
 from holdfast.service.core.uploads import admission
 from holdfast.storage.keys import new_key
-from holdfast.storage.ports.content import Receipt
-from holdfast.storage.records import Parts, State
+from holdfast.storage.records import Parts, Receipt, State
 from tests.storage.backends import NOW, TENANT, new_upload
 
 AT_LENGTH, AT_END, LATER = Completes.AT_LENGTH, Completes.AT_END, Completes.LATER

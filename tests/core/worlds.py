@@ -20,11 +20,11 @@ from holdfast.storage.keys import new_key
 from holdfast.storage.leases.separate import SeparateLeasedUploads
 from holdfast.storage.local.store import LocalByteStore
 from holdfast.storage.memory import MemoryByteStore, MemoryLeases, MemoryMetadataStore
-from holdfast.storage.ports.content import ByteStore, Checkpoint, Receipt, unrecorded
+from holdfast.storage.ports.content import ByteStore, Checkpoint, unrecorded
 from holdfast.storage.ports.leases import Lease, Leases
 from holdfast.storage.ports.metadata import MetadataStore
 from holdfast.storage.ports.salvage import Remains
-from holdfast.storage.records import Key, Parts, Ref, State, Tenant, UploadRecord
+from holdfast.storage.records import Key, Parts, Receipt, Ref, State, Tenant, UploadRecord
 from holdfast.storage.sqlite.leases import SqliteLeases
 from holdfast.storage.sqlite.metadata import SqliteMetadataStore
 from tests.core.contents import FakeContent

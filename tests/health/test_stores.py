@@ -16,8 +16,8 @@ from holdfast.service.health.stores import Pace, StoreHealth
 from holdfast.service.stores import Stores
 from holdfast.storage.errors import Corrupted, NoSpace, StorageError, Unavailable
 from holdfast.storage.memory import MemoryByteStore, MemoryLeases, MemoryMetadataStore
-from holdfast.storage.ports.content import Checkpoint, Receipt, unrecorded
-from holdfast.storage.records import UploadRecord
+from holdfast.storage.ports.content import Checkpoint, unrecorded
+from holdfast.storage.records import Receipt, UploadRecord
 from tests.protocols.service import Serve
 
 QUICK = Pace(bound=0.2, silence=0.4, again=0.01, remind=60)

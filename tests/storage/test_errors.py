@@ -6,8 +6,7 @@ from __future__ import annotations
 
 from holdfast.storage import errors
 from holdfast.storage.errors import AlreadyExists, NoSpace, StorageError
-from holdfast.storage.ports.content import Receipt
-from holdfast.storage.records import NO_PARTS
+from holdfast.storage.records import NO_PARTS, Receipt
 from tests.storage.backends import new_upload
 
 

@@ -14,8 +14,8 @@ from holdfast.service.core.errors import OutOfSpace
 from holdfast.service.core.limits import Limits
 from holdfast.service.core.uploads.journal import UploadJournal
 from holdfast.storage.errors import NoSpace
-from holdfast.storage.ports.content import ByteStore, Receipt
-from holdfast.storage.records import UploadRecord
+from holdfast.storage.ports.content import ByteStore
+from holdfast.storage.records import Receipt, UploadRecord
 
 BLOCK = 1024 * 1024
 

@@ -14,8 +14,8 @@ from holdfast.service.asgi.receiving.connection import EXTENSION
 from holdfast.service.stores import Stores
 from holdfast.storage.errors import NoSpace, Unavailable
 from holdfast.storage.memory import MemoryByteStore, MemoryLeases, MemoryMetadataStore
-from holdfast.storage.ports.content import Checkpoint, Receipt, unrecorded
-from holdfast.storage.records import Ref, State, UploadRecord
+from holdfast.storage.ports.content import Checkpoint, unrecorded
+from holdfast.storage.records import Receipt, Ref, State, UploadRecord
 from tests.asgi.wire import Wire, scope
 from tests.protocols import draft_requests, tus_requests
 from tests.protocols.attachments_requests import COMMUNITY_URL, ENTRY_URL, JSON, entry, span

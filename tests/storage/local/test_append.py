@@ -16,7 +16,7 @@ from holdfast.storage.durability import Durability
 from holdfast.storage.errors import Corrupted, NoSpace
 from holdfast.storage.local.append import FLUSH, RESERVE, UNRECORDED, UNRECORDED_FOR
 from holdfast.storage.local.store import LocalByteStore
-from holdfast.storage.ports.content import Receipt
+from holdfast.storage.records import Receipt
 from tests.storage.backends import appended, blocks, changed, content_of, new_upload
 
 

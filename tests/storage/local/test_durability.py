@@ -13,8 +13,7 @@ import pytest
 
 from holdfast.storage.durability import Durability
 from holdfast.storage.local.store import LocalByteStore
-from holdfast.storage.ports.content import Receipt
-from holdfast.storage.records import Key
+from holdfast.storage.records import Key, Receipt
 from tests.storage.backends import appended, blocks, claimed, new_upload
 
 

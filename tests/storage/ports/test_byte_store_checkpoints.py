@@ -9,7 +9,8 @@ from contextlib import suppress
 import pytest
 
 from holdfast.storage.errors import PreconditionFailed
-from holdfast.storage.ports.content import ByteStore, Receipt
+from holdfast.storage.ports.content import ByteStore
+from holdfast.storage.records import Receipt
 from tests.storage.backends import appended, blocks, changed, content_of, new_upload, on_swift_too
 
 # Who waits for somebody that never comes fails soon.

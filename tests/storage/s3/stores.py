@@ -17,8 +17,7 @@ from typing import Any
 
 import boto3
 
-from holdfast.storage.ports.content import Receipt
-from holdfast.storage.records import UploadRecord
+from holdfast.storage.records import Receipt, UploadRecord
 from holdfast.storage.s3.options import S3Options
 from holdfast.storage.s3.parts.state import PartState
 from holdfast.storage.s3.store import S3ByteStore

@@ -10,8 +10,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from holdfast.storage.errors import NoSpace, PreconditionFailed
-from holdfast.storage.ports.content import Receipt
-from holdfast.storage.records import UploadRecord
+from holdfast.storage.records import Receipt, UploadRecord
 from holdfast.storage.s3.options import Checksum
 from holdfast.storage.s3.parts.state import Sums
 from holdfast.storage.s3.store import S3ByteStore

@@ -12,8 +12,7 @@ from pathlib import Path
 import pytest
 
 from holdfast.storage.errors import Corrupted, NoSpace, Unavailable
-from holdfast.storage.ports.content import Receipt
-from holdfast.storage.records import UploadRecord
+from holdfast.storage.records import Receipt, UploadRecord
 from holdfast.storage.s3.store import S3ByteStore
 from servers.stores.swift import SwiftServer, folder_with_attributes
 from tests.servers.faulty_proxy import Fault, FaultyProxy, answer_lost, cut_off, forged, held, lost, refused, silent
