@@ -1,5 +1,5 @@
 """
-``python -m service`` is the command ``holdfast``.
+``python -m holdfast.service`` is the command ``holdfast``.
 """
 
 from holdfast.service.cli.main import main

@@ -24,7 +24,7 @@ ANSWER = 64  # bytes
 
 class Forked:
     """
-    ``python -m service serve`` without its start: what `subprocess.Popen` is to a command.
+    ``python -m holdfast.service serve`` without its start: what `subprocess.Popen` is to a command.
 
     It leads a session of its own.  What it prints is added to *log*.
     """

@@ -21,7 +21,7 @@ from servers.server import Server
 
 class Holdfast(Server):
     """
-    ``python -m service serve`` on one port and one data directory, for as many lives as somebody wants.
+    ``python -m holdfast.service serve`` on one port and one data directory, for as many lives as somebody wants.
 
     With *forked* it is not the command that runs but a fork of a process that has imported the service: a start takes a tenth.
     *before* are words in front of the command, as of a program that changes limits and then becomes the command.
@@ -46,7 +46,7 @@ class Holdfast(Server):
         self._environment = environment or {}
         self.process = Process(
             name,
-            [*before, sys.executable, "-m", "service", "serve"],
+            [*before, sys.executable, "-m", "holdfast.service", "serve"],
             ready=lambda: serves(self.port, "/readyz"),
             log=data_dir.parent / f"{data_dir.name}-{self.port}.log",
             environment=self.environment(),

@@ -77,7 +77,7 @@ def _fork(wanted: dict[str, Any], ours: list[int]) -> int:
 
 
 def _become(wanted: dict[str, Any], ours: list[int]) -> NoReturn:
-    """Be what ``python -m service serve`` is."""
+    """Be what ``python -m holdfast.service serve`` is."""
     for descriptor in ours:
         os.close(descriptor)
     nothing = os.open(os.devnull, os.O_RDONLY)

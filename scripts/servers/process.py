@@ -73,7 +73,8 @@ class Process:
     """
     One process of a server, in a group of its own with all that it starts, for as many lives as somebody wants.
 
-    *ready* says whether it serves; it is asked again and again while it starts.  *begin* is another way to run it than *command*.
+    *ready* says whether it serves; it is asked again and again while it starts.  It runs in *folder*; *begin* is another way to
+    run it than *command*.
     """
 
     def __init__(
@@ -85,6 +86,7 @@ class Process:
         log: Path,
         environment: Mapping[str, str] | None = None,
         begin: Begin | None = None,
+        folder: Path = ROOT,
     ) -> None:
         self.name = name
         self.started_in = 0.0
@@ -94,6 +96,7 @@ class Process:
         self._log = log
         self._environment = dict(os.environ if environment is None else environment)
         self._begin = begin or self._run
+        self._folder = folder
         self._process: Running | None = None
         self._began = 0.0
 
@@ -131,7 +134,7 @@ class Process:
             _tell_guard(f"-{self.pid}")
         self._log.parent.mkdir(parents=True, exist_ok=True)
         self._began = time.monotonic()
-        self._process = self._begin(ROOT, self._environment, self._log)
+        self._process = self._begin(self._folder, self._environment, self._log)
         _tell_guard(f"+{self.pid}")
 
     def wait_ready(self) -> None:
