@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 from starlette.applications import Starlette
 
 from holdfast.service.accounts.links import Links
-from holdfast.service.asgi.answers import Answers
+from holdfast.service.asgi.answers import LargeAnswers
 from holdfast.service.asgi.application import Application
 from holdfast.service.asgi.auth import WithoutAccounts
 from holdfast.service.asgi.cors import cors
@@ -77,7 +77,7 @@ def create_app(settings: Settings, stores: Stores) -> Starlette:
     proxies = Proxies(parse_networks(settings.trusted_proxies), parse_base(settings.public_url), settings.relative_location)
     store_health = StoreHealth(_pings(StoreLocations.of(settings), stores))
     timers = ReceiveTimers(idle_timeout=settings.idle_timeout, min_rate=settings.min_rate)
-    answers, texts = Answers(), Texts(uploads)
+    answers, texts = LargeAnswers(), Texts(uploads)
     authenticate = accounts or WithoutAccounts(proxies, is_open=settings.open_behind_proxy)
     driver = Driver(authenticate, tenant, limits, proxies=proxies, timers=timers, store_health=store_health, answers=answers)
     filing = Filing(uploads, attachments, objects, metadata, links.sign, times=timekeeper)

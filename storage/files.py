@@ -27,7 +27,7 @@ if _sync_file_range is not None:
     _sync_file_range.argtypes = (ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint)
 
 
-class translated:  # noqa: N801 - a context manager, and often used: a generator for each would cost more
+class os_errors:  # noqa: N801 - a context manager, and often used: a generator for each would cost more
     """
     Raise the operating system's errors as storage errors.
     """
@@ -63,7 +63,7 @@ def write(descriptor: int, block: memoryview, offset: int) -> None:
     written = 0
     while written < len(block):
         try:
-            with translated():
+            with os_errors():
                 written += os.pwrite(descriptor, block[written:], offset + written)
         except NoSpace as error:
             # The bytes before it are good: keep them, they were paid for with somebody's mobile data.
@@ -77,7 +77,7 @@ def refuse_shorter(descriptor: int, length: int) -> None:
 
     :raises Corrupted: it is shorter.
     """
-    with translated():
+    with os_errors():
         size = os.fstat(descriptor).st_size
     if size < length:
         raise Corrupted(f"the content ends at {size}, not at {length}")
@@ -87,7 +87,7 @@ def read(descriptor: int, start: int, length: int) -> bytes:
     """
     Return up to *length* bytes from *start* on.
     """
-    with translated():
+    with os_errors():
         return os.pread(descriptor, length, start)
 
 
@@ -95,7 +95,7 @@ def truncate(descriptor: int, length: int) -> None:
     """
     Cut a file off after *length* bytes.
     """
-    with translated():
+    with os_errors():
         os.ftruncate(descriptor, length)
 
 
@@ -112,7 +112,7 @@ def sync(descriptor: int) -> None:
     """
     Return when the content of a file is on the disk.
     """
-    with translated():
+    with os_errors():
         os.fdatasync(descriptor)
 
 
@@ -120,7 +120,7 @@ def sync_folders(paths: Sequence[str]) -> None:
     """
     Return when the names in folders are on the disk.
     """
-    with translated():
+    with os_errors():
         for path in paths:
             descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             try:

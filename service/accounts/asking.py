@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import httpx
 
-from holdfast.service.accounts.errors import Unavailable
+from holdfast.service.accounts.errors import AccountsUnavailable
 
 PLAIN = "identity"
 
@@ -45,11 +45,11 @@ async def ask(
         # The timeouts of the client are for each block: who sends one byte now and then would never be late.
         async with asyncio.timeout(seconds), client.stream(method, url, content=content, headers=told) as response:
             if response.headers.get("content-encoding", PLAIN).lower() != PLAIN:
-                raise Unavailable("the answer is packed, and might have any size")
+                raise AccountsUnavailable("the answer is packed, and might have any size")
             async for block in response.aiter_raw():
                 found += block
                 if len(found) > most:
-                    raise Unavailable("the answer is too large")
+                    raise AccountsUnavailable("the answer is too large")
     except (httpx.HTTPError, TimeoutError) as error:
-        raise Unavailable("there is no answer") from error
+        raise AccountsUnavailable("there is no answer") from error
     return Answer(status=response.status_code, fields=response.headers, content=bytes(found))

@@ -32,9 +32,9 @@ class TokenExpired(Unauthenticated):
     """The token was good once."""
 
 
-class Forbidden(Exception):
+class AccessForbidden(Exception):
     """Whoever decides about this request says no."""
 
 
-class Unavailable(Exception):
+class AccountsUnavailable(Exception):
     """Whoever knows the keys, or decides, does not answer now."""

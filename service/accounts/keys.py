@@ -19,7 +19,7 @@ import jwt
 from cryptography.exceptions import UnsupportedAlgorithm
 
 from holdfast.service.accounts.asking import ask
-from holdfast.service.accounts.errors import TokenRefused, Unavailable
+from holdfast.service.accounts.errors import AccountsUnavailable, TokenRefused
 
 logger = logging.getLogger("holdfast")
 
@@ -111,7 +111,7 @@ class KeyFile:
         try:
             keys = await asyncio.to_thread(self._keys)
         except (OSError, ValueError) as error:
-            raise Unavailable("the key file cannot be read") from error
+            raise AccountsUnavailable("the key file cannot be read") from error
         return _fitting(keys, header)
 
     async def close(self) -> None:
@@ -186,16 +186,16 @@ class PublicKeys:
             try:
                 answer = await ask(self._client, "GET", self._url, most=MAX_SET, seconds=TIMEOUT)
                 if answer.status != httpx.codes.OK:
-                    raise Unavailable(f"the answer is {answer.status}")
+                    raise AccountsUnavailable(f"the answer is {answer.status}")
                 self._keys = parse_keys(answer.content)
                 self._fetched_at = self._clock()
-            except (Unavailable, ValueError) as error:
+            except (AccountsUnavailable, ValueError) as error:
                 logger.warning("the keys at %s cannot be had: %s", self._url, error)
                 self._refuse_stale()
 
     def _refuse_stale(self) -> None:
         if self._clock() - self._fetched_at > STALE:
-            raise Unavailable("the keys cannot be had")
+            raise AccountsUnavailable("the keys cannot be had")
 
 
 def parse_keys(content: bytes) -> Sequence[VerifyingKey]:

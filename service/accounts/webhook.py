@@ -21,7 +21,7 @@ from standardwebhooks.webhooks import Webhook as Signer
 
 from holdfast.service.accounts.asking import Answer, ask
 from holdfast.service.accounts.claims import principal_of
-from holdfast.service.accounts.errors import Forbidden, TokenRefused, Unavailable
+from holdfast.service.accounts.errors import AccessForbidden, AccountsUnavailable, TokenRefused
 from holdfast.service.accounts.keys import require_safe
 from holdfast.service.core.principals import Principal
 from holdfast.storage.records import Tenant
@@ -70,19 +70,19 @@ class Webhook:
             case httpx.codes.UNAUTHORIZED:
                 raise TokenRefused("the token is not valid here")
             case httpx.codes.FORBIDDEN:
-                raise Forbidden("whoever decides says no")
+                raise AccessForbidden("whoever decides says no")
             case _:
-                raise Unavailable(f"the webhook answered {answer.status}")
+                raise AccountsUnavailable(f"the webhook answered {answer.status}")
         try:
             claims = json.loads(answer.content)
         except (ValueError, RecursionError) as error:
-            raise Unavailable("the webhook's answer is not JSON") from error
+            raise AccountsUnavailable("the webhook's answer is not JSON") from error
         if not isinstance(claims, dict):
-            raise Unavailable("the webhook's answer has no claims")
+            raise AccountsUnavailable("the webhook's answer has no claims")
         try:
             principal = principal_of(claims, default_tenant=self._default_tenant)
         except TokenRefused as error:
-            raise Unavailable("the webhook's answer has no usable claims") from error  # it is not the token that is wrong
+            raise AccountsUnavailable("the webhook's answer has no usable claims") from error  # it is not the token that is wrong
         age = _MAX_AGE.search(answer.fields.get("cache-control", ""))
         if age is not None:
             self._known[name] = self._clock() + min(int(age[1]), REMEMBERED_FOR), principal

@@ -26,12 +26,12 @@ BUDGET = 64 * MiB
 STALLED = 10 * SECONDS
 
 
-class Answer:
+class LargeAnswer:
     """
     A large answer on its way; *cut* ends its connection.
     """
 
-    def __init__(self, answers: Answers, content: bytes, cut: Callable[[], None]) -> None:
+    def __init__(self, answers: LargeAnswers, content: bytes, cut: Callable[[], None]) -> None:
         self._answers = answers
         self.content = content
         self.cut = cut
@@ -54,14 +54,14 @@ class Answer:
         self._answers.forget(self)
 
 
-class Answers:
+class LargeAnswers:
     """
     The large answers of a process, which hold at most *budget* bytes; one alone may be larger.
     """
 
     def __init__(self, budget: int = BUDGET) -> None:
         self._budget = budget
-        self._under_way: dict[Answer, None] = {}
+        self._under_way: dict[LargeAnswer, None] = {}
 
     @property
     def held(self) -> int:
@@ -78,17 +78,17 @@ class Answers:
                 return other.content
         return content
 
-    def begin(self, content: bytes, cut: Callable[[], None]) -> Answer | None:
+    def begin(self, content: bytes, cut: Callable[[], None]) -> LargeAnswer | None:
         """
         Return the answer with *content*; None where there is no room for it.
         """
         if not any(other.content is content for other in self._under_way) and not self._make_room(len(content)):
             return None
-        answer = Answer(self, content, cut)
+        answer = LargeAnswer(self, content, cut)
         self._under_way[answer] = None
         return answer
 
-    def forget(self, answer: Answer) -> None:
+    def forget(self, answer: LargeAnswer) -> None:
         """
         Count *answer* no more.
         """

@@ -9,7 +9,7 @@ import time
 from urllib.parse import parse_qs
 
 from holdfast.service.accounts.credentials import token_of
-from holdfast.service.accounts.errors import Forbidden, TokenExpired, TokenMissing, Unauthenticated, Unavailable
+from holdfast.service.accounts.errors import AccessForbidden, AccountsUnavailable, TokenExpired, TokenMissing, Unauthenticated
 from holdfast.service.accounts.links import Links
 from holdfast.service.accounts.tokens import TokenVerifier
 from holdfast.service.accounts.webhook import Webhook
@@ -91,9 +91,9 @@ class Accounts:
             raise ProtocolError(400, "query_invalid", "the query cannot be understood") from error
         except Unauthenticated as error:
             raise _unauthenticated(error) from error
-        except Forbidden as error:
+        except AccessForbidden as error:
             raise ProtocolError(403, "forbidden", "this is not for you") from error
-        except Unavailable as error:
+        except AccountsUnavailable as error:
             message = "nobody can say now who you are"
             raise ProtocolError(503, "accounts_unavailable", message, (("Retry-After", RETRY_AFTER),)) from error
 

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 
 from starlette.types import Receive, Scope, Send
 
-from holdfast.service.asgi.answers import Answers
+from holdfast.service.asgi.answers import LargeAnswers
 from holdfast.service.asgi.exchange import C, Exchange, Out, Perform
 from holdfast.service.asgi.proxies import Proxies
 from holdfast.service.asgi.receiving.content import RequestContent
@@ -53,7 +53,7 @@ class Driver:
         proxies: Proxies,
         timers: ReceiveTimers,
         store_health: StoreHealth,
-        answers: Answers,
+        answers: LargeAnswers,
     ) -> None:
         """Where neither URL nor token names one, *tenant* is meant.  *store_health* hears of every store that fails."""
         self._authenticate = authenticate

@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from starlette.types import Receive, Scope, Send
 
-from holdfast.service.asgi.answers import BLOCK, Answers
+from holdfast.service.asgi.answers import BLOCK, LargeAnswers
 from holdfast.service.asgi.receiving.connection import ConnectionExtension, extension_of
 from holdfast.service.asgi.receiving.content import RequestContent
 from holdfast.service.core.errors import UploadNotFound
@@ -48,7 +48,7 @@ class Exchange:
     __slots__ = ("_answers", "content", "extension", "receive", "request", "scope", "send", "started")
 
     def __init__(
-        self, scope: Scope, receive: Receive, send: Send, *, request: Request, content: RequestContent, answers: Answers
+        self, scope: Scope, receive: Receive, send: Send, *, request: Request, content: RequestContent, answers: LargeAnswers
     ) -> None:
         """Large answers are counted among *answers*."""
         self._answers = answers

@@ -7,7 +7,7 @@ from __future__ import annotations
 from holdfast.service.core.errors import ImageInvalid, ImageTooLarge, NotAccepted, StoreFailed
 from holdfast.service.core.policies import Policy
 from holdfast.service.core.slots.acceptance import Read
-from holdfast.service.images.errors import Busy, ImageRefused, NotAnImage, TooMany
+from holdfast.service.images.errors import ImageRefused, ImagesBusy, NotAnImage, TooMany
 from holdfast.service.images.pool import Images
 from holdfast.service.images.turns import Claimant
 from holdfast.storage.records import UploadRecord
@@ -36,7 +36,7 @@ class Inspection:
             raise ImageTooLarge(str(error)) from error
         except ImageRefused as error:
             raise ImageInvalid(str(error)) from error
-        except Busy as error:
+        except ImagesBusy as error:
             raise StoreFailed("too many images are waiting") from error
         pixels = facts.width * facts.height * facts.frames
         if policy.max_pixels is not None and pixels > policy.max_pixels:

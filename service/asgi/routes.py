@@ -12,7 +12,7 @@ from starlette.routing import Route
 from starlette.types import Scope
 
 from holdfast.service.asgi.driver import Driver
-from holdfast.service.asgi.endpoints.attachments_api import Attachments, Binaries, Views
+from holdfast.service.asgi.endpoints.attachments_api import AttachmentsApi, Binaries, Views
 from holdfast.service.asgi.endpoints.documents import GroupPictures, Native
 from holdfast.service.asgi.endpoints.files import Files
 from holdfast.service.asgi.endpoints.pictures import Picture
@@ -22,8 +22,8 @@ from holdfast.service.asgi.serving.health import Health, describe
 from holdfast.service.asgi.serving.pictures import PictureResponses
 from holdfast.service.asgi.verbs import Verbs
 from holdfast.service.core.policies import GROUP_AVATAR, ORG_GROUP_PICTURE, Policies
-from holdfast.service.protocols.attachments_api.uploads import ContentRange
-from holdfast.service.protocols.native.attachments import Attachment, Events, Links, Timeline
+from holdfast.service.protocols.attachments_api.uploads import AttachmentUploads
+from holdfast.service.protocols.native.attachments import Attachment, AttachmentLinks, Events, Timeline
 from holdfast.service.protocols.native.objects import Object, ObjectList, Slot, SlotEntry, SlotUndo
 from holdfast.service.protocols.native.resource import Resource, reject
 from holdfast.service.protocols.one_shot.group_avatar import GroupAvatar
@@ -33,7 +33,7 @@ from holdfast.storage.records import Tenant
 NATIVE: dict[str, type[Resource]] = {
     "/api/v1/attachments/{key}": Attachment,
     "/api/v1/attachments/{key}/events": Timeline,
-    "/api/v1/attachments/{key}/links": Links,
+    "/api/v1/attachments/{key}/links": AttachmentLinks,
     "/api/v1/events": Events,
     "/api/v1/objects/{kind}": ObjectList,
     "/api/v1/objects/{kind}/{id}": Object,
@@ -59,8 +59,8 @@ def routes(
     """
     Return the table; a slash at the end makes no difference.
     """
-    dialect = ContentRange(tenant, policies.kinds())
-    attachments, views = Attachments(driver, verbs, dialect), Views(driver, verbs, dialect)
+    dialect = AttachmentUploads(tenant, policies.kinds())
+    attachments, views = AttachmentsApi(driver, verbs, dialect), Views(driver, verbs, dialect)
     picture = functools.partial(Picture, driver, dialect.reject)
     policy = policies.same(GROUP_AVATAR)
     group = functools.partial(GroupAvatar, policy=policy, is_avatar=False, strict=strict_originator)

@@ -25,7 +25,7 @@ SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pace:
+class PingPace:
     """How often stores are asked, and how often the log is told (seconds)."""
 
     bound: float = 2 * SECONDS
@@ -38,7 +38,7 @@ class Pace:
     """The time between two lines about the same."""
 
 
-DEFAULT_PACE = Pace()
+DEFAULT_PACE = PingPace()
 
 
 class StoreHealth:
@@ -46,8 +46,8 @@ class StoreHealth:
     Watches over the stores of a process: *places* says of each place by name which stores are there, and how to ask them.
     """
 
-    def __init__(self, places: Mapping[str, Mapping[str, Ping]], pace: Pace = DEFAULT_PACE) -> None:
-        self._places = [_Place(name, pings, pace) for name, pings in places.items()]
+    def __init__(self, places: Mapping[str, Mapping[str, Ping]], pace: PingPace = DEFAULT_PACE) -> None:
+        self._places = [_StorePlace(name, pings, pace) for name, pings in places.items()]
         self._pace = pace
         self._looking: asyncio.Task[None] | None = None
         self._told: float | None = None
@@ -98,12 +98,12 @@ class StoreHealth:
                 logger.warning("a store did not answer, and does again: %s", why)
 
 
-class _Place:
+class _StorePlace:
     """
     Some stores that have their outages together.
     """
 
-    def __init__(self, name: str, pings: Mapping[str, Ping], pace: Pace) -> None:
+    def __init__(self, name: str, pings: Mapping[str, Ping], pace: PingPace) -> None:
         self.answers = dict.fromkeys(pings, True)
         self.tasks: set[asyncio.Task[Any]] = set()
         self._name = name

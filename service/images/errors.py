@@ -62,5 +62,5 @@ class RenditionInvalid(ValueError):
     """A rendition is asked for that cannot be."""
 
 
-class Busy(Exception):
+class ImagesBusy(Exception):
     """So many images are waiting already that another one would wait too long."""

@@ -15,7 +15,7 @@ from contextlib import ExitStack, suppress
 from functools import partial
 from typing import Any, TypeVar
 
-from holdfast.service.images.errors import Busy
+from holdfast.service.images.errors import ImagesBusy
 from holdfast.service.images.formats.outline import Outline
 from holdfast.service.images.inspect import Content, ImageFacts, admitted, inspected
 from holdfast.service.images.limits import ImageLimits, Mpx
@@ -82,7 +82,7 @@ class Images:
     async def _run(self, by: Claimant, read: Read, decode: Callable[[Outline], T]) -> T:
         """Return what *decode* makes of an image that is admitted; both are done on a thread."""
         if self._closed:
-            raise Busy("no more images are taken")
+            raise ImagesBusy("no more images are taken")
         self._turns.claim(by)
         self._taken += 1
         self._nobody.clear()

@@ -9,7 +9,7 @@ import asyncio
 from collections import Counter, deque
 from dataclasses import dataclass
 
-from holdfast.service.images.errors import Busy
+from holdfast.service.images.errors import ImagesBusy
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class Turns:
         :raises Busy: *by* has all that one may have.
         """
         if self._claims[by] >= self._each:
-            raise Busy("too many of your images are waiting")
+            raise ImagesBusy("too many of your images are waiting")
         self._claims[by] += 1
         if self._first is None:
             self._first = by

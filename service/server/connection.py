@@ -11,11 +11,11 @@ from typing import Literal, Protocol
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from holdfast.service.asgi.receiving.buffers import Buffers
-from holdfast.service.server.receiver import Host, Receiver
+from holdfast.service.server.receiver import Receiver, ReceivingProtocol
 from holdfast.service.server.sendfile import send_file
 
 
-class Connection(Host, Protocol):
+class Connection(ReceivingProtocol, Protocol):
     """The HTTP protocol of a connection."""
 
     handoff: bool
@@ -23,7 +23,7 @@ class Connection(Host, Protocol):
     transport: asyncio.Transport
 
 
-class ConnectionExtension:
+class UvicornExtension:
     """
     `holdfast.service.asgi.receiving.content.ConnectionExtension` of one request.
     """

@@ -5,16 +5,16 @@ Theory of operation
 -------------------
 
 Uvicorn's httptools protocol keeps one request-response cycle per request and fills its body as data arrives.  Some things that a
-service for interrupted uploads needs cannot be said in ASGI, so each request finds a `ConnectionExtension` in
+service for interrupted uploads needs cannot be said in ASGI, so each request finds a `UvicornExtension` in
 ``scope["extensions"]``:
 
 * When a connection breaks, uvicorn delivers ``http.disconnect`` and drops up to 64 KiB that were received already.  Every
-  received byte is kept: `ConnectionExtension.remains` returns them.
+  received byte is kept: `UvicornExtension.remains` returns them.
 * Content that the connection could write into our buffers itself is parsed, copied and queued instead.
-`ConnectionExtension.hand_over` leaves
+`UvicornExtension.hand_over` leaves
   all that out; see `holdfast.service.server.receiver`.
-* What a file holds could go to the connection without passing through us.  `ConnectionExtension.send_file` lets it.
-* When the server shuts down, uvicorn waits until requests end by themselves.  `ConnectionExtension.on_shutdown` lets content
+* What a file holds could go to the connection without passing through us.  `UvicornExtension.send_file` lets it.
+* When the server shuts down, uvicorn waits until requests end by themselves.  `UvicornExtension.on_shutdown` lets content
 end at once; what
   is durable is acknowledged, and the client resumes elsewhere.
 
@@ -47,7 +47,7 @@ from uvicorn.server import ServerState
 
 from holdfast.service.asgi.receiving.connection import EXTENSION
 from holdfast.service.asgi.requests import is_coding_known
-from holdfast.service.server.connection import ConnectionExtension
+from holdfast.service.server.connection import UvicornExtension
 from holdfast.service.server.descriptors import Descriptors, overloaded
 from holdfast.service.server.fields import DatedFields
 from holdfast.service.server.lingering import Lingering
@@ -96,7 +96,7 @@ class Protocol(HttpToolsProtocol):
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
-        self._extension: ConnectionExtension | None = None
+        self._extension: UvicornExtension | None = None
         self._cycles: list[RequestResponseCycle] = []
         self._outside = 0
         """Bytes since content, or the end of a head, was last seen."""
@@ -201,7 +201,7 @@ class Protocol(HttpToolsProtocol):
         self.cycle.transport = cast("asyncio.Transport", self._outlet)
         self._outside = 0
         self._cycles = [cycle for cycle in self._cycles if not cycle.response_complete] + [self.cycle]
-        self._extension = ConnectionExtension(self, self.cycle)
+        self._extension = UvicornExtension(self, self.cycle)
         scope = cast("dict[str, Any]", self.scope)
         scope.setdefault("extensions", {})[EXTENSION] = self._extension
         self.headers = []  # trailers go here, and nowhere else

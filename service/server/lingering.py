@@ -39,7 +39,7 @@ HURRY = 0.5 * SECONDS
 _DROPPED = memoryview(bytearray(256 * KiB))
 
 
-class Host(Protocol):
+class ClosingProtocol(Protocol):
     """The HTTP protocol whose connection ends."""
 
     def connection_lost(self, exc: Exception | None) -> None: ...
@@ -52,7 +52,7 @@ class Lingering(asyncio.BufferedProtocol):
     The protocol of a connection from its last answer on.
     """
 
-    def __init__(self, host: Host, transport: asyncio.Transport) -> None:
+    def __init__(self, host: ClosingProtocol, transport: asyncio.Transport) -> None:
         self._host = host
         self._transport = transport
         self._loop = asyncio.get_running_loop()

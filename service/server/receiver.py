@@ -45,7 +45,7 @@ from holdfast.service.asgi.receiving.buffers import LITTLE, Buffers
 NOTHING = memoryview(b"")
 
 
-class Host(Protocol):
+class ReceivingProtocol(Protocol):
     """The HTTP protocol that a receiver stands in for."""
 
     flow: FlowControl
@@ -68,7 +68,7 @@ class Receiver(asyncio.BufferedProtocol):
     content come, after *early* ones.
     """
 
-    def __init__(self, host: Host, buffers: Buffers, early: bytearray, remaining: int) -> None:
+    def __init__(self, host: ReceivingProtocol, buffers: Buffers, early: bytearray, remaining: int) -> None:
         self._host = host
         self._flow = host.flow
         self._buffers = buffers

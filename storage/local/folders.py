@@ -47,7 +47,7 @@ class Folders:
         for path in paths:
             if path in self._doubtful:
                 # What changes is written, and with it what is beside it.
-                with files.translated(), tempfile.NamedTemporaryFile(dir=path, prefix="."):
+                with files.os_errors(), tempfile.NamedTemporaryFile(dir=path, prefix="."):
                     pass
             try:
                 files.sync_folders([path])

@@ -10,7 +10,7 @@ from contextlib import suppress
 
 from holdfast.storage import keys
 from holdfast.storage.errors import Corrupted, NotFound
-from holdfast.storage.files import translated
+from holdfast.storage.files import os_errors
 from holdfast.storage.local.store import LocalByteStore
 from holdfast.storage.ports.inventory import Stored
 from holdfast.storage.records import KEPT, State, UploadRecord
@@ -60,7 +60,7 @@ class LocalInventory:
     # What follows blocks, and runs on the thread.
 
     def _walk(self) -> Iterator[Stored]:
-        with translated():
+        with os_errors():
             for folder in ("uploads", "attachments"):
                 for path, _, names in os.walk(os.path.join(self._store.root, folder)):
                     for name in names:
@@ -73,7 +73,7 @@ class LocalInventory:
                             yield Stored(name=place, key=key, size=found.st_size, changed_at=found.st_mtime)
 
     def _examine(self, record: UploadRecord) -> None:
-        with translated():
+        with os_errors():
             # The newest first: of generations that were passed over, only what came before them counts.
             names = [self._store.published_name(record)]
             if record.state is not State.COMPLETE:
@@ -87,7 +87,7 @@ class LocalInventory:
         raise NotFound(f"{names[-1]} is missing")
 
     def _remove(self, name: str) -> None:
-        with translated(), suppress(FileNotFoundError):
+        with os_errors(), suppress(FileNotFoundError):
             os.unlink(os.path.join(self._store.root, name))
 
 

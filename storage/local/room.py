@@ -66,14 +66,14 @@ class LocalRoom:
         """
         if record.length is None or record.remaining is None:
             return
-        with files.translated():
+        with files.os_errors():
             disk = os.statvfs(self._root)
         limit, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
         if record.remaining > disk.f_blocks * disk.f_frsize or 0 <= limit < record.length:
             raise NoSpace(f"{record.remaining} bytes do not fit")
 
     def _look(self) -> None:
-        with files.translated():
+        with files.os_errors():
             for folder in FOLDERS:
                 if not os.access(os.path.join(self._root, folder), os.W_OK | os.X_OK):
                     raise Unavailable(f"the folder {folder} of the byte store cannot be written")
@@ -82,12 +82,12 @@ class LocalRoom:
 
     def _write(self) -> None:
         """Write a little as an append would, into a file without a name."""
-        with files.translated(), tempfile.TemporaryFile(dir=self._root, buffering=0) as file:
+        with files.os_errors(), tempfile.TemporaryFile(dir=self._root, buffering=0) as file:
             file.write(bytes(WRITTEN))
             if self._syncs:
                 os.fsync(file.fileno())
 
     def _free(self) -> int:
-        with files.translated():
+        with files.os_errors():
             disk = os.statvfs(self._root)
         return disk.f_bavail * disk.f_frsize

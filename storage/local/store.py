@@ -81,7 +81,7 @@ class LocalByteStore:
         self._threads = Threads("bytes", threads)
         self._folders = Folders()
         self._room = LocalRoom(self._root, self._threads, syncs=self._sync_completion)
-        with files.translated():
+        with files.os_errors():
             make_root(self._root, syncs=self._sync_completion)
             for folder in FOLDERS:
                 self._folders.make(os.path.join(self._root, folder))
@@ -202,7 +202,7 @@ class LocalByteStore:
         return os.path.join(self._root, folder, keys.shard(record.key), record.key)
 
     def _open_for_appending(self, record: UploadRecord) -> Opened:
-        with files.translated():
+        with files.os_errors():
             return self._open_generation(record)
 
     def _open_generation(self, record: UploadRecord) -> Opened:
@@ -274,7 +274,7 @@ class LocalByteStore:
 
     def _complete(self, record: UploadRecord) -> None:
         target = self._path("attachments", record)
-        with files.translated():
+        with files.os_errors():
             if files.size(target) != record.offset:
                 self._publish(record, target)
             self._remove_generations(record, below=record.generation)
@@ -316,7 +316,7 @@ class LocalByteStore:
             raise Corrupted(f"the disk did not take all of {record.key}: {error}") from error
 
     def _open_for_reading(self, record: UploadRecord) -> int:
-        with files.translated():
+        with files.os_errors():
             published = self._path("attachments", record)
             # Publishing goes one way: what was not there yet, and then is no longer open, is there the second time.
             for _ in range(2):
@@ -336,7 +336,7 @@ class LocalByteStore:
 
     def _left(self, record: UploadRecord) -> int:
         """Return how many bytes the newest file has."""
-        with files.translated():
+        with files.os_errors():
             descriptor = self._open_newest(record, below=record.generation + 1)
             if descriptor is None:
                 self._refuse_without_folders()
@@ -347,7 +347,7 @@ class LocalByteStore:
                 os.close(descriptor)
 
     def _delete(self, record: UploadRecord) -> None:
-        with files.translated():
+        with files.os_errors():
             self._remove_generations(record, below=record.generation + 1)
             with suppress(FileNotFoundError):
                 os.unlink(self._path("attachments", record))

@@ -200,10 +200,10 @@ class RedisClient:
             self._closed = True
             await self._servers.close()
 
-    def _place(self) -> _Place:
+    def _place(self) -> _ConnectionSlot:
         if self._closed:
             raise Unavailable("the line to Redis is closed")
-        return _Place(self._room)
+        return _ConnectionSlot(self._room)
 
     async def _run(self, script: Script, keys: Sequence[Name], arguments: Sequence[Argument]) -> Any:  # noqa: ANN401
         execute = self._servers.commands.execute_command
@@ -247,7 +247,7 @@ class RedisClient:
             pause = min(2 * pause, LONGEST_PAUSE)
 
 
-class _Place:
+class _ConnectionSlot:
     """One of the connections that may be used at a time; whoever waits for one too long is told so."""
 
     def __init__(self, room: asyncio.Semaphore) -> None:

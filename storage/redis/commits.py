@@ -12,7 +12,7 @@ from holdfast.storage.leases.claims import Claim
 from holdfast.storage.objects import Event, ObjectRecord, SlotRecord
 from holdfast.storage.ports.metadata import Adjustment, Change, Record
 from holdfast.storage.records import Tenant, UploadRecord
-from holdfast.storage.redis.names import Names, encoded, when_due
+from holdfast.storage.redis.names import RedisNames, encoded, when_due
 
 NONE = b""
 HOURS = 60 * 60
@@ -38,7 +38,7 @@ class Plan:
     arguments: Sequence[str | bytes | int]
 
 
-def plan_commit(names: Names, commit: Commit, operation: str, releasing: Claim | None = None) -> Plan:
+def plan_commit(names: RedisNames, commit: Commit, operation: str, releasing: Claim | None = None) -> Plan:
     """
     Return what to give to the script ``commit``; *releasing* is who lets go of its lease in the same step.
     """
@@ -72,7 +72,7 @@ def document(record: Record | Event) -> str:
     return json.dumps(record.to_mapping(), separators=(",", ":"))
 
 
-def _index(names: Names, record: Record) -> str:
+def _index(names: RedisNames, record: Record) -> str:
     match record:
         case UploadRecord():
             return names.all_uploads(record.tenant)

@@ -22,7 +22,7 @@ from holdfast.storage.ports.leases import Lease
 from holdfast.storage.records import Ref
 from holdfast.storage.redis.client import Call, Name, RedisClient, Script
 from holdfast.storage.redis.mailbox import Mailbox
-from holdfast.storage.redis.names import Names
+from holdfast.storage.redis.names import RedisNames
 from holdfast.storage.threads import stopped
 
 SECONDS = 1.0
@@ -49,7 +49,7 @@ class RedisLeases:
     A claimant that is not heard of for *life* seconds counts as asleep; that is put off three times as often.
     """
 
-    def __init__(self, redis_client: RedisClient, names: Names, life: float = LIFE) -> None:
+    def __init__(self, redis_client: RedisClient, names: RedisNames, life: float = LIFE) -> None:
         self.redis_client = redis_client
         self._names = names
         self._mailbox = Mailbox(redis_client, names.processes)
@@ -107,7 +107,7 @@ class RedisRows:
     `holdfast.storage.leases.claims.Rows` in a Redis; *life* is how many seconds a claimant is believed to be alive.
     """
 
-    def __init__(self, redis_client: RedisClient, names: Names, life: float) -> None:
+    def __init__(self, redis_client: RedisClient, names: RedisNames, life: float) -> None:
         self._redis = redis_client
         self._names = names
         self._times = (int(life * MILLISECONDS), int(KEEP * MILLISECONDS))

@@ -45,7 +45,7 @@ from holdfast.storage.redis.client import Call, RedisClient, Script
 from holdfast.storage.redis.commits import Commit, plan_commit
 from holdfast.storage.redis.leases import RedisLeases
 from holdfast.storage.redis.names import (
-    Names,
+    RedisNames,
     behind_moment,
     encoded,
     moment,
@@ -78,7 +78,7 @@ class RedisMetadataStore:
     A `holdfast.storage.ports.MetadataStore` on a line to a Redis, under names that begin with a prefix.
     """
 
-    def __init__(self, redis_client: RedisClient, names: Names) -> None:
+    def __init__(self, redis_client: RedisClient, names: RedisNames) -> None:
         self._redis = redis_client
         self._names = names
         redis_client.join()

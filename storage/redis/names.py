@@ -53,7 +53,7 @@ def _quoted(text: str) -> str:
     return quote(text, safe="", errors="surrogatepass")
 
 
-class Names:
+class RedisNames:
     """
     The names of everything that one service keeps.
     """

@@ -13,7 +13,7 @@ from holdfast.storage.redis.client import RedisClient
 from holdfast.storage.redis.leased_uploads import RedisLeasedUploads
 from holdfast.storage.redis.leases import RedisLeases
 from holdfast.storage.redis.metadata import RedisMetadataStore
-from holdfast.storage.redis.names import PREFIX, Names
+from holdfast.storage.redis.names import PREFIX, RedisNames
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +33,7 @@ def open_redis(url: str, prefix: str = PREFIX) -> RedisStores:
 
     :raises ValueError: *url* is none (see `holdfast.storage.redis.address`), or *prefix* cannot be one.
     """
-    redis_client, names = RedisClient(url), Names(prefix)
+    redis_client, names = RedisClient(url), RedisNames(prefix)
     metadata, leases = RedisMetadataStore(redis_client, names), RedisLeases(redis_client, names)
     leased_uploads = RedisLeasedUploads(leases)
     return RedisStores(metadata=metadata, leases=leases, leased_uploads=leased_uploads, advice=partial(advice, redis_client))

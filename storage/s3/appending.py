@@ -26,14 +26,14 @@ from dataclasses import dataclass
 from holdfast.storage.errors import NoSpace, StorageError, Unavailable
 from holdfast.storage.ports.content import Checkpoint
 from holdfast.storage.records import UNKNOWN, Receipt, UploadRecord
-from holdfast.storage.s3.errors import UploadGone
-from holdfast.storage.s3.options import Names
+from holdfast.storage.s3.errors import MultipartGone
+from holdfast.storage.s3.options import ObjectNames
 from holdfast.storage.s3.parts.plan import TooManyParts
 from holdfast.storage.s3.parts.state import Part, PartState, Piece, Sums
 from holdfast.storage.s3.publishing import Publishing
 from holdfast.storage.s3.reading import Reading
 from holdfast.storage.s3.transfer.bucket import Bucket
-from holdfast.storage.s3.transfer.buffers import Buffer, Buffers
+from holdfast.storage.s3.transfer.buffers import Buffer, PartBuffers
 from holdfast.storage.threads import ended, together
 
 IN_FLIGHT = 4
@@ -46,8 +46,8 @@ class Tools:
     """What every append works with."""
 
     bucket: Bucket
-    names: Names
-    buffers: Buffers
+    names: ObjectNames
+    buffers: PartBuffers
     reading: Reading
     publishing: Publishing
     summed: bool
@@ -243,7 +243,7 @@ class Appending:
             name = self._tools.names.of(self._record.key, line.name)
             try:
                 part = await self._tools.bucket.send(name, line.upload, filled.number, portion)
-            except UploadGone:
+            except MultipartGone:
                 gone = line.upload
                 continue
             if line.upload == self._state.upload:

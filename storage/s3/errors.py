@@ -19,7 +19,7 @@ class Passing(Unavailable):
     """Trouble that may be over in a moment."""
 
 
-class UploadGone(Corrupted):
+class MultipartGone(Corrupted):
     """There is no such multipart upload: it was completed, aborted, or never there."""
 
 
@@ -38,7 +38,7 @@ CLOCK = "the clocks of this machine and of the S3 server differ: set them"
 # Each names the error, and what an operator can do, where he can do anything.
 CODES: Mapping[str, tuple[type[StorageError], str]] = MappingProxyType(
     {
-        "NoSuchUpload": (UploadGone, ""),
+        "NoSuchUpload": (MultipartGone, ""),
         "NoSuchKey": (NotFound, ""),
         "InvalidPart": (PartsDiffer, ""),
         "InvalidPartOrder": (PartsDiffer, ""),
@@ -109,7 +109,7 @@ FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @contextmanager
-def translated(what: str) -> Iterator[None]:
+def s3_errors(what: str) -> Iterator[None]:
     """
     Raise what botocore raises as storage errors that say what could not be done.
     """

@@ -9,8 +9,8 @@ from collections.abc import AsyncIterator
 from holdfast.storage.errors import Corrupted, NotFound
 from holdfast.storage.ports.inventory import Stored
 from holdfast.storage.records import State, UploadRecord
-from holdfast.storage.s3.errors import UploadGone
-from holdfast.storage.s3.options import Names
+from holdfast.storage.s3.errors import MultipartGone
+from holdfast.storage.s3.options import ObjectNames
 from holdfast.storage.s3.parts.state import PartState
 from holdfast.storage.s3.store import S3ByteStore
 from holdfast.storage.s3.transfer.bucket import Bucket
@@ -28,7 +28,7 @@ class S3Inventory:
     def __init__(self, store: S3ByteStore) -> None:
         self._store = store
         self._bucket: Bucket = store.bucket
-        self._names: Names = store.names
+        self._names: ObjectNames = store.names
 
     async def stored(self) -> AsyncIterator[Stored]:
         for prefix in self._names.prefixes:
@@ -86,7 +86,7 @@ class S3Inventory:
         name = self._names.of(record.key, state.name)
         try:
             there = {number: (etag, size) async for number, etag, size in self._bucket.parts(name, state.upload)}
-        except UploadGone as error:
+        except MultipartGone as error:
             raise NotFound(f"the multipart upload {name} is gone") from error
         extents = (extent for extent, _ in zip(state.extents(), state.parts, strict=False))
         for number, extent in enumerate(extents, 1):

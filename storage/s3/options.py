@@ -71,7 +71,7 @@ class S3Options:
         return PartLimits(size=self.part_size, most=self.max_parts, alike=self.equal_parts)
 
 
-class Names:
+class ObjectNames:
     """
     What the objects of an upload are called.
 

@@ -31,12 +31,12 @@ from contextlib import aclosing, suppress
 
 from holdfast.storage.errors import Corrupted, NotFound, StorageError
 from holdfast.storage.records import Key
-from holdfast.storage.s3.errors import PartsDiffer, Passing, UploadGone
-from holdfast.storage.s3.options import Names
+from holdfast.storage.s3.errors import MultipartGone, PartsDiffer, Passing
+from holdfast.storage.s3.options import ObjectNames
 from holdfast.storage.s3.parts.state import Extent, Part, PartState, Sums, is_md5
 from holdfast.storage.s3.reading import Reading
-from holdfast.storage.s3.transfer.bucket import Bucket, Found
-from holdfast.storage.s3.transfer.buffers import NOTHING, Buffer, Buffers
+from holdfast.storage.s3.transfer.bucket import Bucket, StoredObject
+from holdfast.storage.s3.transfer.buffers import NOTHING, Buffer, PartBuffers
 from holdfast.storage.threads import together
 
 COPIES_AT_ONCE = 4
@@ -48,7 +48,7 @@ class Publishing:
     Makes objects of what is durable.
     """
 
-    def __init__(self, bucket: Bucket, names: Names, reading: Reading, buffers: Buffers) -> None:
+    def __init__(self, bucket: Bucket, names: ObjectNames, reading: Reading, buffers: PartBuffers) -> None:
         self._bucket = bucket
         self._names = names
         self._reading = reading
@@ -81,7 +81,7 @@ class Publishing:
         name = self._names.of(key, state.name)
         try:
             etag = await self._finish(name, state)
-        except (UploadGone, PartsDiffer, Passing) as error:
+        except (MultipartGone, PartsDiffer, Passing) as error:
             await self._refuse_other(key, state, error)
             return
         if etag != _etag_of(state.parts):
@@ -97,7 +97,7 @@ class Publishing:
         """
         name = self._names.of(key, state.name)
         # Whatever a later state made of them that the record forgot: it begins with the recorded parts, or the copies differ.
-        with suppress(UploadGone, Passing):
+        with suppress(MultipartGone, Passing):
             await self._finish(name, dataclasses.replace(state, pieces=()))
         found = await self._bucket.head(name)
         if found is None or found.size < state.whole:
@@ -176,14 +176,14 @@ class Publishing:
         name = self._names.of(key, state.name)
         found = await self._bucket.head(name)
         if found is None and generation == state.generation:
-            with suppress(UploadGone, NotFound):
+            with suppress(MultipartGone, NotFound):
                 last = await self._send_tail(key, state, state.upload)
                 await self.seal(key, last)
                 return
         for _ in range(ROUNDS):
             if found is not None and found.size == state.offset and await self._is_same(key, state, found):
                 return
-            with suppress(UploadGone):
+            with suppress(MultipartGone):
                 await self.seal(key, state)
                 break
             found = await self._bucket.head(name)
@@ -244,13 +244,13 @@ class Publishing:
         """Return if there is an object with just what *state* says; else raise what went wrong before."""
         found = await self._bucket.head(self._names.of(key, state.name))
         if found is None:
-            raise Corrupted(_lost(key)) if isinstance(error, UploadGone | NotFound) else error
+            raise Corrupted(_lost(key)) if isinstance(error, MultipartGone | NotFound) else error
         if found.size != state.offset:
-            raise UploadGone(f"{key} was published with {found.size} bytes, not {state.offset}") from error
+            raise MultipartGone(f"{key} was published with {found.size} bytes, not {state.offset}") from error
         if not await self._is_same(key, state, found):
             raise Corrupted(f"{key} was published with other bytes than were stored") from error
 
-    async def _is_same(self, key: Key, state: PartState, found: Found) -> bool:
+    async def _is_same(self, key: Key, state: PartState, found: StoredObject) -> bool:
         if not state.pieces and found.etag == _etag_of(state.parts):
             return True
         if found.crc is not None and state.crc is not None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from holdfast.storage.errors import Corrupted, NotFound
 from holdfast.storage.records import Key
-from holdfast.storage.s3.options import Names
+from holdfast.storage.s3.options import ObjectNames
 from holdfast.storage.s3.parts.state import PartState
 from holdfast.storage.s3.transfer.bucket import Bucket
 from holdfast.storage.s3.transfer.buffers import Buffer
@@ -34,7 +34,7 @@ class Reading:
     Reads content from its object, and tails from their pieces.
     """
 
-    def __init__(self, bucket: Bucket, names: Names) -> None:
+    def __init__(self, bucket: Bucket, names: ObjectNames) -> None:
         self._bucket = bucket
         self._names = names
 

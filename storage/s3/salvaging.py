@@ -8,8 +8,8 @@ import dataclasses
 
 from holdfast.storage.errors import Corrupted, NotFound
 from holdfast.storage.records import UNKNOWN, Key
-from holdfast.storage.s3.errors import UploadGone
-from holdfast.storage.s3.options import Names
+from holdfast.storage.s3.errors import MultipartGone
+from holdfast.storage.s3.options import ObjectNames
 from holdfast.storage.s3.parts.state import PartState, Sums
 from holdfast.storage.s3.publishing import Publishing
 from holdfast.storage.s3.reading import Reading
@@ -21,7 +21,7 @@ class Salvaging:
     Compares what is remembered of an upload with what the bucket has.
     """
 
-    def __init__(self, bucket: Bucket, names: Names, reading: Reading, publishing: Publishing) -> None:
+    def __init__(self, bucket: Bucket, names: ObjectNames, reading: Reading, publishing: Publishing) -> None:
         self._bucket = bucket
         self._names = names
         self._reading = reading
@@ -53,7 +53,7 @@ class Salvaging:
             return 0
         try:
             there = {number: (etag, size) async for number, etag, size in self._bucket.parts(name, state.upload)}
-        except (UploadGone, NotFound):  # RGW says the latter of an upload that is gone
+        except (MultipartGone, NotFound):  # RGW says the latter of an upload that is gone
             return 0
         count = 0
         for number, (extent, _) in enumerate(zip(state.extents(), state.parts, strict=False), 1):

@@ -29,15 +29,15 @@ from holdfast.storage.ports.salvage import Remains
 from holdfast.storage.probe import Probe
 from holdfast.storage.records import NO_PARTS, UNKNOWN, Parts, Receipt, State, UploadRecord
 from holdfast.storage.s3.appending import Appending, Tools
-from holdfast.storage.s3.errors import translated
-from holdfast.storage.s3.options import Checksum, Names, S3Options
+from holdfast.storage.s3.errors import s3_errors
+from holdfast.storage.s3.options import Checksum, ObjectNames, S3Options
 from holdfast.storage.s3.parts.plan import TooManyParts, plan_parts
 from holdfast.storage.s3.parts.state import PartState
 from holdfast.storage.s3.publishing import Publishing
 from holdfast.storage.s3.reading import Reading
 from holdfast.storage.s3.salvaging import Salvaging
 from holdfast.storage.s3.transfer.bucket import Bucket
-from holdfast.storage.s3.transfer.buffers import Buffers, Portion
+from holdfast.storage.s3.transfer.buffers import PartBuffers, Portion
 from holdfast.storage.s3.transfer.spool import Spool
 from holdfast.storage.s3.transfer.stream import Stream
 from holdfast.storage.threads import together
@@ -64,14 +64,14 @@ class S3ByteStore:
     ) -> None:
         """*session* has the credentials; without one they come from where boto3 finds them."""
         self._limits = options.limits
-        with translated("the S3 client could not be made"):
+        with s3_errors("the S3 client could not be made"):
             session = session or boto3.session.Session()
         self.bucket = Bucket(options, session)
         # Whoever only asks whether it is there wants to know it now; nothing is tried again for that, and no thread is kept long.
         self._asked = Bucket(replace(options, timeout=ANSWER, tries=1, threads=1, patience=0), session)
         self._probe = Probe(self._write, WRITE_EVERY)
-        self.names = Names(options.prefix)
-        self.buffers = Buffers(options.memory, Spool(options.spool_folder))
+        self.names = ObjectNames(options.prefix)
+        self.buffers = PartBuffers(options.memory, Spool(options.spool_folder))
         self._reading = Reading(self.bucket, self.names)
         self._publishing = Publishing(self.bucket, self.names, self._reading, self.buffers)
         self._salvaging = Salvaging(self.bucket, self.names, self._reading, self._publishing)

@@ -37,7 +37,7 @@ BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL)
 REFUSED = (PreconditionFailed, AlreadyExists, QuotaExceeded)
 
 
-class translated:  # noqa: N801 - a context manager, and often used: a generator for each would cost more
+class sqlite_errors:  # noqa: N801 - a context manager, and often used: a generator for each would cost more
     """
     Raise SQLite's errors as storage errors, and those of the file system under it.
     """

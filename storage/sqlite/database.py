@@ -54,7 +54,7 @@ from typing import TypeVar
 from holdfast.storage.errors import NoSpace, StorageError, Unavailable
 from holdfast.storage.reserve import Reserve
 from holdfast.storage.sqlite.commits import Commit, Turn, make_one
-from holdfast.storage.sqlite.connection import BUSY_WAIT, alone, connect, is_busy, roll_back, synced, transaction, translated
+from holdfast.storage.sqlite.connection import BUSY_WAIT, alone, connect, is_busy, roll_back, sqlite_errors, synced, transaction
 from holdfast.storage.sqlite.log import Log
 from holdfast.storage.sqlite.schema import prepare
 from holdfast.storage.threads import Pace, Result, Threads
@@ -121,7 +121,7 @@ class Database:
 
     def _open(self, schema: Sequence[str], additions: str, synchronous: str) -> None:
         path = self._path
-        with translated(), alone(path):
+        with sqlite_errors(), alone(path):
             self._connection = connect(path, BUSY_WAIT)
             self._file = os.stat(path)
             self._near = connect(path, 0.0)
@@ -156,7 +156,7 @@ class Database:
         return self._with_reserve(ask) if self._lends else ask()
 
     def _ask(self, connection: sqlite3.Connection, function: Callable[[sqlite3.Connection], T]) -> T:
-        with translated():
+        with sqlite_errors():
             self._look()
             result = function(connection)
         if self._lends and self._reserve.is_short:
@@ -334,7 +334,7 @@ class Database:
 
     def _make_now(self, commit: Commit) -> None:
         connection = self._connection
-        with translated():
+        with sqlite_errors():
             self._look()
             with self._log.believed(self._path), synced(connection, synced=commit.synced), transaction(connection):
                 commit.make(connection)
@@ -354,7 +354,7 @@ class Database:
         """Say whether all is told of each commit; if not, nothing was stored."""
         connection, begun = self._connection, False
         try:
-            with translated():
+            with sqlite_errors():
                 self._look()
                 is_synced = any(turn.commit.synced for turn in group)
                 with self._log.believed(self._path), synced(connection, synced=is_synced), transaction(connection):

@@ -93,7 +93,7 @@ class SqliteLeases:
     async def ping(self) -> None:
         await self._database.at_once(partial(_claimant, Key("")))
         await self._probe.make()
-        with files.translated():
+        with files.os_errors():
             names = os.listdir(self._directory)
         if f"{self._claims.process}.socket" not in names:
             raise Unavailable("the socket of this process was removed")

@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from holdfast.service.accounts.asking import ask
-from holdfast.service.accounts.errors import Unavailable
+from holdfast.service.accounts.errors import AccountsUnavailable
 from tests.accounts.tokens import Answering, answering
 
 KiB = 1024
@@ -48,7 +48,7 @@ async def test_too_slow(server: Answering, client: httpx.AsyncClient, pause: flo
     if not pause:
         server.free.clear()
     began = time.monotonic()
-    with pytest.raises(Unavailable):
+    with pytest.raises(AccountsUnavailable):
         await ask(client, "GET", server.url, most=KiB, seconds=0.3)
 
     assert time.monotonic() - began < 2
@@ -58,18 +58,18 @@ async def test_too_slow(server: Answering, client: httpx.AsyncClient, pause: flo
 async def test_too_large(server: Answering, client: httpx.AsyncClient) -> None:
     """One byte too many is too many."""
     server.content = bytes(KiB + 1)
-    with pytest.raises(Unavailable):
+    with pytest.raises(AccountsUnavailable):
         await ask(client, "GET", server.url, most=KiB, seconds=5)
 
 
 async def test_packed(server: Answering, client: httpx.AsyncClient) -> None:
     """What could be a thousand times larger is not unpacked."""
     server.content, server.fields = gzip.compress(bytes(100_000_000)), {"Content-Encoding": "gzip"}
-    with pytest.raises(Unavailable):
+    with pytest.raises(AccountsUnavailable):
         await ask(client, "GET", server.url, most=200 * KiB, seconds=5)
 
 
 async def test_nobody(client: httpx.AsyncClient) -> None:
     """Where nobody listens there is no answer."""
-    with pytest.raises(Unavailable):
+    with pytest.raises(AccountsUnavailable):
         await ask(client, "GET", "http://127.0.0.1:9/", most=KiB, seconds=5)

@@ -12,7 +12,7 @@ from typing import Any
 import jwt
 import pytest
 
-from holdfast.service.accounts.errors import TokenRefused, Unavailable
+from holdfast.service.accounts.errors import AccountsUnavailable, TokenRefused
 from holdfast.service.accounts.keys import FRESH, PATIENCE, STALE, PublicKeys, parse_keys, require_safe
 from tests.accounts.tokens import EC, OTHER_RSA, RSA, Answering, Clock, answering, jwk, pem
 
@@ -186,7 +186,7 @@ async def test_old_keys_while_there_are_no_new_ones(server: Answering, status: i
     clock.now += FRESH + 1
     await keys.find(OLD)
     clock.now += STALE
-    with pytest.raises(Unavailable):
+    with pytest.raises(AccountsUnavailable):
         await keys.find(OLD)
     await keys.close()
 
@@ -194,7 +194,7 @@ async def test_old_keys_while_there_are_no_new_ones(server: Answering, status: i
 async def test_a_server_that_never_answered() -> None:
     """Without any keys nobody is refused for good: it cannot be known."""
     keys = PublicKeys("http://127.0.0.1:9/", clock=Clock())
-    with pytest.raises(Unavailable):
+    with pytest.raises(AccountsUnavailable):
         await keys.find(OLD)
     await keys.close()
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import pytest
 from standardwebhooks.webhooks import Webhook as Signer
 
-from holdfast.service.accounts.errors import Forbidden, TokenRefused, Unavailable
+from holdfast.service.accounts.errors import AccessForbidden, AccountsUnavailable, TokenRefused
 from holdfast.service.accounts.webhook import Webhook
 from holdfast.storage.records import Subject, Tenant
 from tests.accounts.tokens import Answering, Clock, answering
@@ -49,18 +49,18 @@ async def test_asked(server: Answering) -> None:
     ("status", "content", "error"),
     [
         (401, b"", TokenRefused),
-        (403, b"", Forbidden),
-        (404, b"", Unavailable),
-        (500, b"", Unavailable),
-        (302, b"", Unavailable),
-        (200, b"garbage", Unavailable),
-        (200, b"[]", Unavailable),
-        (200, b"{}", Unavailable),
-        (200, b'{"sub": 5.5}', Unavailable),
-        (200, b'{"sub": "a", "tenant": {"x": 1}}', Unavailable),
-        (200, b'{"sub": "a", "roles": 7}', Unavailable),
-        (200, b"[" * 50_000, Unavailable),
-        (200, json.dumps({"sub": "x" * 70_000}).encode(), Unavailable),
+        (403, b"", AccessForbidden),
+        (404, b"", AccountsUnavailable),
+        (500, b"", AccountsUnavailable),
+        (302, b"", AccountsUnavailable),
+        (200, b"garbage", AccountsUnavailable),
+        (200, b"[]", AccountsUnavailable),
+        (200, b"{}", AccountsUnavailable),
+        (200, b'{"sub": 5.5}', AccountsUnavailable),
+        (200, b'{"sub": "a", "tenant": {"x": 1}}', AccountsUnavailable),
+        (200, b'{"sub": "a", "roles": 7}', AccountsUnavailable),
+        (200, b"[" * 50_000, AccountsUnavailable),
+        (200, json.dumps({"sub": "x" * 70_000}).encode(), AccountsUnavailable),
     ],
 )
 async def test_answers(server: Answering, status: int, content: bytes, error: type[Exception]) -> None:
@@ -75,7 +75,7 @@ async def test_answers(server: Answering, status: int, content: bytes, error: ty
 async def test_nobody_there() -> None:
     """A webhook that does not answer lets nobody in."""
     webhook = Webhook("http://127.0.0.1:9/", SECRET, default_tenant=Tenant("1"))
-    with pytest.raises(Unavailable):
+    with pytest.raises(AccountsUnavailable):
         await ask(webhook)
     await webhook.close()
 

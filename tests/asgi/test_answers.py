@@ -13,8 +13,9 @@ import pytest
 from PIL import Image
 from starlette.types import Message
 
-from holdfast.service.asgi import answers, driver
-from holdfast.service.asgi.answers import BLOCK, Answers
+from holdfast.service import app
+from holdfast.service.asgi import answers
+from holdfast.service.asgi.answers import BLOCK, LargeAnswers
 from tests.asgi.wire import Wire, scope
 from tests.protocols.service import Serve, Service
 
@@ -23,7 +24,7 @@ SIZE = 4 * BLOCK
 
 def test_the_same_is_held_once() -> None:
     """Whoever is sent the same content as somebody else shares the copy of that one."""
-    held = Answers(budget=2 * SIZE)
+    held = LargeAnswers(budget=2 * SIZE)
     all_of_them = [held.begin(held.shared(b"%d" % number + bytes(SIZE)), lambda: None) for number in [1] * 60]
 
     assert None not in all_of_them
@@ -33,7 +34,7 @@ def test_the_same_is_held_once() -> None:
 
 def test_bound() -> None:
     """Beyond the bound an answer is refused as long as the others may still be read; then there is room again."""
-    held = Answers(budget=2 * SIZE)
+    held = LargeAnswers(budget=2 * SIZE)
     first, second = (held.begin(bytes([number]) * SIZE, lambda: None) for number in (1, 2))
     refused = held.begin(b"3" * SIZE, lambda: None)
 
@@ -47,7 +48,7 @@ def test_bound() -> None:
 
 def test_who_reads_nothing_makes_room(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where there is no room, the connection of the client that has read nothing for the longest time is cut."""
-    held = Answers(budget=2 * SIZE)
+    held = LargeAnswers(budget=2 * SIZE)
     cut: list[int] = []
     for number in (1, 2):
         answer = held.begin(bytes([number]) * SIZE, lambda number=number: cut.append(number))  # type: ignore[misc]
@@ -62,13 +63,13 @@ def test_who_reads_nothing_makes_room(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_one_alone_may_be_larger() -> None:
     """An answer that is larger than the bound is sent while there is no other."""
-    assert Answers(budget=SIZE).begin(bytes(2 * SIZE), lambda: None) is not None
+    assert LargeAnswers(budget=SIZE).begin(bytes(2 * SIZE), lambda: None) is not None
 
 
 def test_blocks() -> None:
     """The blocks are the content, without a copy."""
     content = bytes(range(256)) * (SIZE // 256) + b"x"
-    answer = Answers().begin(content, lambda: None)
+    answer = LargeAnswers().begin(content, lambda: None)
 
     assert answer is not None
     blocks = list(answer.blocks())
@@ -97,7 +98,7 @@ async def large(service: Service) -> str:
 
 async def test_answers_that_nobody_reads(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of an answer that is not read its connection has a block; the same is held once, and beyond the bound another is 503."""
-    monkeypatch.setattr(driver, "Answers", partial(Answers, budget=BLOCK))
+    monkeypatch.setattr(app, "LargeAnswers", partial(LargeAnswers, budget=BLOCK))
     service = await serve()
     path, other = await large(service), await large(service)
     clients = [Reader() for _ in range(60)]

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from holdfast.service.core.errors import FinishFailed, OutOfSpace, StoreFailed
-from holdfast.service.health.stores import Pace, StoreHealth
+from holdfast.service.health.stores import PingPace, StoreHealth
 from holdfast.service.stores import Stores
 from holdfast.storage.errors import Corrupted, NoSpace, StorageError, Unavailable
 from holdfast.storage.memory import MemoryByteStore, MemoryLeases, MemoryMetadataStore
@@ -20,7 +20,7 @@ from holdfast.storage.ports.content import Checkpoint, unrecorded
 from holdfast.storage.records import Receipt, UploadRecord
 from tests.protocols.service import Serve
 
-QUICK = Pace(bound=0.2, silence=0.4, again=0.01, remind=60)
+QUICK = PingPace(bound=0.2, silence=0.4, again=0.01, remind=60)
 TUS = {"Tus-Resumable": "1.0.0", "Upload-Length": "9"}
 
 
@@ -43,7 +43,7 @@ class Sky:
 class Skies:
     """Two stores in one place and one in another, and the weather over them."""
 
-    def __init__(self, pace: Pace = QUICK) -> None:
+    def __init__(self, pace: PingPace = QUICK) -> None:
         self.records, self.leases, self.content = Sky(), Sky(), Sky()
         redis = {"metadata": self.records.ping, "leases": self.leases.ping}
         self.store_health = StoreHealth({"redis://a": redis, "s3://b": {"bytes": self.content.ping}}, pace)
@@ -147,7 +147,7 @@ async def test_an_outage_that_moves(skies: Skies) -> None:
 
 async def test_a_long_outage_is_told_again(caplog: pytest.LogCaptureFixture) -> None:
     """While it lasts, a line comes now and then, with the time when it began and what is wrong now."""
-    skies = Skies(Pace(bound=0.2, silence=0.4, again=0.01, remind=0.2))
+    skies = Skies(PingPace(bound=0.2, silence=0.4, again=0.01, remind=0.2))
     skies.content.trouble = Unavailable("connection refused")
     await skies.store_health.look()
     skies.content.trouble = Unavailable("no route")

@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from holdfast.service.images import pool
-from holdfast.service.images.errors import Busy, NotAnImage
+from holdfast.service.images.errors import ImagesBusy, NotAnImage
 from holdfast.service.images.formats.outline import Outline
 from holdfast.service.images.inspect import Content, ImageFacts, inspected
 from holdfast.service.images.limits import ImageLimits
@@ -101,9 +101,9 @@ async def test_bounds(images: Images) -> None:
     helds = [Held() for _ in range(3)]
     tasks = [asyncio.create_task(images.inspect(reading(held))) for held in helds]
     await happened(helds[0].begun)
-    with pytest.raises(Busy):
+    with pytest.raises(ImagesBusy):
         await images.inspect(reading(png()))
-    with pytest.raises(Busy):
+    with pytest.raises(ImagesBusy):
         await images.render(reading(png()), Rendition())
     assert [True, False, False] == [held.begun.is_set() for held in helds]
 
@@ -168,7 +168,7 @@ async def test_cancelled_while_worked_on(images: Images) -> None:
     tasks[0].cancel()
     await asyncio.wait(tasks[:1])
     assert tasks[0].cancelled()
-    with pytest.raises(Busy):
+    with pytest.raises(ImagesBusy):
         await images.inspect(reading(png()))
 
     helds[0].free.set()
@@ -224,7 +224,7 @@ async def test_close() -> None:
     await happened(helds[0].begun)
     closing = asyncio.create_task(images.close())
     await asyncio.sleep(0.01)
-    with pytest.raises(Busy):
+    with pytest.raises(ImagesBusy):
         await images.inspect(reading(png()))
     assert not closing.done()
     for held in helds:
@@ -233,7 +233,7 @@ async def test_close() -> None:
 
     assert [24, 24] == [facts.width for facts in await asyncio.gather(*tasks)]
     await images.close()
-    with pytest.raises(Busy):
+    with pytest.raises(ImagesBusy):
         await images.render(reading(png()), Rendition())
 
 
@@ -261,7 +261,7 @@ async def test_others_are_next(images: Images) -> None:
     await happened(first.begun)
     tasks += [asyncio.create_task(looks(name, png(), flood)) for name in ("second", "third")]
     await asyncio.sleep(0)
-    with pytest.raises(Busy):
+    with pytest.raises(ImagesBusy):
         await images.inspect(reading(png()), flood)
     tasks.append(asyncio.create_task(looks("other", png(), other)))
     await asyncio.sleep(0)

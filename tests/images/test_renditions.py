@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from holdfast.service.images import renditions as module
-from holdfast.service.images.errors import Busy, NotAnImage
+from holdfast.service.images.errors import ImagesBusy, NotAnImage
 from holdfast.service.images.pool import Images
 from holdfast.service.images.render import render
 from holdfast.service.images.rendition import Rendition
@@ -202,7 +202,7 @@ async def test_busy(renditions: Renditions, images: Images) -> None:
     held = Held()
     task = asyncio.create_task(images.inspect(reading(held)))
     await happened(held.begun)
-    with pytest.raises(Busy):
+    with pytest.raises(ImagesBusy):
         await renditions.get(KEY, SMALL, Source(png()))
     held.free.set()
     await task

@@ -9,7 +9,7 @@ from collections import deque
 
 import pytest
 
-from holdfast.service.images.errors import Busy
+from holdfast.service.images.errors import ImagesBusy
 from holdfast.service.images.turns import Claimant, Turns
 
 KELP, WRACK, OTHER = Claimant("1", "kelp"), Claimant("1", "wrack"), Claimant("2", "kelp")
@@ -93,7 +93,7 @@ async def test_bound() -> None:
     turns = Turns(1, each=2)
     turns.claim(KELP)
     turns.claim(KELP)
-    with pytest.raises(Busy):
+    with pytest.raises(ImagesBusy):
         turns.claim(KELP)
     turns.claim(WRACK)
     turns.leave(KELP)

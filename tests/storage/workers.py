@@ -20,7 +20,7 @@ from holdfast.storage.records import Key, Ref, UploadRecord
 from holdfast.storage.redis.client import RedisClient
 from holdfast.storage.redis.leases import RedisLeases
 from holdfast.storage.redis.metadata import RedisMetadataStore
-from holdfast.storage.redis.names import Names
+from holdfast.storage.redis.names import RedisNames
 from holdfast.storage.sqlite.leases import SqliteLeases
 from holdfast.storage.sqlite.metadata import SqliteMetadataStore
 from tests.storage.backends import TENANT, blocks, changed, content_of, new_upload, replace_upload, store_upload
@@ -103,13 +103,13 @@ async def announce_too_much(root: str, limit: str, length: str) -> None:
 def metadata_at(where: str, durability: Durability = Durability.ACKNOWLEDGED) -> MetadataStore:
     """Return the store in a file, or in the Redis of a URL behind which a prefix stands."""
     url, is_url, prefix = where.partition("#")
-    return RedisMetadataStore(RedisClient(url), Names(prefix)) if is_url else SqliteMetadataStore(where, durability)
+    return RedisMetadataStore(RedisClient(url), RedisNames(prefix)) if is_url else SqliteMetadataStore(where, durability)
 
 
 def leases_at(where: str) -> Leases:
     """Return the leases in a folder, or in the Redis of a URL behind which a prefix stands."""
     url, is_url, prefix = where.partition("#")
-    return RedisLeases(RedisClient(url), Names(prefix)) if is_url else SqliteLeases(where)
+    return RedisLeases(RedisClient(url), RedisNames(prefix)) if is_url else SqliteLeases(where)
 
 
 async def increment(where: str, key: str, count: str) -> None:

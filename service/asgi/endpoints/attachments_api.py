@@ -11,18 +11,18 @@ from holdfast.service.asgi.exchange import Exchange
 from holdfast.service.asgi.requests import community_key_invalid, community_of, key_of, queried_tenant
 from holdfast.service.asgi.serving.download import Downloads
 from holdfast.service.asgi.verbs import Verbs
-from holdfast.service.protocols.attachments_api.associations import Association, AttachmentsOfObject
-from holdfast.service.protocols.attachments_api.uploads import ContentRange
+from holdfast.service.protocols.attachments_api.associations import AssociationDialect, AttachmentsOfObject
+from holdfast.service.protocols.attachments_api.uploads import AttachmentUploads
 from holdfast.service.protocols.attachments_api.view import AttachmentView
 from holdfast.service.protocols.http.wire import FiledDialect, UploadDialect
 
 
-class Attachments:
+class AttachmentsApi:
     """
     The entries of the attachments API, and their associations; each community is a tenant.
     """
 
-    def __init__(self, driver: Driver, verbs: Verbs, dialect: ContentRange) -> None:
+    def __init__(self, driver: Driver, verbs: Verbs, dialect: AttachmentUploads) -> None:
         self._driver = driver
         self._verbs = verbs
         self._dialect = dialect
@@ -34,7 +34,7 @@ class Attachments:
         if community is None:
             await self._driver.answer(exchange, self._dialect.reject, refusing(community_key_invalid()))
         elif "object" in names:
-            which = Association if key is not None else AttachmentsOfObject
+            which = AssociationDialect if key is not None else AttachmentsOfObject
             association: FiledDialect = which(self._dialect, names["object"].removesuffix("/"))
             await self._driver.converse(exchange, association, self._verbs.perform_filed, keyed=key is not None)
         else:
@@ -47,7 +47,7 @@ class Views:
     Attachments as the older Igloo API describes them; its URLs name no community.
     """
 
-    def __init__(self, driver: Driver, verbs: Verbs, dialect: ContentRange) -> None:
+    def __init__(self, driver: Driver, verbs: Verbs, dialect: AttachmentUploads) -> None:
         self._driver = driver
         self._perform = verbs.perform_filed
         self._dialect: FiledDialect = AttachmentView(dialect)
@@ -62,7 +62,7 @@ class Binaries:
     Downloads under the URLs that the attachments API sends; the file name at the end is for show.
     """
 
-    def __init__(self, driver: Driver, downloads: Downloads, dialect: ContentRange) -> None:
+    def __init__(self, driver: Driver, downloads: Downloads, dialect: AttachmentUploads) -> None:
         self._driver = driver
         self._downloads = downloads
         self._reject = dialect.reject

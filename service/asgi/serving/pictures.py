@@ -8,7 +8,7 @@ import dataclasses
 from collections.abc import Mapping
 from urllib.parse import quote
 
-from holdfast.service.asgi.answers import Answers
+from holdfast.service.asgi.answers import LargeAnswers
 from holdfast.service.asgi.requests import community_key_invalid, community_of
 from holdfast.service.asgi.serving.download import complete
 from holdfast.service.core import upload as rules
@@ -21,7 +21,7 @@ from holdfast.service.core.filing import Filing
 from holdfast.service.core.policies import PROFILE_PHOTO, Policies
 from holdfast.service.core.uploads.uploads import Uploads
 from holdfast.service.images.default import MAX_SIZE
-from holdfast.service.images.errors import Busy, ImageRefused, RenditionInvalid
+from holdfast.service.images.errors import ImageRefused, ImagesBusy, RenditionInvalid
 from holdfast.service.images.render import Rendered
 from holdfast.service.images.rendition import Rendition, dimension, rounded_up
 from holdfast.service.images.renditions import DefaultPictures, Renditions
@@ -47,7 +47,9 @@ class PictureResponses:
     Everything that is shown of images.
     """
 
-    def __init__(self, uploads: Uploads, filing: Filing, renditions: Renditions, policies: Policies, answers: Answers) -> None:
+    def __init__(
+        self, uploads: Uploads, filing: Filing, renditions: Renditions, policies: Policies, answers: LargeAnswers
+    ) -> None:
         """Clients that are sent the same image share the copy that *answers* hold."""
         self._uploads = uploads
         self._filing = filing
@@ -163,7 +165,7 @@ class PictureResponses:
             rendered = await self._renditions.get(record.key, rendition, _Stored(self._uploads, record), by)
         except ImageRefused as error:
             raise ProtocolError(404, "no_thumbnail", str(error)) from error
-        except Busy as error:
+        except ImagesBusy as error:
             raise ProtocolError(
                 503, "images_busy", "too many of your images are waiting; ask again in a moment", (("Retry-After", "1"),)
             ) from error

@@ -49,7 +49,7 @@ def outline(content: bytes, limits: ImageLimits) -> Outline:
     width, height = cursor.number(2, little=True), cursor.number(2, little=True)
     flags = cursor.take(3)[0]
     table = _table(cursor, flags)
-    walk = Walk(cursor, table, limits)
+    walk = GifWalk(cursor, table, limits)
     with suppress(CutShort):
         walk.to_the_end()
     frames = walk.frames
@@ -61,7 +61,7 @@ def outline(content: bytes, limits: ImageLimits) -> Outline:
     return Outline(content_type="image/gif", width=width, height=height, frames=tuple(frames), loop=walk.loop)
 
 
-class Walk:
+class GifWalk:
     """The way along the blocks of a GIF: the *frames* up to now, and how often they are repeated."""
 
     def __init__(self, cursor: Cursor, table: bytes, limits: ImageLimits) -> None:

@@ -48,7 +48,7 @@ MAX_SCANNED = 800 * 1000 * 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Frame:
+class JpegFrame:
     """What a frame header says (B.2.2): the size, the identifiers of the colours, and whether each scan adds to those before."""
 
     width: int
@@ -57,14 +57,14 @@ class Frame:
     is_progressive: bool
 
 
-class Walk:
+class JpegWalk:
     """The way along the segments of a JPEG, up to its last scan."""
 
     def __init__(self, content: bytes) -> None:
         self._cursor = Cursor(content, len(BEGIN))
         self._scans = 0
         self._exact: dict[int, int] = {}
-        self.frame: Frame | None = None
+        self.frame: JpegFrame | None = None
         self.turned = 1
         self.kept = [BEGIN]
         self.is_cut = False
@@ -129,7 +129,7 @@ def outline(content: bytes) -> Outline:
     """
     Return how the JPEG is built that begins here.
     """
-    walk = Walk(content)
+    walk = JpegWalk(content)
     walk.to_the_last_scan()
     if walk.frame is None or not any(segment[1] == SCAN for segment in walk.kept):
         raise BrokenImage("the image has no pixels")
@@ -182,9 +182,9 @@ def _segment(cursor: Cursor, kind: int | None) -> bytes | None:
     return bytes((FILLING, kind)) + cursor.content[start : cursor.at].rstrip(b"\xff")
 
 
-def _frame(payload: bytes, *, is_progressive: bool) -> Frame:
+def _frame(payload: bytes, *, is_progressive: bool) -> JpegFrame:
     """Read a frame header: precision, height, width, the number of colours, and three bytes for each."""
     if len(payload) < SIZE_BYTES:
         raise BrokenImage("the image is damaged: its frame header is cut short")
     height, width = (int.from_bytes(payload[at : at + 2], "big") for at in (1, 3))
-    return Frame(width, height, tuple(payload[SIZE_BYTES : SIZE_BYTES + 3 * payload[5] : 3]), is_progressive)
+    return JpegFrame(width, height, tuple(payload[SIZE_BYTES : SIZE_BYTES + 3 * payload[5] : 3]), is_progressive)

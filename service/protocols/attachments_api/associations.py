@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl
 
 from holdfast.service.core.commands import Attach, Detach, FiledCommand, FiledOutcome, GetSlot, SlotOutcome
 from holdfast.service.core.errors import UploadError
-from holdfast.service.protocols.attachments_api.uploads import ContentRange, to_response
+from holdfast.service.protocols.attachments_api.uploads import AttachmentUploads, to_response
 from holdfast.service.protocols.http.wire import ProtocolError, Request, Response, condition_of
 from holdfast.storage.records import Ref, SlotRef
 
@@ -20,12 +20,12 @@ METHODS = "POST, DELETE, OPTIONS"
 MAX_PARAMETERS = 32
 
 
-class Association:
+class AssociationDialect:
     """
     The dialect of ``…/attachments/{key}/association/{objectId}?type=SLOT``.
     """
 
-    def __init__(self, content_range: ContentRange, object_id: str) -> None:
+    def __init__(self, content_range: AttachmentUploads, object_id: str) -> None:
         self.content_range = content_range
         self._object_id = object_id
 
@@ -62,7 +62,7 @@ class Association:
         return SlotRef(tenant=request.tenant, kind=kind, id=identifier, slot=slot)
 
 
-class AttachmentsOfObject(Association):
+class AttachmentsOfObject(AssociationDialect):
     """
     The dialect of ``…/objects/{objectId}/attachments?type=SLOT``: what is in a slot.
     """

@@ -91,7 +91,7 @@ REFUSALS: dict[type[UploadError], Refusal] = {
 }
 
 
-class ContentRange:
+class AttachmentUploads:
     """
     The dialect of the attachments API.
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from holdfast.service.core.commands import AttachmentOutcome, FiledCommand, FiledOutcome, GetAttachment
 from holdfast.service.core.errors import UploadError
-from holdfast.service.protocols.attachments_api.uploads import ContentRange, to_response
+from holdfast.service.protocols.attachments_api.uploads import AttachmentUploads, to_response
 from holdfast.service.protocols.http.wire import ProtocolError, Request, Response
 from holdfast.storage.records import Ref
 
@@ -20,7 +20,7 @@ class AttachmentView:
     The answer is the attachment as the attachments API tells it, in an envelope: ``{"response": {…}}``.
     """
 
-    def __init__(self, content_range: ContentRange) -> None:
+    def __init__(self, content_range: AttachmentUploads) -> None:
         self._content_range = content_range
 
     def document_limit(self, _request: Request) -> int:

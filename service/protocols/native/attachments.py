@@ -76,7 +76,7 @@ class Attachment(Resource):
         return document_response(200, _attachment(outcome.record))
 
 
-class Links(Attachment):
+class AttachmentLinks(Attachment):
     """
     The dialect of ``/api/v1/attachments/{key}/links``.
     """

@@ -18,7 +18,7 @@ import boto3
 from botocore.exceptions import ClientError
 
 from holdfast.storage.errors import NotFound
-from holdfast.storage.s3.errors import Passing, UploadGone, translated
+from holdfast.storage.s3.errors import MultipartGone, Passing, s3_errors
 from holdfast.storage.s3.options import S3Options
 from holdfast.storage.s3.parts.state import Extent, Part, Sums
 from holdfast.storage.s3.transfer.buffers import Portion
@@ -44,7 +44,7 @@ HEAD_CODES = {400: "AuthorizationHeaderMalformed", 404: "NoSuchBucket"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
+class StoredObject:
     """
     An object as the server tells of it; *crc* is the CRC-32 of its content, if the server knows it.
 
@@ -73,7 +73,7 @@ class Bucket:
     """
 
     def __init__(self, options: S3Options, session: boto3.session.Session | None = None) -> None:
-        with translated("the S3 client could not be made"):
+        with s3_errors("the S3 client could not be made"):
             self._client = make_client(options, session)
         self._bucket = options.bucket
         self._patience = options.patience
@@ -108,7 +108,7 @@ class Bucket:
             f"copying {source}", lambda: self._client.copy_object(Bucket=self._bucket, Key=target, CopySource=origin)
         )
 
-    async def head(self, name: str) -> Found | None:
+    async def head(self, name: str) -> StoredObject | None:
         """
         Return what the server knows of an object, or None if there is none.
         """
@@ -120,7 +120,7 @@ class Bucket:
         of_all = head.get("ChecksumType", "FULL_OBJECT") == "FULL_OBJECT"
         crc = _crc(head.get("ChecksumCRC32", "")) if of_all else None
         changed_at = head["LastModified"].timestamp()
-        return Found(name=name, size=head["ContentLength"], etag=_etag(head["ETag"]), changed_at=changed_at, crc=crc)
+        return StoredObject(name=name, size=head["ContentLength"], etag=_etag(head["ETag"]), changed_at=changed_at, crc=crc)
 
     async def open(self, name: str, start: int, stop: int) -> Stream:
         """
@@ -219,7 +219,7 @@ class Bucket:
         """
         call = self._call if insist else self._call_once
         request: type_defs.AbortMultipartUploadRequestTypeDef = {"Bucket": self._bucket, "Key": name, "UploadId": upload}
-        with suppress(NotFound, UploadGone):
+        with suppress(NotFound, MultipartGone):
             await call(f"aborting {name}", lambda: self._client.abort_multipart_upload(**request))
 
     async def remove(self, name: str, *, insist: bool = True) -> None:
@@ -230,7 +230,7 @@ class Bucket:
         with suppress(NotFound):
             await call(f"deleting {name}", lambda: self._client.delete_object(Bucket=self._bucket, Key=name))
 
-    async def objects(self, prefix: str) -> AsyncIterator[Found]:
+    async def objects(self, prefix: str) -> AsyncIterator[StoredObject]:
         """
         Yield the objects whose names begin with *prefix*.
         """
@@ -238,7 +238,7 @@ class Bucket:
         async for page in self._pages(f"listing {prefix}", list_, OBJECTS_NEXT):
             for each in page.get("Contents", ()):
                 changed_at = each["LastModified"].timestamp()
-                yield Found(name=each["Key"], size=each["Size"], etag=_etag(each.get("ETag", "")), changed_at=changed_at)
+                yield StoredObject(name=each["Key"], size=each["Size"], etag=_etag(each.get("ETag", "")), changed_at=changed_at)
 
     async def uploads(self, prefix: str) -> AsyncIterator[Pending]:
         """
@@ -273,7 +273,7 @@ class Bucket:
             "ResponseContentEncoding": content_encoding,
         }
         place = {"Bucket": self._bucket, "Key": name} | {field: value for field, value in given.items() if value is not None}
-        with translated("signing a URL"):
+        with s3_errors("signing a URL"):
             return self._client.generate_presigned_url("get_object", Params=place, ExpiresIn=seconds)
 
     async def ping(self) -> None:
@@ -282,7 +282,7 @@ class Bucket:
         """
 
         def ask() -> None:
-            with translated(f"the bucket {self._bucket}"):
+            with s3_errors(f"the bucket {self._bucket}"):
                 try:
                     self._client.head_bucket(Bucket=self._bucket)
                 except ClientError as error:
@@ -347,7 +347,7 @@ class Bucket:
 
 
 def _named(what: str, work: Callable[[], T]) -> T:
-    with translated(what):
+    with s3_errors(what):
         return work()
 
 
@@ -357,7 +357,7 @@ def _uploads_gone() -> Iterator[None]:
     try:
         yield
     except NotFound as error:
-        raise UploadGone(str(error)) from error
+        raise MultipartGone(str(error)) from error
 
 
 def _etag(quoted: str) -> str:

@@ -86,7 +86,7 @@ class Buffer:
     Room for the bytes of one part, from *front* on; what is in front of them is in pieces yet.
     """
 
-    def __init__(self, buffers: Buffers, size: int, front: int, memory: bytearray | None, cells: tuple[int, ...]) -> None:
+    def __init__(self, buffers: PartBuffers, size: int, front: int, memory: bytearray | None, cells: tuple[int, ...]) -> None:
         self._buffers = buffers
         self._memory = memory
         self._cells = cells
@@ -172,7 +172,7 @@ class Buffer:
         self._memory, self._cells = None, ()
 
 
-class Buffers:
+class PartBuffers:
     """
     The buffers of all uploads of a process: *budget* bytes of memory, and a spool for those that take *long* (seconds).
     """

@@ -9,7 +9,7 @@ import os
 import tempfile
 from collections.abc import Iterator, Sequence
 
-from holdfast.storage.s3.errors import translated
+from holdfast.storage.s3.errors import s3_errors
 
 MiB = 1024 * 1024
 CELL = 1 * MiB
@@ -35,7 +35,7 @@ class Spool:
         :raises NoSpace, Unavailable: the folder takes no file.
         """
         if self._descriptor is None:
-            with translated("the spool folder"):
+            with s3_errors("the spool folder"):
                 if self._folder is not None:
                     os.makedirs(self._folder, mode=0o700, exist_ok=True)
                 with tempfile.TemporaryFile(dir=self._folder, buffering=0) as file:
@@ -65,7 +65,7 @@ class Spool:
 
         :raises NoSpace, Unavailable: the file system does not take it.
         """
-        with translated("the spool folder"):
+        with s3_errors("the spool folder"):
             for place, start, stop in _places(cells, at, len(block)):
                 done = start
                 while done < stop:
@@ -75,7 +75,7 @@ class Spool:
         """
         Return *size* bytes from an offset of what the cells hold together.  Blocks.
         """
-        with translated("the spool folder"):
+        with s3_errors("the spool folder"):
             return b"".join(os.pread(self._file, stop - start, place) for place, start, stop in _places(cells, at, size))
 
     def close(self) -> None:

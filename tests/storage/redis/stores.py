@@ -11,7 +11,7 @@ from holdfast.storage.redis.client import RedisClient
 from holdfast.storage.redis.leased_uploads import RedisLeasedUploads
 from holdfast.storage.redis.leases import RedisLeases
 from holdfast.storage.redis.metadata import RedisMetadataStore
-from holdfast.storage.redis.names import Names
+from holdfast.storage.redis.names import RedisNames
 from holdfast.storage.redis.stores import RedisStores, open_redis
 from servers.ports import LOOPBACK
 from servers.stores.redis import RedisCluster, RedisServer
@@ -50,12 +50,12 @@ def redis_stores(fixture: str, place: Place) -> RedisStores:
 
 def redis_metadata(fixture: str, place: Place) -> RedisMetadataStore:
     """Return a metadata store on a line of its own."""
-    return RedisMetadataStore(RedisClient(url_of(place.ask(fixture))), Names(prefix_of(place.folder)))
+    return RedisMetadataStore(RedisClient(url_of(place.ask(fixture))), RedisNames(prefix_of(place.folder)))
 
 
 def redis_leases(fixture: str, place: Place) -> RedisLeases:
     """Return leases on a line of their own."""
-    return RedisLeases(RedisClient(url_of(place.ask(fixture))), Names(prefix_of(place.folder)))
+    return RedisLeases(RedisClient(url_of(place.ask(fixture))), RedisNames(prefix_of(place.folder)))
 
 
 def redis_desk(fixture: str, place: Place) -> tuple[RedisLeasedUploads, RedisMetadataStore, RedisLeases]:

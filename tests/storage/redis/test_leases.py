@@ -15,7 +15,7 @@ from holdfast.storage.errors import Unavailable
 from holdfast.storage.records import Key, Ref
 from holdfast.storage.redis.client import RedisClient
 from holdfast.storage.redis.leases import RedisLeases
-from holdfast.storage.redis.names import Names
+from holdfast.storage.redis.names import RedisNames
 from servers.stores.redis import RedisCluster, RedisServer
 from tests.storage.backends import TENANT, new_upload, store_upload
 from tests.storage.places import Place
@@ -45,9 +45,9 @@ def where(server: str, place: Place) -> str:
 
 
 @pytest.fixture
-def names(tmp_path: Path) -> Names:
+def names(tmp_path: Path) -> RedisNames:
     """Return the names that the test has for itself."""
-    return Names(prefix_of(tmp_path))
+    return RedisNames(prefix_of(tmp_path))
 
 
 @pytest.fixture
@@ -145,7 +145,7 @@ async def test_a_busy_holder_in_another_process_is_waited_for(server: str, place
 
 
 @pytest.mark.alone("it measures how soon another process answers")
-async def test_whose_time_is_over_holds_nothing(place: Place, names: Names) -> None:
+async def test_whose_time_is_over_holds_nothing(place: Place, names: RedisNames) -> None:
     """A claimant that was not heard of for long does not count, and is passed over without waiting; it may wake up."""
     first, second = redis_leases(SERVER, place), redis_leases(SERVER, place)
     asked = asyncio.Event()
@@ -163,7 +163,7 @@ async def test_whose_time_is_over_holds_nothing(place: Place, names: Names) -> N
     assert took < 0.3
 
 
-async def test_as_long_as_a_process_lives_it_holds(redis_server: RedisServer, names: Names) -> None:
+async def test_as_long_as_a_process_lives_it_holds(redis_server: RedisServer, names: RedisNames) -> None:
     """The time of a claimant is put off, as long as its process lives, also while it waits; then it is soon over."""
     life = 0.6
     holder, newcomer = (RedisLeases(RedisClient(redis_server.url), names, life) for _ in range(2))
@@ -188,7 +188,7 @@ async def test_as_long_as_a_process_lives_it_holds(redis_server: RedisServer, na
     assert took < 2 * life
 
 
-async def test_who_was_passed_over_is_told_in_the_end(redis_server: RedisServer, names: Names) -> None:
+async def test_who_was_passed_over_is_told_in_the_end(redis_server: RedisServer, names: RedisNames) -> None:
     """A holder whose message was lost finds somebody else in its row."""
     leases = RedisLeases(RedisClient(redis_server.url), names, 0.3)
     asked = asyncio.Event()
@@ -201,7 +201,7 @@ async def test_who_was_passed_over_is_told_in_the_end(redis_server: RedisServer,
     assert b"somebody/1" == redis_server.ask("HGET", names.lease(REF).decode(), "holder")
 
 
-async def test_rows_are_tidied_away_in_the_end(place: Place, names: Names) -> None:
+async def test_rows_are_tidied_away_in_the_end(place: Place, names: RedisNames) -> None:
     """A row that nobody comes for is not kept for ever; what was let go leaves nothing."""
     leases = redis_leases(SERVER, place)
     lease = await leases.acquire(REF, lambda: None, LONG)
@@ -214,7 +214,7 @@ async def test_rows_are_tidied_away_in_the_end(place: Place, names: Names) -> No
     assert 0 == after
 
 
-async def test_rows_are_kept_as_long_as_somebody_stands_there(redis_server: RedisServer, names: Names) -> None:
+async def test_rows_are_kept_as_long_as_somebody_stands_there(redis_server: RedisServer, names: RedisNames) -> None:
     """A row is kept for its full time from the last moment that its claimant was heard of, or was put back into its place."""
     row, soon = names.lease(REF).decode(), 60
     leases = RedisLeases(RedisClient(redis_server.url), names, 0.3)
@@ -233,7 +233,7 @@ async def test_rows_are_kept_as_long_as_somebody_stands_there(redis_server: Redi
     assert 29 * 86400 < kept
 
 
-async def test_who_was_waited_for_is_not_stood_behind(redis_server: RedisServer, place: Place, names: Names) -> None:
+async def test_who_was_waited_for_is_not_stood_behind(redis_server: RedisServer, place: Place, names: RedisNames) -> None:
     """When the one before has let go, the row says so: whoever comes next need not fear it any more."""
     holder, newcomer = redis_leases(SERVER, place), redis_leases(SERVER, place)
     asked = asyncio.Event()
@@ -251,7 +251,7 @@ async def test_who_was_waited_for_is_not_stood_behind(redis_server: RedisServer,
     assert (True, b"") == (bool(during), after)
 
 
-async def test_epochs_outlive_the_data(redis_server: RedisServer, place: Place, names: Names) -> None:
+async def test_epochs_outlive_the_data(redis_server: RedisServer, place: Place, names: RedisNames) -> None:
     """A Redis that has lost what it knew goes on with higher epochs."""
     leases = redis_leases(SERVER, place)
     first = await leases.acquire(REF, lambda: None, LONG)
@@ -263,7 +263,7 @@ async def test_epochs_outlive_the_data(redis_server: RedisServer, place: Place, 
     assert second.epoch > first.epoch
 
 
-async def test_an_epoch_that_is_no_number(redis_server: RedisServer, place: Place, names: Names) -> None:
+async def test_an_epoch_that_is_no_number(redis_server: RedisServer, place: Place, names: RedisNames) -> None:
     """Whatever stands where epochs are counted: they follow the clock, and leases can be had."""
     stores = redis_stores("redis_server", place)
     redis_server.ask("SET", names.epoch(TENANT), "kelp")
@@ -298,7 +298,7 @@ async def test_a_subscription_that_was_cut(redis_server: RedisServer, place: Pla
     assert not forced
 
 
-async def test_a_subscription_that_is_dead_without_a_sign(redis_server: RedisServer, names: Names) -> None:
+async def test_a_subscription_that_is_dead_without_a_sign(redis_server: RedisServer, names: RedisNames) -> None:
     """Who does not hear its own messages any more subscribes anew, though nothing was said to be wrong."""
     holder = RedisLeases(RedisClient(redis_server.url), names)
     async with wire_to(redis_server.port) as wire:
@@ -318,7 +318,7 @@ async def test_a_subscription_that_is_dead_without_a_sign(redis_server: RedisSer
 
 
 @pytest.mark.parametrize("before", [False, True], ids=["answer", "request"])
-async def test_what_is_sent_again(place: Place, names: Names, wire: Wire, before: bool) -> None:
+async def test_what_is_sent_again(place: Place, names: RedisNames, wire: Wire, before: bool) -> None:
     """Whatever is lost on the way, leases are taken, waited for and let go as ever."""
     flaky, other = RedisLeases(RedisClient(wire.url), names), redis_leases(SERVER, place)
     forced, epochs = [], []
@@ -348,7 +348,7 @@ async def test_what_is_sent_again(place: Place, names: Names, wire: Wire, before
 
 
 @pytest.mark.parametrize("text", [b"EVALSHA", b"PUBLISH"])
-async def test_a_claim_that_cannot_be_made(place: Place, names: Names, wire: Wire, text: bytes) -> None:
+async def test_a_claim_that_cannot_be_made(place: Place, names: RedisNames, wire: Wire, text: bytes) -> None:
     """When Redis cannot be asked while somebody holds the lease, nobody who comes later has it without hearing of that one."""
     flaky, other = RedisLeases(RedisClient(wire.url), names), redis_leases(SERVER, place)
     asked = asyncio.Event()
@@ -370,7 +370,7 @@ async def test_a_claim_that_cannot_be_made(place: Place, names: Names, wire: Wir
 
 
 @pytest.mark.alone("it measures how soon another process answers")
-async def test_a_claim_of_a_lease_that_was_free(place: Place, names: Names, wire: Wire) -> None:
+async def test_a_claim_of_a_lease_that_was_free(place: Place, names: RedisNames, wire: Wire) -> None:
     """A claim that failed is in nobody's way."""
     flaky, other = RedisLeases(RedisClient(wire.url), names), redis_leases(SERVER, place)
     await flaky.open()

@@ -16,7 +16,7 @@ from holdfast.storage.ports.metadata import Adjustment, Change, Record
 from holdfast.storage.records import Tenant, UploadRecord
 from holdfast.storage.redis.client import RedisClient
 from holdfast.storage.redis.metadata import TOGETHER, RedisMetadataStore
-from holdfast.storage.redis.names import Names
+from holdfast.storage.redis.names import RedisNames
 from servers.stores.redis import RedisServer
 from tests.storage.backends import NOW, TENANT, changed, new_upload, replace_upload, store_upload
 from tests.storage.ports.test_metadata_store_objects import begins, new_event, new_object, new_slot, stored_events
@@ -37,13 +37,13 @@ async def wire(redis_server: RedisServer) -> AsyncIterator[Wire]:
 
 
 @pytest.fixture
-def names(tmp_path: Path) -> Names:
+def names(tmp_path: Path) -> RedisNames:
     """Return the names that the test has for itself."""
-    return Names(prefix_of(tmp_path))
+    return RedisNames(prefix_of(tmp_path))
 
 
 @pytest.fixture
-async def store(wire: Wire, names: Names) -> AsyncIterator[RedisMetadataStore]:
+async def store(wire: Wire, names: RedisNames) -> AsyncIterator[RedisMetadataStore]:
     """Return a store whose answers can be lost."""
     store = RedisMetadataStore(RedisClient(wire.url), names)
     yield store
@@ -124,7 +124,9 @@ async def test_a_failure_that_is_told_again(store: RedisMetadataStore, wire: Wir
     assert 0 == (await store.get(record.ref)).offset
 
 
-async def test_what_was_changed_meanwhile(store: RedisMetadataStore, names: Names, redis_server: RedisServer, wire: Wire) -> None:
+async def test_what_was_changed_meanwhile(
+    store: RedisMetadataStore, names: RedisNames, redis_server: RedisServer, wire: Wire
+) -> None:
     """When the answer is lost, and somebody else goes on from what was stored, its event tells that it has happened, once."""
     record, event = new_upload(), new_event()
     await store_upload(store, record)
@@ -155,7 +157,7 @@ async def test_scripts_are_sent_anew(store: RedisMetadataStore, redis_server: Re
     assert [changed(record)] == list(await store.due(NOW, 10))
 
 
-async def test_a_reservation_in_vain(store: RedisMetadataStore, names: Names, redis_server: RedisServer) -> None:
+async def test_a_reservation_in_vain(store: RedisMetadataStore, names: RedisNames, redis_server: RedisServer) -> None:
     """A key that came to nothing because of the idempotency key is free again."""
     await store_upload(store, new_upload(idempotency_key="again"))
     second = new_upload(idempotency_key="again")
@@ -178,7 +180,7 @@ KEYS = 12
 
 @pytest.mark.parametrize("number", range(KEYS))
 async def test_a_key_of_another_type(
-    store: RedisMetadataStore, names: Names, redis_server: RedisServer, tmp_path: Path, number: int
+    store: RedisMetadataStore, names: RedisNames, redis_server: RedisServer, tmp_path: Path, number: int
 ) -> None:
     """When any key of a commit holds something else, that is said, and nothing has happened."""
     upload, user = new_upload(idempotency_key="again", expires_at=NOW), new_object()
@@ -205,7 +207,9 @@ async def test_a_key_of_another_type(
 
 
 @pytest.mark.parametrize("document", ["", "[]", "{}", "kelp", '{"tenant": 1}'])
-async def test_a_record_that_is_none(store: RedisMetadataStore, names: Names, redis_server: RedisServer, document: str) -> None:
+async def test_a_record_that_is_none(
+    store: RedisMetadataStore, names: RedisNames, redis_server: RedisServer, document: str
+) -> None:
     """What cannot be read as a record is told from a record that is not there."""
     record = new_upload()
     await store_upload(store, record)
@@ -219,7 +223,7 @@ async def test_services_share_a_server(store: RedisMetadataStore, redis_server: 
     """Services with different prefixes see nothing of each other, and may use the same upload keys."""
     record = new_upload(idempotency_key="again", expires_at=NOW)
     await store_upload(store, record, [new_event()])
-    other = RedisMetadataStore(RedisClient(redis_server.url), Names("another:"))
+    other = RedisMetadataStore(RedisClient(redis_server.url), RedisNames("another:"))
     seen: Sequence[UploadRecord] = await other.due(NOW, 10)
     await store_upload(other, record)
     again = await other.due(NOW, 10)
@@ -254,7 +258,7 @@ async def test_many_tenants(store: RedisMetadataStore) -> None:
     assert {record.key for record in records} == found
 
 
-async def test_event_ids_are_forgotten(store: RedisMetadataStore, names: Names, redis_server: RedisServer) -> None:
+async def test_event_ids_are_forgotten(store: RedisMetadataStore, names: RedisNames, redis_server: RedisServer) -> None:
     """What is kept only to know a repetition is not kept for ever."""
     event = new_event()
     await store.commit([], events=[event])

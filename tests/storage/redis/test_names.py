@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from holdfast.storage.errors import UnknownPosition
 from holdfast.storage.records import ObjectRef, Ref, SlotRef, Tenant
-from holdfast.storage.redis.names import Names, behind_moment, moment, parse_place, parse_place_of_one
+from holdfast.storage.redis.names import RedisNames, behind_moment, moment, parse_place, parse_place_of_one
 from tests.storage.backends import new_upload
 
 times = st.floats(allow_nan=False)
@@ -42,24 +42,24 @@ def test_ranges_end_behind_their_time(now: float, expires_at: float) -> None:
 @given(refs, refs)
 def test_names_do_not_meet(one: Ref | ObjectRef | SlotRef, other: Ref | ObjectRef | SlotRef) -> None:
     """Two things have two names, whatever the texts of others hold."""
-    assert (one == other) == (Names().record(one) == Names().record(other))
+    assert (one == other) == (RedisNames().record(one) == RedisNames().record(other))
 
 
 @given(refs)
 def test_the_slot_is_the_tenants(ref: Ref | ObjectRef | SlotRef) -> None:
     """What is between the first braces is never empty, for then Redis would take the whole name, and is the tenant's alone."""
-    found = re.search(rb"\{(.*?)\}", Names().record(ref))
+    found = re.search(rb"\{(.*?)\}", RedisNames().record(ref))
 
     assert found is not None
     assert found.group(1)
-    assert Names().tenant(ref.tenant).encode() == b"holdfast:{" + found.group(1) + b"}:"
+    assert RedisNames().tenant(ref.tenant).encode() == b"holdfast:{" + found.group(1) + b"}:"
 
 
 @pytest.mark.parametrize("prefix", ["a{b", "a}b", "ä"])
 def test_a_prefix_that_cannot_be_one(prefix: str) -> None:
     """A prefix with braces would decide on the node of every key."""
     with pytest.raises(ValueError, match="prefix"):
-        Names(prefix)
+        RedisNames(prefix)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import urllib3.exceptions
 from botocore import exceptions as boto
 
 from holdfast.storage.errors import Corrupted, NoSpace, NotFound, StorageError, Unavailable
-from holdfast.storage.s3.errors import CODES, STATUSES, PartsDiffer, Passing, UploadGone, translated
+from holdfast.storage.s3.errors import CODES, STATUSES, MultipartGone, PartsDiffer, Passing, s3_errors
 
 
 def said(code: str, status: int) -> boto.ClientError:
@@ -22,7 +22,7 @@ def said(code: str, status: int) -> boto.ClientError:
 
 def meaning(error: Exception) -> StorageError:
     """Return what *error* is raised as."""
-    with pytest.raises(StorageError) as caught, translated("putting kelp"):
+    with pytest.raises(StorageError) as caught, s3_errors("putting kelp"):
         raise error
     return caught.value
 
@@ -30,7 +30,7 @@ def meaning(error: Exception) -> StorageError:
 @pytest.mark.parametrize(
     ("code", "status", "expected"),
     [
-        ("NoSuchUpload", 404, UploadGone),
+        ("NoSuchUpload", 404, MultipartGone),
         ("NoSuchKey", 404, NotFound),
         ("404", 404, NotFound),
         ("InvalidPart", 400, PartsDiffer),

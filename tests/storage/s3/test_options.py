@@ -7,14 +7,14 @@ from __future__ import annotations
 import pytest
 
 from holdfast.storage.records import Key
-from holdfast.storage.s3.options import Names
+from holdfast.storage.s3.options import ObjectNames
 
 KEY = Key("abCDEfgh12")
 
 
 def test_names() -> None:
     """Content and pieces of an upload are found by its key, and each has a name that nobody else has."""
-    names = Names("photos/")
+    names = ObjectNames("photos/")
     content, piece = names.of(KEY, names.new_content()), names.of(KEY, names.new_piece(17))
 
     assert content.startswith("photos/attachments/ab/abCDEfgh12-")
@@ -27,7 +27,7 @@ def test_names() -> None:
 @pytest.mark.parametrize("prefix", ["", "photos/", "a.b*/"])
 def test_keys_of_names(prefix: str) -> None:
     """A name tells the upload that it belongs to."""
-    names = Names(prefix)
+    names = ObjectNames(prefix)
     for end in ("", names.new_content(), names.new_piece(0)):
         assert KEY == names.key_of(names.of(KEY, end))
         assert any(names.of(KEY, end).startswith(each) for each in names.prefixes)
@@ -38,5 +38,5 @@ def test_keys_of_names(prefix: str) -> None:
 )
 def test_names_of_others(name: str) -> None:
     """What is not named as the store names things is nobody's."""
-    assert None is Names("").key_of(name)
-    assert None is Names("photos/").key_of(f"films/{name}")
+    assert None is ObjectNames("").key_of(name)
+    assert None is ObjectNames("photos/").key_of(f"films/{name}")

@@ -20,7 +20,7 @@ from holdfast.storage.objects import ObjectRecord, SlotRecord
 from holdfast.storage.ports.metadata import Change, Record
 from holdfast.storage.records import Key, Ref, State, UploadRecord
 from holdfast.storage.sqlite import metadata as sqlite
-from holdfast.storage.sqlite.connection import translated
+from holdfast.storage.sqlite.connection import sqlite_errors
 from holdfast.storage.sqlite.metadata import SqliteMetadataStore
 from holdfast.storage.sqlite.tables import SCHEMA
 from tests.storage.backends import NOW, TENANT, changed, new_upload, replace_upload, store_upload
@@ -191,7 +191,7 @@ def _speaks_nonsense(connection: sqlite3.Connection) -> None:
 )
 def test_errors_are_translated(trouble: Callable[[sqlite3.Connection], None], expected: type[StorageError]) -> None:
     """No error of SQLite's own leaves the store."""
-    with closing(sqlite3.connect(":memory:")) as connection, pytest.raises(expected) as caught, translated():
+    with closing(sqlite3.connect(":memory:")) as connection, pytest.raises(expected) as caught, sqlite_errors():
         trouble(connection)
 
     assert isinstance(caught.value.__cause__, sqlite3.Error)

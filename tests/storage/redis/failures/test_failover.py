@@ -14,7 +14,7 @@ import pytest
 from holdfast.storage.errors import StorageError
 from holdfast.storage.ports.leases import Lease
 from holdfast.storage.records import Ref, Tenant
-from holdfast.storage.redis.names import Names
+from holdfast.storage.redis.names import RedisNames
 from holdfast.storage.redis.stores import RedisStores
 from servers.ports import LOOPBACK
 from servers.process import wait_until
@@ -103,7 +103,7 @@ def tenants_of(cluster: RedisCluster) -> list[Tenant]:
     found: dict[str, Tenant] = {}
     for number in itertools.count():
         tenant = Tenant(str(number))
-        found.setdefault(cluster.owner(Names().tenant(tenant)), tenant)
+        found.setdefault(cluster.owner(RedisNames().tenant(tenant)), tenant)
         if len(found) == len(cluster.masters):
             return [found[name] for name in sorted(found)]
     raise AssertionError
@@ -115,7 +115,7 @@ async def test_a_master_that_is_gone(tmp_path: Path) -> None:
     with RedisCluster(tmp_path, full_coverage=False) as cluster:
         tenants = tenants_of(cluster)
         # New uploads are reserved, and their tenants entered, wherever that is.
-        gone = (int(cluster.owner(Names().tenants)) + 1) % 3
+        gone = (int(cluster.owner(RedisNames().tenants)) + 1) % 3
         async with opened(url_of(cluster)) as stores:
             writers = [await Writer.begin(stores.metadata, tenant) for tenant in tenants]
             async with writers[0].writing(), writers[1].writing(), writers[2].writing():
@@ -144,7 +144,7 @@ async def test_a_slot_that_moves(tmp_path: Path) -> None:
             writer = await Writer.begin(stores.metadata, tenant)
             async with writer.writing():
                 await asyncio.sleep(0.3)
-                await asyncio.to_thread(_move, cluster, cluster.slot(Names().tenant(tenant)))
+                await asyncio.to_thread(_move, cluster, cluster.slot(RedisNames().tenant(tenant)))
                 await writer.goes_on()
             await lives(stores, tenant)
             await writer.check(may_lose=False)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from holdfast.storage.errors import Unavailable
-from holdfast.storage.s3.transfer.buffers import Buffer, Buffers
+from holdfast.storage.s3.transfer.buffers import Buffer, PartBuffers
 from holdfast.storage.s3.transfer.spool import CELL, Region, Spool
 from tests.storage.s3.stores import content
 
@@ -30,14 +30,14 @@ def spool(tmp_path: Path) -> Iterator[Spool]:
 
 
 @pytest.fixture
-def buffers(tmp_path: Path) -> Iterator[Buffers]:
+def buffers(tmp_path: Path) -> Iterator[PartBuffers]:
     """Return the buffers of a process that has memory for two parts."""
-    buffers = Buffers(2 * SIZE, Spool(str(tmp_path)))
+    buffers = PartBuffers(2 * SIZE, Spool(str(tmp_path)))
     yield buffers
     buffers.close()
 
 
-def taken(buffers: Buffers, size: int = SIZE, front: int = 0) -> Buffer:
+def taken(buffers: PartBuffers, size: int = SIZE, front: int = 0) -> Buffer:
     """Return a buffer in memory."""
     buffer = buffers.in_memory(size, front)
     assert buffer is not None
@@ -59,7 +59,7 @@ def sent(buffer: Buffer, start: int = 0) -> bytes:
 
 
 @pytest.mark.parametrize("where", ["memory", "spool"])
-async def test_what_was_filled_is_sent(buffers: Buffers, where: str) -> None:
+async def test_what_was_filled_is_sent(buffers: PartBuffers, where: str) -> None:
     """A buffer takes what there is room for, and gives it out whole or from any place on, with its sum."""
     buffer = await filled(taken(buffers) if where == "memory" else buffers.in_spool(SIZE, 0))
     portion = buffer.portion(5, summed=True)
@@ -74,7 +74,7 @@ async def test_what_was_filled_is_sent(buffers: Buffers, where: str) -> None:
 
 
 @pytest.mark.parametrize("where", ["memory", "spool"])
-async def test_the_front_comes_later(buffers: Buffers, where: str) -> None:
+async def test_the_front_comes_later(buffers: PartBuffers, where: str) -> None:
     """What is in pieces is put in front of what came."""
     buffer = taken(buffers, front=1000) if where == "memory" else buffers.in_spool(SIZE, 1000)
     await filled(buffer, ALL[1000:])
@@ -85,7 +85,7 @@ async def test_the_front_comes_later(buffers: Buffers, where: str) -> None:
     buffer.release()
 
 
-async def test_memory_has_an_end(buffers: Buffers) -> None:
+async def test_memory_has_an_end(buffers: PartBuffers) -> None:
     """Nobody has more than the budget, and what was given back is there for others, of any size."""
     one, other = taken(buffers), taken(buffers)
     refused = buffers.in_memory(1, 0)
@@ -101,7 +101,7 @@ async def test_memory_has_an_end(buffers: Buffers) -> None:
 
 async def test_the_slow_make_room(tmp_path: Path) -> None:
     """A part that takes long leaves memory where that is scarce, with what it has, and goes on in the spool."""
-    buffers = Buffers(2 * SIZE, Spool(str(tmp_path)), long=0)
+    buffers = PartBuffers(2 * SIZE, Spool(str(tmp_path)), long=0)
     alone = taken(buffers, 10)
     await alone.relax()
     stayed = alone.in_memory
@@ -120,7 +120,7 @@ async def test_the_slow_make_room(tmp_path: Path) -> None:
     buffers.close()
 
 
-async def test_the_quick_stay(buffers: Buffers) -> None:
+async def test_the_quick_stay(buffers: PartBuffers) -> None:
     """A part that has just begun stays where it is."""
     one, other = taken(buffers), taken(buffers)
     await one.relax()
