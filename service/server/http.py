@@ -1,5 +1,5 @@
 """
-Uvicorn's HTTP protocol, with a door: what ASGI has no message for.
+Uvicorn's HTTP protocol, with an extension for what ASGI has no message for.
 
 Theory of operation
 -------------------
@@ -11,12 +11,10 @@ service for interrupted uploads needs cannot be said in ASGI, so each request fi
 * When a connection breaks, uvicorn delivers ``http.disconnect`` and drops up to 64 KiB that were received already.  Every
   received byte is kept: `UvicornExtension.remains` returns them.
 * Content that the connection could write into our buffers itself is parsed, copied and queued instead.
-`UvicornExtension.hand_over` leaves
-  all that out; see `holdfast.service.server.receiver`.
+  `UvicornExtension.hand_over` leaves all that out; see `holdfast.service.server.receiver`.
 * What a file holds could go to the connection without passing through us.  `UvicornExtension.send_file` lets it.
 * When the server shuts down, uvicorn waits until requests end by themselves.  `UvicornExtension.on_shutdown` lets content
-end at once; what
-  is durable is acknowledged, and the client resumes elsewhere.
+  end at once; what is durable is acknowledged, and the client resumes at another process.
 
 And some things are mended here, because only here they can be:
 
@@ -47,8 +45,9 @@ from uvicorn.server import ServerState
 
 from holdfast.service.asgi.receiving.connection import EXTENSION
 from holdfast.service.asgi.requests import is_coding_known
+from holdfast.service.server.configuration import ServerConfig
 from holdfast.service.server.connection import UvicornExtension
-from holdfast.service.server.descriptors import Descriptors, overloaded
+from holdfast.service.server.descriptors import overloaded
 from holdfast.service.server.fields import DatedFields
 from holdfast.service.server.lingering import Lingering
 from holdfast.service.server.outlet import Outlet
@@ -59,28 +58,13 @@ KiB = 1024
 # Twice what the loop reads at once, and above the application's own bound, so that a head that is merely too large for that gets
 # a proper answer.
 MAX_OUTSIDE = 512 * KiB
-HEAD_TIMEOUT = 30.0  # seconds
-IDLE_TIMEOUT = 60.0  # seconds
 # Requests that wait for their turn; what follows them is not parsed before.
 MOST_WAITING = 16
 # What is parsed at a time, so that no more requests are made of what has come at once.
 HEAD_BYTES = 4 * KiB
 CONTENT_BYTES = 64 * KiB
-UNLIMITED = Descriptors(4 * KiB * KiB)
 
 _FIELDS = DatedFields()
-
-
-class ServerConfig(Config):
-    """
-    Uvicorn's configuration, how long a head may take and a client read nothing (seconds), whether content is handed over, and how
-    many descriptors there are.
-    """
-
-    head_timeout: float = HEAD_TIMEOUT
-    idle_timeout: float = IDLE_TIMEOUT
-    handoff: bool = False
-    descriptors: Descriptors = UNLIMITED
 
 
 class Protocol(HttpToolsProtocol):

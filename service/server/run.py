@@ -19,8 +19,8 @@ import uvicorn
 from starlette.applications import Starlette
 
 from holdfast.service.app import application as create_app_from_environment
+from holdfast.service.server.configuration import HEAD_TIMEOUT, ServerConfig
 from holdfast.service.server.descriptors import Descriptors, raise_limit
-from holdfast.service.server.http import HEAD_TIMEOUT, ServerConfig
 from holdfast.service.server.signals import Server, Signals, Workers, begin_worker
 from holdfast.service.settings import Settings
 from holdfast.service.settings_file import SettingsError
