@@ -81,7 +81,7 @@ def create_app(settings: Settings, stores: Stores) -> Starlette:
     authenticate = accounts or WithoutAccounts(proxies, is_open=settings.open_behind_proxy)
     driver = Driver(authenticate, tenant, limits, proxies=proxies, timers=timers, store_health=store_health, answers=answers)
     filing = Filing(uploads, attachments, objects, metadata, links.sign, times=timekeeper)
-    verbs = Verbs(uploads, filing, Pictures(uploads, attachments, objects), policies)
+    verbs = Verbs(uploads, filing, Pictures(uploads, attachments), policies)
     pictures = PictureResponses(uploads, filing, Renditions(images, cache), policies, answers)
     downloads = Downloads(
         uploads,

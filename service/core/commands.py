@@ -283,8 +283,9 @@ class ObjectOutcome:
 
     record: ObjectRecord
     slots: tuple[SlotRecord, ...]
+    """All of them; after `SetPicture` the one that the picture is for."""
     changed: bool = False
-    """Whether the slot that was spoken of is another now."""
+    """Whether that slot is another now."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -173,8 +173,7 @@ class Filing:
                     attachments = await self._metadata.get_many(refs)
                 return SlotOutcome(slot=slot, attachments=tuple(attachments))
             case Attach():
-                slot = await on.attach(command.slot, command.ref.key, by, place=command.place, condition=command.condition)
-                return SlotOutcome(slot=slot, record=await self._uploads.find(command.ref))
+                return await on.attach(command.slot, command.ref.key, by, place=command.place, condition=command.condition)
             case Detach():
                 return SlotOutcome(slot=await on.detach(command.slot, command.key, by, condition=command.condition))
             case Reorder():

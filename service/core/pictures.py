@@ -11,7 +11,7 @@ from holdfast.service.core.commands import Append, Cancel, Completes, Create, Ob
 from holdfast.service.core.content.content import Content, NoContent
 from holdfast.service.core.errors import ContentCut, ContentRejected, SlotChanged, UploadError, UploadGone
 from holdfast.service.core.slots.attachments import Attachments
-from holdfast.service.core.slots.objects import Objects
+from holdfast.service.core.slots.known import KnownSlot
 from holdfast.service.core.uploads.uploads import Uploads
 from holdfast.storage.records import Intent, Ref, UploadRecord
 
@@ -23,10 +23,9 @@ class Pictures:
     Sets the picture of an object.
     """
 
-    def __init__(self, uploads: Uploads, attachments: Attachments, objects: Objects) -> None:
+    def __init__(self, uploads: Uploads, attachments: Attachments) -> None:
         self._uploads = uploads
         self._attachments = attachments
-        self._objects = objects
 
     async def set(self, command: SetPicture, content: Content) -> ObjectOutcome:
         """
@@ -35,8 +34,9 @@ class Pictures:
         :raises ContentCut: it did not come whole.
         :raises UploadError: it is refused.  In any case nothing of it is left.
         """
-        by = command.principal
-        owner = await self._objects.get(command.slot.object)
+        by, known = command.principal, self._attachments.known(command.slot)
+        await known.read()
+        owner = known.owner()
         if command.admits is not None:
             command.admits(owner)
         self._attachments.refuse_change(command.slot, by)
@@ -53,35 +53,35 @@ class Pictures:
             intent=intent,
             principal=by,
         )
-        outcome = await self._uploads.create(create, content)
+        outcome = await self._uploads.create(create, content, known)
         record = outcome.record
         try:
             if outcome.stopped is not None or not content.ended:
                 raise ContentCut("the picture did not come whole")
-            changed = not await self._is_there_already(command, record)
+            changed = not await self._is_there_already(command, record, known)
             if changed:
                 last = Append(ref=record.ref, offset=record.offset, completes=Completes.AT_END, content_length=0, principal=by)
-                record = (await self._uploads.append(last, NoContent())).record
+                await self._uploads.append(last, NoContent(), known)
         except BaseException:
             await self._forget(command, record)
             raise
         if not changed:
             await self._forget(command, record)
-        slots = await self._objects.get_slots(command.slot.object)
-        return ObjectOutcome(record=await self._objects.get(command.slot.object), slots=tuple(slots), changed=changed)
+        return ObjectOutcome(record=known.owner(), slots=(known.slot,), changed=changed)
 
-    async def _is_there_already(self, command: SetPicture, record: UploadRecord) -> bool:
-        """Say whether the slot has these very bytes already."""
-        owner = await self._objects.get(command.slot.object)
-        if not command.condition.holds(owner.etag):
+    async def _is_there_already(self, command: SetPicture, record: UploadRecord, known: KnownSlot) -> bool:
+        """Say whether the slot has these very bytes already, and has them still."""
+        active = known.slot.active
+        if len(active) != 1:
+            return False
+        there = await self._uploads.find(Ref(tenant=record.tenant, key=active[0].attachment))
+        if there.offset != record.offset or await self._digest(record) != await self._digest(there):
+            return False
+        known.forget()
+        await known.read()
+        if not command.condition.holds(known.owner().etag):
             raise SlotChanged("the object was changed meanwhile")
-        slot = await self._attachments.get_slot(command.slot)
-        if len(slot.active) != 1:
-            return False
-        known = await self._uploads.find(Ref(tenant=record.tenant, key=slot.active[0].attachment))
-        if known.offset != record.offset:
-            return False
-        return await self._digest(record) == await self._digest(known)
+        return known.slot.active == active
 
     async def _digest(self, record: UploadRecord) -> bytes:
         """Return what tells content from any other, without holding all of it."""

@@ -6,9 +6,10 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from functools import partial
+from typing import TypeVar
 
 from holdfast.service.core.content.media_types import START_BYTES, accepted, found, is_of_images, takes
-from holdfast.service.core.content.sniffing import SNIFFED_BYTES, sniff
+from holdfast.service.core.content.sniffing import sniff
 from holdfast.service.core.errors import ImageTooLarge, NotAccepted, TooLarge, UploadNotFound
 from holdfast.service.core.policies import Policy
 from holdfast.service.core.store_errors import lost, translated
@@ -17,6 +18,7 @@ from holdfast.storage.ports.content import ByteStore
 from holdfast.storage.ports.metadata import MetadataStore
 from holdfast.storage.records import State, UploadRecord
 
+T = TypeVar("T")
 LARGEST_LOOK = 64 * 1024 * 1024  # bytes
 
 Read = Callable[[], Awaitable[list[bytes]]]
@@ -34,7 +36,7 @@ class Acceptance:
         self._metadata = metadata
         self._look = look
 
-    async def kind(self, upload: UploadRecord, policy: Policy) -> str | None:
+    async def kind(self, upload: UploadRecord, policy: Policy, start: FirstBytes) -> str | None:
         """
         Return the media type that a slot takes an upload for; None where it takes anything, whatever it is.
 
@@ -44,12 +46,12 @@ class Acceptance:
             raise TooLarge(policy.max_bytes, upload, what=policy.slot)
         if policy.types is None:
             declares = upload.intent is None or upload.content_type is not None or upload.content_encoding is not None
-            return None if declares else sniff(b"".join(await self._read(upload, SNIFFED_BYTES)))
+            return None if declares else sniff(await self._there(upload, start.read()))
         refuse_encoded(upload.content_encoding, policy)
-        start = b"".join(await self._read(upload, START_BYTES))
-        kind = accepted(upload.content_type, upload.name, start, policy.types)
+        first = await self._there(upload, start.read())
+        kind = accepted(upload.content_type, upload.name, first, policy.types)
         if kind is None:
-            seen = found(start)
+            seen = found(first)
             if seen is not None and takes(policy.types, seen):
                 seen += f", and was declared as {upload.content_type}"
             raise not_accepted(policy, seen)
@@ -65,15 +67,17 @@ class Acceptance:
             return
         if upload.offset > LARGEST_LOOK:
             raise ImageTooLarge(f"images are limited to {LARGEST_LOOK} bytes")
-        await self._look(partial(self._read, upload, upload.offset), policy, upload)
+        await self._look(partial(self._read, upload), policy, upload)
 
-    async def _read(self, upload: UploadRecord, limit: int) -> list[bytes]:
+    async def _read(self, upload: UploadRecord) -> list[bytes]:
         """Return content in blocks: to join a large one takes longer than others may wait for the event loop."""
-        if not upload.offset:
-            return []  # to which nothing was ever appended: a store has no content of that name
+        return await self._there(upload, read_blocks(self._bytes, upload, upload.offset))
+
+    async def _there(self, upload: UploadRecord, reading: Awaitable[T]) -> T:
+        """Return what *reading* returns; what a store says of content that is not there depends on what became of the upload."""
         try:
             with translated(storage_errors.NotFound, storage_errors.Corrupted):
-                return [bytes(block) async for block in self._bytes.read(upload, 0, min(limit, upload.offset))]
+                return await reading
         except (storage_errors.NotFound, storage_errors.Corrupted) as error:
             with translated():
                 newest = await self._metadata.get(upload.ref)
@@ -82,6 +86,37 @@ class Acceptance:
             if upload.state is State.COMPLETE:
                 raise lost(upload, error) from error
             raise storage_errors.Corrupted(str(error)) from error
+
+
+class FirstBytes:
+    """
+    The first bytes of the content of one upload: read when they are asked for, and no more than once.
+    """
+
+    def __init__(self, store: ByteStore, upload: UploadRecord) -> None:
+        self._store = store
+        self._upload = upload
+        self._bytes: bytes | None = None
+
+    async def read(self) -> bytes:
+        """
+        Return up to `START_BYTES` bytes; none of encoded content, whose type is that of the decoded content.
+
+        :raises NotFound, Corrupted, Unavailable: the store does not have them, or does not answer.
+        """
+        if self._bytes is None:
+            encoded = self._upload.content_encoding is not None
+            self._bytes = b"" if encoded else b"".join(await read_blocks(self._store, self._upload, START_BYTES))
+        return self._bytes
+
+
+async def read_blocks(store: ByteStore, upload: UploadRecord, limit: int) -> list[bytes]:
+    """
+    Return up to *limit* bytes of content, in blocks.
+    """
+    if not upload.offset:
+        return []  # nothing was ever appended: a store has no content of that name
+    return [bytes(block) async for block in store.read(upload, 0, min(limit, upload.offset))]
 
 
 def refuse_encoded(content_encoding: str | None, policy: Policy) -> None:

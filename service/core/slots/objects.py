@@ -104,10 +104,7 @@ class Objects:
         :raises ObjectNotFound: there is none.
         """
         with translated():
-            record = await self._find(ref)
-        if record is None or record.deleted_at is not None:
-            raise ObjectNotFound("there is no such object")
-        return record
+            return existing(await self._find(ref))
 
     async def page(self, tenant: Tenant, kind: str, after: str, limit: int) -> tuple[Sequence[ObjectRecord], bool]:
         """
@@ -190,3 +187,14 @@ class Objects:
             moved = dataclasses.replace(upload, attached=left, expires_at=expires_at, revision=upload.revision + 1)
             changes.append(Change(old=upload, new=moved))
         return changes, told
+
+
+def existing(record: ObjectRecord | None) -> ObjectRecord:
+    """
+    Return an object that is there.
+
+    :raises ObjectNotFound: it was never registered, or it was deleted.
+    """
+    if record is None or record.deleted_at is not None:
+        raise ObjectNotFound("there is no such object")
+    return record

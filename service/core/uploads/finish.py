@@ -9,7 +9,7 @@ import logging
 from collections.abc import Awaitable, Callable
 
 from holdfast.service.core import upload as rules
-from holdfast.service.core.content.media_types import IMAGES, START_BYTES, accepted, contradicts, found, is_undeclared
+from holdfast.service.core.content.media_types import IMAGES, accepted, contradicts, found, is_undeclared
 from holdfast.service.core.content.sniffing import canonical
 from holdfast.service.core.errors import (
     ContentRejected,
@@ -23,7 +23,9 @@ from holdfast.service.core.errors import (
 )
 from holdfast.service.core.limits import Limits
 from holdfast.service.core.principals import Principal
+from holdfast.service.core.slots.acceptance import FirstBytes
 from holdfast.service.core.slots.attachments import Attachments
+from holdfast.service.core.slots.known import KnownSlot
 from holdfast.service.core.store_errors import log_level
 from holdfast.service.core.timekeeper import Times
 from holdfast.service.core.upload import Step
@@ -31,7 +33,7 @@ from holdfast.service.core.uploads.journal import Held, UploadJournal
 from holdfast.service.core.uploads.losses import Losses
 from holdfast.storage.errors import Corrupted, NoSpace, NotFound, StorageError
 from holdfast.storage.ports.content import ByteStore
-from holdfast.storage.records import Key, State, UploadRecord
+from holdfast.storage.records import Intent, Key, State, UploadRecord
 
 logger = logging.getLogger("holdfast")
 
@@ -68,11 +70,13 @@ class Finish:
         self._times = times
         self._forget = forget
 
-    async def finish(self, record: UploadRecord, by: Principal | None, held: Held | None = None) -> UploadRecord:
+    async def finish(
+        self, record: UploadRecord, by: Principal | None, held: Held | None = None, known: KnownSlot | None = None
+    ) -> UploadRecord:
         """
-        Verify and publish what was received; whoever comes next does it again if this does not get through.
+        Verify and publish what was received; if this fails, the next request for the upload, or the sweeper, does it again.
 
-        Nothing more is going to be done with the upload that is *held*.
+        Nothing more is going to be done with the upload that is *held*.  *known* is the slot that it is for.
 
         :raises ContentRejected: it is not what was announced, or not for the slot it was to be in.
         :raises FinishFailed, SlotError: it did not get through; every byte is safe.
@@ -80,21 +84,23 @@ class Finish:
         """
         if record.state is not State.RECEIVED:
             return record
+        start, intent = FirstBytes(self._bytes, record), record.intent
         try:
-            kind = await self._kind(record, by) if record.verify_type else record.content_type
-            if record.intent is not None:
-                kind = await self._fit(record, by) or kind
+            kind = await self._kind(record, start, by) if record.verify_type else record.content_type
+            if intent is not None:
+                known = known or self._attachments.known(intent.slot)
+                kind = await self._fit(record, intent, start, known, by) or kind
             await self._bytes.complete(record)
             published = rules.publish(record, self._limits, self._times.at_most())
             if record.content_type is None or canonical(record.content_type) != kind:
                 published = dataclasses.replace(published, content_type=kind)
-            if record.intent is None:
-                if held is None:
-                    return await self._journal.replace(record, published, by)
-                return await self._journal.settle(held, record, published, by)
-            return await self._attachments.conclude(record, published, record.intent, by)
+            if intent is not None and known is not None:
+                return await self._attachments.conclude(record, published, intent, by, known)
+            if held is None:
+                return await self._journal.replace(record, published, by)
+            return await self._journal.settle(held, record, published, by)
         except (Corrupted, NotFound):
-            raise  # what was promised is not there: nobody may be told that it is safe
+            raise  # what was promised is not there: the answer must not say that it is safe
         except (StorageError, StoreFailed) as error:
             logger.log(log_level(error), "the finish of %s failed and will be tried again: %s", record.key, error)
             raise FinishFailed("every byte is safe, but the upload could not be finished yet", record) from error
@@ -169,9 +175,9 @@ class Finish:
         else:
             await self.postpone(record)
 
-    async def _kind(self, record: UploadRecord, by: Principal | None) -> str | None:
+    async def _kind(self, record: UploadRecord, first: FirstBytes, by: Principal | None) -> str | None:
         """Return what an upload is that has to be an image, or of the type that was declared for its slot; else reject it."""
-        start = await self._start(record)
+        start = await first.read()
         declared = record.content_type
         if declared is not None and (is_undeclared(declared) or canonical(declared) in IMAGES):
             if record.intent is not None:
@@ -185,19 +191,12 @@ class Finish:
             raise ContentRejected(reason, await self.bury(record, Step.REJECT, by, reason))
         return kind
 
-    async def _start(self, record: UploadRecord) -> bytes:
-        start = b""
-        if record.offset and record.content_encoding is None:  # the type is that of the decoded content
-            async for block in self._bytes.read(record, 0, min(START_BYTES, record.offset)):
-                start += block
-        return start
-
-    async def _fit(self, record: UploadRecord, by: Principal | None) -> str | None:
+    async def _fit(
+        self, record: UploadRecord, intent: Intent, start: FirstBytes, known: KnownSlot, by: Principal | None
+    ) -> str | None:
         """Reject what the slot would never take, before anything of it is published; return what it takes it for."""
-        if record.intent is None:
-            return None
         try:
-            return await self._attachments.refuse_unfit(record, record.intent.slot, record.intent)
+            return await self._attachments.fit(record, intent, start, known)
         except UNFIT as error:
             rejected = await self.bury(record, Step.REJECT, by, str(error))
             raise ContentRejected(str(error), rejected, error) from error

@@ -29,6 +29,7 @@ from holdfast.service.core.limits import Limits
 from holdfast.service.core.policies import Policies
 from holdfast.service.core.principals import ANYBODY, Principal
 from holdfast.service.core.slots.attachments import Attachments
+from holdfast.service.core.slots.known import KnownSlot
 from holdfast.service.core.store_errors import log_level, lost, translated
 from holdfast.service.core.timekeeper import ByClock, Times
 from holdfast.service.core.upload import Step
@@ -83,14 +84,15 @@ class Uploads:
         self._empty_appends = EmptyAppends()
         self.limits = limits
 
-    async def create(self, command: Create, content: Content) -> Outcome:
+    async def create(self, command: Create, content: Content, known: KnownSlot | None = None) -> Outcome:
         """
-        Begin an upload, and append the content that comes along.
+        Begin an upload, and append the content that comes along; *known* is the slot that it is for.
         """
         rights.refuse_creation(command.principal)
-        if command.intent is not None:
+        if (intent := command.intent) is not None:
+            known = known or self._attachments.known(intent.slot)
             await self._attachments.expect(
-                command.intent, command.length, command.content_type, command.principal, command.content_encoding
+                intent, command.length, command.content_type, command.principal, command.content_encoding, known
             )
         with translated():
             record, is_new = await self._create(command)
@@ -100,11 +102,11 @@ class Uploads:
             return Outcome(record=record)
         # Content that the dialect does not take for the upload's, the command does not count: nobody looks at it.
         first = content if command.content_length != 0 else NoContent()
-        return await self.append(admission.first_append(command, record), first)
+        return await self.append(admission.first_append(command, record), first, known)
 
-    async def append(self, command: Append, content: Content) -> Outcome:
+    async def append(self, command: Append, content: Content, known: KnownSlot | None = None) -> Outcome:
         """
-        Add content to an upload; finish the upload if that completes it.
+        Add content to an upload; finish the upload if that completes it.  *known* is the slot that it is for.
         """
 
         def evicted() -> bool:
@@ -117,11 +119,11 @@ class Uploads:
         with translated():
             async with self._hold(command.ref, permit, evicted) as held:
                 try:
-                    record = await self._end.finish(held.record, command.principal)
+                    record = await self._end.finish(held.record, command.principal, known=known)
                     admitted = admission.admit(record, command, self.limits, self._times.at_least())
                     record = await self._receive(admitted, command, content, held)
                     self._empty_appends.count(admitted.stored, record, content)
-                    record = await self._end.finish(record, command.principal, held)
+                    record = await self._end.finish(record, command.principal, held, known)
                 except LengthExceeded as error:
                     if error.record is not None and admission.invalidates(error.record, command, record.offset):
                         error.record = await self._end.bury(error.record, Step.OVERRUN, command.principal)

@@ -39,7 +39,7 @@ async def replace(folder: str, keys: list[Key]) -> None:
     async def keep_replacing(mine: list[Key]) -> None:
         while True:
             for key in mine:
-                slot = await attachments.attach(PHOTO, key, ME)
+                slot = (await attachments.attach(PHOTO, key, ME)).slot
                 # One line is written whole or not at all, however many processes write.
                 os.write(1, f"{' '.join(each.id for each in slot.active)}\n".encode())
 

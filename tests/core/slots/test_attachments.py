@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from holdfast.service.core.commands import Cancel, Completes, Create
+from holdfast.service.core.commands import Cancel, Completes, Create, SlotOutcome
 from holdfast.service.core.conditions import ANY, Condition
 from holdfast.service.core.errors import (
     ManagedElsewhere,
@@ -39,7 +39,7 @@ from holdfast.service.core.uploads.uploads import Uploads
 from holdfast.storage.keys import new_key
 from holdfast.storage.leases.separate import SeparateLeasedUploads
 from holdfast.storage.memory import MemoryByteStore, MemoryLeases
-from holdfast.storage.objects import Event, SlotRecord
+from holdfast.storage.objects import Event
 from holdfast.storage.ports.metadata import MetadataStore
 from holdfast.storage.records import Key, ObjectRef, Ref, SlotRef, State, Subject, UploadRecord
 from tests.core.contents import FakeContent
@@ -108,7 +108,7 @@ async def world(request: pytest.FixtureRequest, place: Place) -> AsyncIterator[W
 async def test_attach(world: World) -> None:
     """The slot has the attachment, the attachment knows its slot and is kept, and one event tells of it."""
     key = await world.photo()
-    slot = await world.attachments.attach(PHOTO, key, ME)
+    slot = (await world.attachments.attach(PHOTO, key, ME)).slot
     record, last = await world.record(key), (await world.told())[-1]
 
     assert slot == await world.attachments.get_slot(PHOTO)
@@ -138,10 +138,10 @@ async def test_attach_again(world: World) -> None:
 async def test_replace(world: World) -> None:
     """The old one is out of the slot in the same change, and is kept for the grace."""
     old, new = await world.photo(), await world.photo()
-    before = await world.attachments.attach(PHOTO, old, ME)
+    before = (await world.attachments.attach(PHOTO, old, ME)).slot
     owner = await world.objects.get(USER)
     world.clock.now += 10
-    slot = await world.attachments.attach(PHOTO, new, ME)
+    slot = (await world.attachments.attach(PHOTO, new, ME)).slot
     touched = await world.objects.get(USER)
 
     assert (new,) == slots.keys(slot)
@@ -288,7 +288,7 @@ async def test_undo_takes_back_one_act(world: World) -> None:
 async def test_if_match(world: World) -> None:
     """Who says what the slot was like changes it only if it still is."""
     old, new = await world.photo(), await world.photo()
-    first = await world.attachments.attach(PHOTO, old, ME, condition=NEW)
+    first = (await world.attachments.attach(PHOTO, old, ME, condition=NEW)).slot
     for wrong in (NEW, Condition(if_match=frozenset({'"something else"'}))):
         with pytest.raises(SlotChanged):
             await world.attachments.attach(PHOTO, new, ME, condition=wrong)
@@ -297,7 +297,7 @@ async def test_if_match(world: World) -> None:
 
     assert first == await world.attachments.get_slot(PHOTO)
     same = Condition(if_match=frozenset({f'"{first.etag}"'}))
-    assert (new,) == slots.keys(await world.attachments.attach(PHOTO, new, ME, condition=same))
+    assert (new,) == slots.keys((await world.attachments.attach(PHOTO, new, ME, condition=same)).slot)
 
 
 async def test_what_cannot_be_attached(world: World) -> None:
@@ -335,7 +335,7 @@ async def test_what_cannot_be_attached(world: World) -> None:
 
     assert told == await world.told()
     assert () == slots.keys(await world.attachments.get_slot(PHOTO))
-    assert (text,) == slots.keys(await world.attachments.attach(FILE_SLOT, text, ME))
+    assert (text,) == slots.keys((await world.attachments.attach(FILE_SLOT, text, ME)).slot)
 
 
 async def test_register(world: World) -> None:
@@ -361,7 +361,7 @@ async def test_many_replace_at_once(world: World) -> None:
     ended = [event.attachment for event in await world.told() if event.type == "attachment.detached"]
 
     assert 1 == len(slot.active)
-    assert [(key,) for key in photos] == [slots.keys(answer) for answer in answers]
+    assert [(key,) for key in photos] == [slots.keys(answer.slot) for answer in answers]
     assert sorted(photos) == sorted(key for key in began if key)
     assert began == [*ended, slot.active[0].attachment]
     assert [old.attachment for old in slot.ended] == ended
@@ -385,7 +385,7 @@ async def test_a_purge_races_an_association(world: World) -> None:
         await world.attachments.attach(PHOTO, key, ME)
         await world.attachments.attach(PHOTO, other, ME)
         world.clock.now += GRACE
-        attaching: asyncio.Task[SlotRecord] = asyncio.create_task(world.other.attach(FILE_SLOT, key, ME))
+        attaching: asyncio.Task[SlotOutcome] = asyncio.create_task(world.other.attach(FILE_SLOT, key, ME))
         await asyncio.gather(attaching, world.uploads.sweep(), return_exceptions=True)
         record, held = await world.record(key), slots.keys(await world.attachments.get_slot(FILE_SLOT))
         if record.state is State.COMPLETE:
