@@ -81,6 +81,17 @@ async def test_nobody_speaks_here(service: Service, path: str, method: str) -> N
 
 
 @pytest.mark.parametrize(
+    ("method", "path", "problem"),
+    [("GET", "/nothing", (404, "not_found")), ("POST", "/healthz", (405, "method_not_allowed"))],
+)
+async def test_problems_have_names(service: Service, method: str, path: str, problem: tuple[int, str]) -> None:
+    """What nobody speaks about is called by what is wrong with it: a mistake of the client is no error of the server."""
+    answer = await service.send(method, path)
+
+    assert problem == (answer.status_code, answer.json()["title"])
+
+
+@pytest.mark.parametrize(
     ("method", "path", "fields", "content"),
     [
         ("POST", "/files", tus_requests.creation(20), b""),

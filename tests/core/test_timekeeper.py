@@ -113,6 +113,18 @@ async def test_a_store_that_fails(machine: Machine) -> None:
     assert keeper.at_least() < 0
 
 
+async def test_a_clock_is_watched_while_the_store_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A clock that was set during an outage, and has run steadily since, is believed though the notes still cannot be had."""
+    notes = MemoryMetadataStore()
+    machine = Machine(notes)
+    keeper = await begun(machine)
+    monkeypatch.setattr(notes, "note", FailingNotes().note)
+    machine.now += 9 * DAY
+    await machine.watch(keeper, PATIENCE + 10 * MINUTE)
+
+    assert machine.now == keeper.at_least() == keeper.at_most()
+
+
 @pytest.mark.parametrize("jump", [9 * DAY, -9 * DAY])
 async def test_a_jump_is_told_once_and_believed_at_last(machine: Machine, jump: float, caplog: pytest.LogCaptureFixture) -> None:
     """A jump moves one bound at once, and the other when the clock has run steadily; one line tells each."""

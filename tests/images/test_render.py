@@ -322,6 +322,15 @@ def test_smaller() -> None:
     assert differs(gradient("RGB", (200, 100)).resize((40, 20), Image.Resampling.LANCZOS), made) < 2
 
 
+def test_black_and_white_becomes_grey() -> None:
+    """A scan made smaller has greys where black and white come together, not one of them by chance."""
+    scan = Image.new("L", (80, 80))
+    scan.paste(255, (0, 0, 42, 80))
+    made = decoded(rendered(encoded(scan.convert("1"), "PNG"), Rendition(width=10)).content)
+
+    assert [grey for grey, *_ in pixels_of(made) if 20 < grey < 235]
+
+
 def test_clear_pixels_do_not_bleed() -> None:
     """The colour of what is clear is not seen when a picture is made smaller."""
     stored = Image.new("RGBA", (40, 40), (255, 0, 0, 0))

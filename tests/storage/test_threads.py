@@ -84,10 +84,12 @@ async def test_no_work_is_left_alone(cancelled: bool) -> None:
     if cancelled:
         await asyncio.sleep(0.02)
         caller.cancel()
+    begun = time.monotonic()
     with pytest.raises(asyncio.CancelledError if cancelled else Trouble):
         await caller
 
     assert ["late", "late"] == ended
+    assert time.monotonic() - begun < 30  # they were told to end
 
 
 async def test_cancelled_work_cancels_its_caller() -> None:

@@ -242,6 +242,7 @@ TEXTS: dict[str, tuple[str, bytes, str]] = {
         b"a" * (TEXT_BYTES - 1) + "ö".encode(),
         "text/plain; charset=utf-8",
     ),
+    "what is none where nobody looks any more": ("text/plain", b"a" * TEXT_BYTES + b"\xff", "text/plain; charset=utf-8"),
     "a character cut at the end": ("text/plain", "Größ".encode()[:-1], "text/plain"),
     "nothing at all": ("text/plain", b"", "text/plain"),
 }

@@ -216,6 +216,15 @@ async def test_another_length_is_refused(world: World, length: int | None, told:
     assert record == await world.stored(record)
 
 
+async def test_a_question_may_tell_the_length(world: World) -> None:
+    """Whoever asks with the length that the bytes have reached completes an upload whose length was not known."""
+    record = (await world.create(FakeContent(KELP), LATER, None)).record
+    asked = await world.uploads().offset(GetOffset(ref=record.ref, completes=AT_LENGTH, length=len(KELP)))
+
+    assert State.COMPLETE == asked.record.state
+    assert (State.COMPLETE, len(KELP)) == await world.facts(record)
+
+
 async def test_a_question_about_another_length_is_refused(world: World) -> None:
     """Whoever asks for an upload of another length is told that this is not it."""
     record = await kelp_until(world, 5, AT_LENGTH)

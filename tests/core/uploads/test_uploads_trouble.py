@@ -12,7 +12,17 @@ import pytest
 
 from holdfast.service.core.commands import Append, Cancel, Completes
 from holdfast.service.core.content.content import Stop
-from holdfast.service.core.errors import Evicted, FinishFailed, OutOfSpace, StoreFailed, UploadCancelled, UploadNotFound
+from holdfast.service.core.errors import (
+    AlreadyComplete,
+    Evicted,
+    FinishFailed,
+    OffsetMismatch,
+    OutOfSpace,
+    StoreFailed,
+    UploadCancelled,
+    UploadError,
+    UploadNotFound,
+)
 from holdfast.storage.errors import Corrupted, NoSpace, NotFound, StorageError, Unavailable
 from holdfast.storage.records import State, UploadRecord
 from tests.core.contents import FakeContent
@@ -90,6 +100,20 @@ async def test_what_is_lost_is_not_called_safe(world: World, driver: str) -> Non
     assert State.RECEIVED == (await world.stored(record)).state
     await DRIVERS[driver](world, record)
     assert State.COMPLETE == (await world.stored(record)).state
+
+
+@pytest.mark.parametrize(
+    ("offset", "more", "refusal"), [(len(KELP), b"more", AlreadyComplete), (len(KELP) + 1, b"", OffsetMismatch)]
+)
+async def test_a_refused_append_finishes_too(world: World, offset: int, more: bytes, refusal: type[UploadError]) -> None:
+    """What was received is finished before an append is judged: the client hears that the upload is complete."""
+    world.content.fail("complete")
+    record = await received(world)
+    with pytest.raises(refusal) as caught:
+        await world.append(record, FakeContent(more), offset=offset)
+
+    assert caught.value.record is not None
+    assert State.COMPLETE == caught.value.record.state == (await world.stored(record)).state
 
 
 async def test_a_finish_that_was_not_recorded_is_repeated(world: World) -> None:

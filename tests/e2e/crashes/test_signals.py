@@ -8,6 +8,7 @@ import signal
 import socket
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -91,6 +92,28 @@ def test_hangup(serve: Serve) -> None:
 
     assert (before, 200) == (server.pid, answer.status)
     assert server.process.runs
+
+
+def test_hangup_that_workers_hear(serve: Serve) -> None:
+    """
+    SIGHUP, which every process of a terminal hears when that is closed, ends no worker: their parent replaces them in order.
+    """
+    server = serve(workers=2)
+    before = {worker.pid for worker in server.workers()}
+    wait_until(lambda: all(map(_ignores_hangups, before)), "the workers leave SIGHUP to their parent", WITHIN)
+    for worker in server.workers():
+        worker.send_signal(signal.SIGHUP)
+    with Wire(server.port) as wire:
+        answer = wire.ask(Call(method="GET", target="/healthz"))
+
+    assert 200 == answer.status
+    assert before == {worker.pid for worker in server.workers()}
+
+
+def _ignores_hangups(pid: int) -> bool:
+    """Say whether a process ignores SIGHUP (proc(5))."""
+    facts = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
+    return bool(int(facts["SigIgn"], 16) >> (signal.SIGHUP - 1) & 1)
 
 
 def test_hangup_of_workers(serve: Serve) -> None:

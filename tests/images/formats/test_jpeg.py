@@ -59,6 +59,7 @@ def test_what_a_decoder_does_not_get(left_out: bytes) -> None:
         pytest.param(segment(0xE2, b"ICC_PROFILE\0\x01\x01" + swapped_profile()), id="a colour profile"),
         pytest.param(segment(0xEE, b"Adobe\0\x64\0\0\0\0\x01"), id="how colours are coded"),
         pytest.param(segment(0xDD, b"\0\0"), id="a restart interval"),
+        pytest.param(segment(0xCC, b"\0\x10"), id="what arithmetic codes begin with"),
     ],
 )
 def test_what_a_decoder_gets(kept: bytes) -> None:

@@ -271,6 +271,7 @@ async def test_events_are_read_by_pages(metadata: MetadataStore) -> None:
         while page := await metadata.events(TENANT, position, 3, wanted):
             read += [logged.event for logged in page]
             position = page[-1].position
+            assert len(read) <= len(events), "an event is on two pages"
 
         assert [event for event in events if wanted in (None, event.attachment)] == read
 

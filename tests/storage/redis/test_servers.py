@@ -7,6 +7,8 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from redis.asyncio.cluster import ClusterNode
+from redis.asyncio.connection import Connection, SSLConnection
 
 from holdfast.storage.redis.servers import SentinelServers, find_servers
 from servers.stores.sentinel import RedisSentinel
@@ -47,3 +49,18 @@ async def test_who_was_the_primary_is_left(redis_watched: RedisSentinel) -> None
     await servers.close()
 
     assert before != after
+
+
+@pytest.mark.parametrize(("scheme", "connection"), [("redis", Connection), ("rediss", SSLConnection)])
+async def test_messages_are_as_secret_as_commands(monkeypatch: pytest.MonkeyPatch, scheme: str, connection: type) -> None:
+    """A connection to a node of a Cluster for messages is one of TLS where those for commands are."""
+    servers = find_servers(f"{scheme}+cluster://node.example:6379", connections=1)
+
+    async def known() -> None:
+        pass
+
+    monkeypatch.setattr(servers.commands, "initialize", known)
+    monkeypatch.setattr(servers.commands, "get_primaries", lambda: [ClusterNode("node.example", 6379)])
+    async with await servers.listener() as client:
+        assert connection is client.connection_pool.connection_class
+    await servers.close()

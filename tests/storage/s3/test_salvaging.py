@@ -12,6 +12,7 @@ import pytest
 from holdfast.storage.errors import Corrupted
 from holdfast.storage.records import UploadRecord
 from holdfast.storage.s3.store import S3ByteStore
+from holdfast.storage.s3.transfer.buffers import Portion
 from tests.servers.fixtures import Bucket
 from tests.storage.backends import content_of, new_upload
 from tests.storage.s3.stores import PART, appended, content, opened, state_of
@@ -74,6 +75,17 @@ async def test_the_multipart_upload_was_aborted(store: S3ByteStore) -> None:
         await store.append(record, _nothing_but(ALL[HERE:]))
 
     assert 0 == (await store.salvage(record)).offset
+    assert ALL == await finished(store, record)
+
+
+async def test_a_part_with_other_bytes(store: S3ByteStore) -> None:
+    """What comes in front of a part that somebody replaced is left."""
+    record = await begun(store, 2 * PART)
+    state = state_of(record)
+    portion = Portion(lambda: ALL[:PART])
+    await store.bucket.send(store.names.of(record.key, state.name), state.upload, 2, portion)
+
+    assert PART == (await store.salvage(record)).offset
     assert ALL == await finished(store, record)
 
 

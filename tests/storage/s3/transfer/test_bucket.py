@@ -144,6 +144,16 @@ async def test_delete_leaves_nothing(store: S3ByteStore) -> None:
     assert [] == [pending.name async for pending in store.bucket.uploads(prefixes[0])]
 
 
+async def test_delete_leaves_others_alone(store: S3ByteStore) -> None:
+    """What other uploads have sent stays, recorded or not."""
+    record, other = [await appended(store, new_upload(length=2 * PART), ALL[:PART]) for _ in range(2)]
+    await store.delete(record)
+    other = await appended(store, other, ALL[:PART])
+    await store.complete(other)
+
+    assert ALL[:PART] * 2 == await content_of(store, other)
+
+
 async def test_delete_of_what_cannot_be_understood(store: S3ByteStore) -> None:
     """Damaged facts are no reason to keep bytes."""
     record = await appended(store, new_upload(), b"holdfast")

@@ -5,6 +5,7 @@ Where parts are while they are filled and sent.
 from __future__ import annotations
 
 import io
+import os
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -143,7 +144,9 @@ def test_cells(spool: Spool) -> None:
     again = spool.take(CELL)
     assert set(again) <= set(one)
     spool.give_back(again)
+    assert os.fstat(spool._file).st_size > CELL
     spool.give_back(other)
+    assert 0 == os.fstat(spool._file).st_size
     assert 4 == len(spool.take(SIZE))
 
 
