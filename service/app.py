@@ -68,7 +68,7 @@ def create_app(settings: Settings, stores: Stores) -> Starlette:
     content, metadata, kept = stores.content, stores.metadata, limits.link_life
     timekeeper = Timekeeper(metadata, limits.idle_expiry)
     now = timekeeper.at_most  # from then on what leaves a slot is kept
-    attachments = Attachments(content, metadata, policies, look=Inspection(images), minimum_retention=kept, clock=now)
+    attachments = Attachments(content, metadata, policies, inspect=Inspection(images), minimum_retention=kept, clock=now)
     objects = Objects(metadata, policies, minimum_retention=kept, clock=now)
     uploads = Uploads(content, metadata, stores.leased_uploads, limits, attachments, forget=cache.remove, times=timekeeper)
     links = Links(settings.jwt_secret.encode() or None, longest=settings.link_life)

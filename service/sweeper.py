@@ -32,5 +32,5 @@ async def sweep(uploads: Uploads, timekeeper: Timekeeper, cache: RenditionCache,
         except UploadError:
             logger.exception("sweeping failed")
         await cache.prune()
-        await store_health.look()  # the log is told of a full disk, whoever else asks
+        await store_health.ask()  # the log is told of a full disk, whoever else asks
         await asyncio.sleep(SWEEP_EVERY)

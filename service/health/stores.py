@@ -52,7 +52,7 @@ class StoreHealth:
         self._looking: asyncio.Task[None] | None = None
         self._told: float | None = None
 
-    async def look(self) -> Mapping[str, bool]:
+    async def ask(self) -> Mapping[str, bool]:
         """
         Return of each store whether it answers, within the bound.
         """

@@ -20,7 +20,7 @@ class SeparateLeasedUploads:
         self._metadata = metadata
         self._leases = leases
 
-    async def look(self, ref: Ref) -> LeaseStatus:
+    async def status(self, ref: Ref) -> LeaseStatus:
         # In this order: a request that is just taking the lease has a moment more to be seen.
         record = await self._metadata.get(ref)
         return LeaseStatus(record=record, held=await self._leases.held(ref))

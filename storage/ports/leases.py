@@ -115,7 +115,7 @@ class LeasedUploads(Protocol):
     `holdfast.storage.leases.separate.SeparateLeasedUploads` does it over any two that know nothing of each other.
     """
 
-    async def look(self, ref: Ref) -> LeaseStatus:
+    async def status(self, ref: Ref) -> LeaseStatus:
         """
         Return the newest record of an upload, and whether somebody has it now.
 

@@ -21,7 +21,7 @@ KEEP_EVENT_IDS = 1 * HOURS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Commit:
+class RedisCommit:
     """What one tenant stores together."""
 
     tenant: Tenant
@@ -38,7 +38,7 @@ class Plan:
     arguments: Sequence[str | bytes | int]
 
 
-def plan_commit(names: RedisNames, commit: Commit, operation: str, releasing: Claim | None = None) -> Plan:
+def plan_commit(names: RedisNames, commit: RedisCommit, operation: str, releasing: Claim | None = None) -> Plan:
     """
     Return what to give to the script ``commit``; *releasing* is who lets go of its lease in the same step.
     """

@@ -26,8 +26,8 @@ class RedisLeasedUploads:
         self._claims = leases.claims
         self._rows = leases.rows
 
-    async def look(self, ref: Ref) -> LeaseStatus:
-        document, held, timeline = await self._rows.look(ref)
+    async def status(self, ref: Ref) -> LeaseStatus:
+        document, held, timeline = await self._rows.read(ref)
         return LeaseStatus(record=read_upload(ref, document, timeline), held=held)
 
     async def hold(self, ref: Ref, permit: Callable[[UploadRecord], object], evicted: Callable[[], object], wait: float) -> Hold:
@@ -44,7 +44,7 @@ class RedisLeasedUploads:
             raise
         lease = await self._claims.take(mine, wait)
         try:
-            return Hold(lease=lease, record=(await self.look(ref)).record)
+            return Hold(lease=lease, record=(await self.status(ref)).record)
         except BaseException:
             await self._claims.release(lease, fenced=False)
             raise

@@ -67,7 +67,7 @@ class RedisLeases:
         await self.claims.release(lease, fenced=fenced)
 
     async def held(self, ref: Ref) -> bool:
-        _, held, _ = await self.rows.look(ref)
+        _, held, _ = await self.rows.read(ref)
         return held
 
     async def open(self) -> None:
@@ -112,7 +112,7 @@ class RedisRows:
         self._names = names
         self._times = (int(life * MILLISECONDS), int(KEEP * MILLISECONDS))
 
-    async def look(self, ref: Ref) -> tuple[bytes | None, bool, str]:
+    async def read(self, ref: Ref) -> tuple[bytes | None, bool, str]:
         """
         Return the document of an upload, whether somebody who is believed to be alive has its lease, and the timeline.
         """

@@ -42,7 +42,7 @@ from holdfast.storage.ports.metadata import Adjustment, Change
 from holdfast.storage.ports.notes import SECRET_BYTES
 from holdfast.storage.records import UNKNOWN, Key, ObjectRef, Ref, SlotRef, Tenant, UploadRecord
 from holdfast.storage.redis.client import Call, RedisClient, Script
-from holdfast.storage.redis.commits import Commit, plan_commit
+from holdfast.storage.redis.commits import RedisCommit, plan_commit
 from holdfast.storage.redis.leases import RedisLeases
 from holdfast.storage.redis.names import (
     RedisNames,
@@ -108,7 +108,7 @@ class RedisMetadataStore:
         tenants = {each.tenant for each in (*(change.new for change in changes), *adjustments, *events)}
         if tenants:
             (tenant,) = tenants
-            commit = Commit(tenant=tenant, changes=changes, adjustments=adjustments, events=events)
+            commit = RedisCommit(tenant=tenant, changes=changes, adjustments=adjustments, events=events)
             await unbroken(self._commit(commit, release))
         elif release is not None:
             await release.let_go()
@@ -188,7 +188,7 @@ class RedisMetadataStore:
     async def close(self) -> None:
         await self._redis.leave()
 
-    async def _commit(self, commit: Commit, release: Lease | None) -> None:
+    async def _commit(self, commit: RedisCommit, release: Lease | None) -> None:
         operation = secrets.token_hex(8)
         changes = commit.changes
         begins = [change.new for change in changes if change.old is None and isinstance(change.new, UploadRecord)]
@@ -211,7 +211,7 @@ class RedisMetadataStore:
         leases = None if release is None else release.leases
         return leases.claims if isinstance(leases, RedisLeases) and leases.redis_client is self._redis else None
 
-    async def _run(self, commit: Commit, operation: str, releasing: Claim | None) -> None:
+    async def _run(self, commit: RedisCommit, operation: str, releasing: Claim | None) -> None:
         plan = await aside(partial(plan_commit, self._names, commit, operation, releasing), size=len(commit.changes))
         match await self._redis.run(FREEING_COMMIT if frees(commit.changes) else COMMIT, plan.keys, plan.arguments):
             case [b"changed", number]:

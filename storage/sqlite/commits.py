@@ -13,7 +13,7 @@ from holdfast.storage.threads import Result
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Commit:
+class SqliteCommit:
     """
     Statements that take effect together, or not at all.
 
@@ -34,7 +34,7 @@ class Turn:
     A commit that waits, and what became of it.
     """
 
-    commit: Commit
+    commit: SqliteCommit
     told: Result[None]
     error: BaseException | None = None
 

@@ -53,7 +53,7 @@ from typing import TypeVar
 
 from holdfast.storage.errors import NoSpace, StorageError, Unavailable
 from holdfast.storage.reserve import Reserve
-from holdfast.storage.sqlite.commits import Commit, Turn, make_one
+from holdfast.storage.sqlite.commits import SqliteCommit, Turn, make_one
 from holdfast.storage.sqlite.connection import BUSY_WAIT, alone, connect, is_busy, roll_back, sqlite_errors, synced, transaction
 from holdfast.storage.sqlite.log import Log
 from holdfast.storage.sqlite.schema import prepare
@@ -191,7 +191,7 @@ class Database:
                 raise Busy(str(error)) from error
             raise
 
-    async def commit(self, commit: Commit) -> None:
+    async def commit(self, commit: SqliteCommit) -> None:
         """
         Make *commit*, together with those that wait as well.
 
@@ -207,7 +207,7 @@ class Database:
             loop.call_soon(self._go_on)
         await turn.told
 
-    async def ping(self, commit: Commit) -> None:
+    async def ping(self, commit: SqliteCommit) -> None:
         """
         Make *commit* to find out whether one can be made, and the reserve again if there is room for it.
         """
@@ -219,7 +219,7 @@ class Database:
         Close the connections; the last one of all processes tidies the log away.
         """
         with suppress(StorageError):
-            await self.commit(Commit(make=_nothing))  # those before it are made
+            await self.commit(SqliteCommit(make=_nothing))  # those before it are made
         self._closed = True
         await self._syncing.run(self._close_near)
         self._syncing.close()
@@ -332,7 +332,7 @@ class Database:
         except BaseException as error:  # noqa: BLE001 - whatever it is, it is raised again where it is waited for
             turn.error = error
 
-    def _make_now(self, commit: Commit) -> None:
+    def _make_now(self, commit: SqliteCommit) -> None:
         connection = self._connection
         with sqlite_errors():
             self._look()

@@ -29,7 +29,7 @@ from holdfast.storage.leases.claims import Claims, Found, Liveness, process_of
 from holdfast.storage.ports.leases import Lease
 from holdfast.storage.probe import Probe
 from holdfast.storage.records import Key, Ref
-from holdfast.storage.sqlite.commits import Commit
+from holdfast.storage.sqlite.commits import SqliteCommit
 from holdfast.storage.sqlite.connection import transaction
 from holdfast.storage.sqlite.database import Busy, Database
 
@@ -66,7 +66,7 @@ class SqliteLeases:
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._rows = _Rows(self._database)
-        self._probe = Probe(partial(self._database.ping, Commit(make=_take_and_give_back)))
+        self._probe = Probe(partial(self._database.ping, SqliteCommit(make=_take_and_give_back)))
         self._claims = Claims(self, self._rows, self, REPEAT)
         self._remove_dead()
         self._socket.bind(self._address(self._claims.process))

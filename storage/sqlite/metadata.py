@@ -30,7 +30,7 @@ from holdfast.storage.positions import parse_position
 from holdfast.storage.probe import Probe
 from holdfast.storage.records import Key, ObjectRef, Ref, SlotRef, State, Tenant, UploadRecord
 from holdfast.storage.reserve import frees
-from holdfast.storage.sqlite.commits import Commit
+from holdfast.storage.sqlite.commits import SqliteCommit
 from holdfast.storage.sqlite.database import Database
 from holdfast.storage.sqlite.tables import (
     ADDITIONS,
@@ -107,7 +107,7 @@ class SqliteMetadataStore:
         large = len(changes) + len(events) > TOGETHER
         make = partial(_make_all, changes=changes, adjustments=adjustments, events=events)
         try:
-            await self._database.commit(Commit(make=make, synced=synced, large=large, frees=frees(changes)))
+            await self._database.commit(SqliteCommit(make=make, synced=synced, large=large, frees=frees(changes)))
         except NoSpace:
             self._probe.doubt()
             raise
@@ -160,14 +160,14 @@ class SqliteMetadataStore:
         return None if found is None else str(found["text"])
 
     async def write_note(self, name: str, text: str) -> None:
-        await self._database.commit(Commit(make=partial(_write_note, name=name, text=text), synced=False))
+        await self._database.commit(SqliteCommit(make=partial(_write_note, name=name, text=text), synced=False))
 
     async def ping(self) -> None:
         await self._database.call(lambda connection: connection.execute("SELECT 1 FROM uploads LIMIT 1").fetchone())
         await self._probe.make()
 
     async def _write(self) -> None:
-        await self._database.ping(Commit(make=_change_nothing, synced=self._sync_completion))
+        await self._database.ping(SqliteCommit(make=_change_nothing, synced=self._sync_completion))
 
     async def _one(self, query: str, values: Mapping[str, object]) -> dict[str, Any] | None:
         row = await self._database.at_once(lambda connection: connection.execute(query, values).fetchone())

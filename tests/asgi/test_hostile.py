@@ -158,7 +158,7 @@ async def test_what_a_crash_after_a_pause_leaves(
     service: Service, monkeypatch: pytest.MonkeyPatch, protocol: str, at: int
 ) -> None:
     """When content pauses, what came is recorded while the request is still open, so that a crash would not take it back."""
-    monkeypatch.setattr(ReceiveTimers, "look_every", 0.01)
+    monkeypatch.setattr(ReceiveTimers, "check_every", 0.01)
     path, fields = APPENDS[protocol]
     key = await service.keep(EMPTY)
     wire = Wire()

@@ -84,7 +84,7 @@ async def test_an_outage_is_two_lines(skies: Skies, caplog: pytest.LogCaptureFix
     for _ in range(100):
         skies.store_health.notice(failed(skies.records.trouble))
     await logged(caplog, 1)
-    during = [await skies.store_health.look() for _ in range(10)]
+    during = [await skies.store_health.ask() for _ in range(10)]
     skies.store_health.notice(failed(skies.records.trouble))
     await asyncio.sleep(0.05)
     skies.records.trouble = skies.leases.trouble = None
@@ -93,13 +93,13 @@ async def test_an_outage_is_two_lines(skies: Skies, caplog: pytest.LogCaptureFix
     assert [{"metadata": False, "leases": False, "bytes": True}] * 10 == during
     assert ["redis://a does not answer: connection refused", "redis://a answers again, after 0 s"] == said
     assert not [entry for entry in caplog.records if entry.exc_info]
-    assert {"metadata": True, "leases": True, "bytes": True} == await skies.store_health.look()
+    assert {"metadata": True, "leases": True, "bytes": True} == await skies.store_health.ask()
 
 
 async def test_a_look_finds_an_outage(skies: Skies, caplog: pytest.LogCaptureFixture) -> None:
     """Whoever asks whether stores answer need not be a request that failed."""
     skies.content.trouble = Unavailable("no bucket")
-    answers = await skies.store_health.look()
+    answers = await skies.store_health.ask()
 
     assert {"metadata": True, "leases": True, "bytes": False} == answers
     assert ["s3://b does not answer: no bucket"] == caplog.messages
@@ -110,7 +110,7 @@ async def test_all_are_asked_at_once(skies: Skies) -> None:
     skies.content.speaks.clear()
     skies.records.trouble = Unavailable("connection refused")
     begin = time.monotonic()
-    answers = await asyncio.gather(*(skies.store_health.look() for _ in range(20)))
+    answers = await asyncio.gather(*(skies.store_health.ask() for _ in range(20)))
     took = time.monotonic() - begin
     skies.content.speaks.set()
 
@@ -122,9 +122,9 @@ async def test_all_are_asked_at_once(skies: Skies) -> None:
 async def test_silence_is_an_outage(skies: Skies, caplog: pytest.LogCaptureFixture) -> None:
     """A store that neither answers nor fails is told of as well, and that it speaks again."""
     skies.content.speaks.clear()
-    await skies.store_health.look()
+    await skies.store_health.ask()
     first = list(await logged(caplog, 1))
-    again = await skies.store_health.look()
+    again = await skies.store_health.ask()
     skies.content.speaks.set()
     said = await logged(caplog, 2)
 
@@ -136,11 +136,11 @@ async def test_silence_is_an_outage(skies: Skies, caplog: pytest.LogCaptureFixtu
 async def test_an_outage_that_moves(skies: Skies) -> None:
     """While one store of a place is better, and the other says nothing any more, not all are well."""
     skies.leases.trouble = Unavailable("connection refused")
-    await skies.store_health.look()
+    await skies.store_health.ask()
     skies.leases.trouble = None
     skies.records.speaks.clear()
     async with asyncio.timeout(10):
-        while (await skies.store_health.look())["metadata"]:
+        while (await skies.store_health.ask())["metadata"]:
             await asyncio.sleep(0.01)
     skies.records.speaks.set()
 
@@ -149,7 +149,7 @@ async def test_a_long_outage_is_told_again(caplog: pytest.LogCaptureFixture) -> 
     """While it lasts, a line comes now and then, with the time when it began and what is wrong now."""
     skies = Skies(PingPace(bound=0.2, silence=0.4, again=0.01, remind=0.2))
     skies.content.trouble = Unavailable("connection refused")
-    await skies.store_health.look()
+    await skies.store_health.ask()
     skies.content.trouble = Unavailable("no route")
     said = await logged(caplog, 2)
     asked = skies.content.asked
@@ -177,7 +177,7 @@ async def test_a_full_store_is_told(skies: Skies, caplog: pytest.LogCaptureFixtu
     for _ in range(100):
         skies.store_health.notice(error)
     await logged(caplog, 1)
-    during = await skies.store_health.look()
+    during = await skies.store_health.ask()
     skies.content.trouble = None
     said = await logged(caplog, 2)
 
@@ -197,7 +197,7 @@ async def test_what_only_did_not_fit(skies: Skies, caplog: pytest.LogCaptureFixt
 async def test_an_outage_that_becomes_another(skies: Skies, caplog: pytest.LogCaptureFixture) -> None:
     """A store that does not answer, and then does, but has no room, is told of at once."""
     skies.content.trouble = Unavailable("connection refused")
-    await skies.store_health.look()
+    await skies.store_health.ask()
     skies.content.trouble = NoSpace("full")
     said = await logged(caplog, 2)
 
@@ -217,7 +217,7 @@ async def test_what_is_no_outage(skies: Skies, caplog: pytest.LogCaptureFixture)
 async def test_a_bug_keeps_its_traceback(skies: Skies, caplog: pytest.LogCaptureFixture) -> None:
     """A question that goes wrong in an unexpected way is told in full."""
     skies.content.trouble = ZeroDivisionError("oh")
-    answers = await skies.store_health.look()
+    answers = await skies.store_health.ask()
 
     assert not answers["bytes"]
     assert [True, False] == [entry.exc_info is not None for entry in caplog.records]
@@ -226,7 +226,7 @@ async def test_a_bug_keeps_its_traceback(skies: Skies, caplog: pytest.LogCapture
 async def test_closing_ends_all_questions(skies: Skies) -> None:
     """Nobody is asked any more after the end, even in the middle of an outage."""
     skies.content.trouble = Unavailable("connection refused")
-    await skies.store_health.look()
+    await skies.store_health.ask()
     await skies.store_health.close()
     asked = skies.content.asked
     await asyncio.sleep(0.1)

@@ -16,7 +16,7 @@ from holdfast.storage.errors import NoSpace, Unavailable
 from holdfast.storage.probe import Probe
 from holdfast.storage.records import State
 from holdfast.storage.reserve import LEFT, PART, PIECE, Reserve
-from holdfast.storage.sqlite.commits import Commit
+from holdfast.storage.sqlite.commits import SqliteCommit
 from holdfast.storage.sqlite.database import Database
 from holdfast.storage.sqlite.metadata import SqliteMetadataStore
 from tests.storage.backends import changed, claimed, new_upload, replace_upload, store_upload
@@ -89,7 +89,7 @@ async def test_only_what_frees_uses_it(tmp_path: Path, monkeypatch: pytest.Monke
 
     outcome: object = "made"
     try:
-        await database.commit(Commit(make=make, frees=frees))
+        await database.commit(SqliteCommit(make=make, frees=frees))
     except NoSpace:
         outcome = "refused"
     left = held(reserve)
@@ -114,7 +114,7 @@ async def test_what_frees(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, facts
     found: list[bool] = []
     commit = Database.commit
 
-    async def watch(database: Database, made: Commit) -> None:
+    async def watch(database: Database, made: SqliteCommit) -> None:
         found.append(made.frees)
         await commit(database, made)
 

@@ -137,7 +137,7 @@ class RequestContent:
             self._timers.unwatch(self)
             self._intake.close()
 
-    def look(self) -> None:
+    def check(self) -> None:
         """
         See whether the client still sends, and whether what it sent has waited for more long enough.
         """
@@ -147,7 +147,7 @@ class RequestContent:
         self._quiet = self._quiet + 1 if intake.received == self._seen else 0
         self._seen = intake.received
         self._lingered = self._lingered + 1 if intake.held else 0
-        if self._quiet * self._timers.look_every >= self._timers.idle_timeout or self._is_too_slow(intake):
+        if self._quiet * self._timers.check_every >= self._timers.idle_timeout or self._is_too_slow(intake):
             self.stop(Stop.IDLE)
         elif self._lingered >= LINGER or (self._quiet and not self._quiet % PAUSE):
             intake.interrupt()
@@ -155,7 +155,7 @@ class RequestContent:
     def _is_too_slow(self, intake: Intake) -> bool:
         """Say whether too little came in the time for which the client was waited for; then begin to count again."""
         self._waited += 1
-        seconds = self._waited * self._timers.look_every
+        seconds = self._waited * self._timers.check_every
         if seconds < self._timers.idle_timeout:
             return False
         came, self._mark, self._waited = intake.received - self._mark, intake.received, 0

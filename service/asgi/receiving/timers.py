@@ -18,7 +18,7 @@ SPOKES = 10
 class Watched(Protocol):
     """Content that is looked at while it waits for its client."""
 
-    def look(self) -> None:
+    def check(self) -> None:
         """
         Act on what has come, or has not, since the last look.
         """
@@ -31,7 +31,7 @@ class ReceiveTimers:
     for each of them.
     """
 
-    look_every = 0.5 * SECONDS
+    check_every = 0.5 * SECONDS
     """How often each that is watched is looked at."""
 
     def __init__(self, *, idle_timeout: float, min_rate: int = 0, buffers: Buffers | None = None) -> None:
@@ -65,7 +65,7 @@ class ReceiveTimers:
             del place[content]
 
     def _turn_later(self) -> None:
-        self._timer = asyncio.get_running_loop().call_later(self.look_every / SPOKES, self._turn)
+        self._timer = asyncio.get_running_loop().call_later(self.check_every / SPOKES, self._turn)
 
     def _turn(self) -> None:
         self._timer = None
@@ -74,4 +74,4 @@ class ReceiveTimers:
         self._turn_later()
         self._at = (self._at + 1) % SPOKES
         for content in [*self._wheel[self._at]]:
-            content.look()
+            content.check()

@@ -29,7 +29,7 @@ class Health:
         """
         Answer 200 when each store can take something now, otherwise 503; that takes two seconds at most.
         """
-        answers = await self._store_health.look()
+        answers = await self._store_health.ask()
         stores = {name: "ok" if well else "failed" for name, well in answers.items()}
         ready = all(answers.values())
         return JSONResponse({"status": "ok" if ready else "failed", "stores": stores}, 200 if ready else 503)

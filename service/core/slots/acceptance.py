@@ -19,11 +19,11 @@ from holdfast.storage.ports.metadata import MetadataStore
 from holdfast.storage.records import State, UploadRecord
 
 T = TypeVar("T")
-LARGEST_LOOK = 64 * 1024 * 1024  # bytes
+LARGEST_INSPECTED = 64 * 1024 * 1024  # bytes
 
 Read = Callable[[], Awaitable[list[bytes]]]
-Look = Callable[[Read, Policy, UploadRecord], Awaitable[None]]
-"""Looks at an image, and reads its blocks when it comes to that; raises NotAccepted, ImageInvalid, ImageTooLarge for the slot."""
+Inspect = Callable[[Read, Policy, UploadRecord], Awaitable[None]]
+"""Inspects an image, and reads its blocks when it comes to that; raises NotAccepted, ImageInvalid, ImageTooLarge for the slot."""
 
 
 class Acceptance:
@@ -31,10 +31,10 @@ class Acceptance:
     Looks at content for slots.
     """
 
-    def __init__(self, content: ByteStore, metadata: MetadataStore, look: Look | None) -> None:
+    def __init__(self, content: ByteStore, metadata: MetadataStore, inspect: Inspect | None) -> None:
         self._bytes = content
         self._metadata = metadata
-        self._look = look
+        self._inspect = inspect
 
     async def kind(self, upload: UploadRecord, policy: Policy, start: FirstBytes) -> str | None:
         """
@@ -57,17 +57,17 @@ class Acceptance:
             raise not_accepted(policy, seen)
         return kind
 
-    async def look(self, upload: UploadRecord, policy: Policy) -> None:
+    async def inspect(self, upload: UploadRecord, policy: Policy) -> None:
         """
         Decode an image for a slot that takes nothing else.
 
         :raises NotAccepted, ImageInvalid, ImageTooLarge: the slot does not take it.
         """
-        if self._look is None or not is_of_images(policy.types):
+        if self._inspect is None or not is_of_images(policy.types):
             return
-        if upload.offset > LARGEST_LOOK:
-            raise ImageTooLarge(f"images are limited to {LARGEST_LOOK} bytes")
-        await self._look(partial(self._read, upload), policy, upload)
+        if upload.offset > LARGEST_INSPECTED:
+            raise ImageTooLarge(f"images are limited to {LARGEST_INSPECTED} bytes")
+        await self._inspect(partial(self._read, upload), policy, upload)
 
     async def _read(self, upload: UploadRecord) -> list[bytes]:
         """Return content in blocks: to join a large one takes longer than others may wait for the event loop."""

@@ -23,7 +23,7 @@ from holdfast.service.core.events.events import new_name
 from holdfast.service.core.policies import Policies, Policy
 from holdfast.service.core.principals import ANYBODY, Principal
 from holdfast.service.core.slots import slots
-from holdfast.service.core.slots.acceptance import Acceptance, FirstBytes, Look, not_accepted, refuse_encoded
+from holdfast.service.core.slots.acceptance import Acceptance, FirstBytes, Inspect, not_accepted, refuse_encoded
 from holdfast.service.core.slots.changes import Rule, SlotChange, refuse_full, refuse_other_object
 from holdfast.service.core.slots.known import KnownSlot
 from holdfast.service.core.store_errors import translated
@@ -50,7 +50,7 @@ class Attachments:
         metadata: MetadataStore,
         policies: Policies,
         *,
-        look: Look | None = None,
+        inspect: Inspect | None = None,
         minimum_retention: float = 0,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -58,7 +58,7 @@ class Attachments:
         self._bytes = content
         self._metadata = metadata
         self._policies = policies
-        self._acceptance = Acceptance(content, metadata, look)
+        self._acceptance = Acceptance(content, metadata, inspect)
         self._minimum_retention = minimum_retention
         self._clock = clock
         # Changes of one slot in this process go one after another: only processes compete for it.
@@ -103,7 +103,7 @@ class Attachments:
             raise UploadIncomplete("the upload is not complete yet", upload)
         if ref not in upload.attached:
             await self._acceptance.kind(upload, policy, FirstBytes(self._bytes, upload))
-            await self._acceptance.look(upload, policy)
+            await self._acceptance.inspect(upload, policy)
         rule = self._attaching(attachment, policy, by.subject, place)
         slot = await self._change(SlotChange(ref=ref, policy=policy, rule=rule, by=by, condition=condition), known)
         return SlotOutcome(slot=slot, record=(await known.uploads([attachment]))[attachment])
@@ -162,7 +162,7 @@ class Attachments:
             await known.read()
             refuse_other_object(known.owner(), intent.if_match)
             refuse_full(known.slot, policy, upload.key)
-        await self._acceptance.look(upload, policy)
+        await self._acceptance.inspect(upload, policy)
         return kind
 
     async def conclude(

@@ -138,7 +138,7 @@ class Check:
             if stored.name in self._inventory.needed(record):
                 return None
             # It may have been needed since, or be in somebody's hands.
-            status = await self._leased_uploads.look(record.ref)
+            status = await self._leased_uploads.status(record.ref)
             record = status.record
             if status.held or stored.name in self._inventory.needed(record):
                 return None

@@ -142,7 +142,7 @@ class Uploads:
         Tell how far an upload is, after whoever appends to it has let go.
         """
         with translated():
-            status = await self._leased_uploads.look(command.ref)
+            status = await self._leased_uploads.status(command.ref)
             record = status.record
             rights.refuse_question(command.principal, record)
             rules.refuse_gone(record, self._times.at_least())
@@ -231,7 +231,7 @@ class Uploads:
                 if not rules.is_due(record, self._times.at_least()):
                     continue
                 try:
-                    if not (await self._leased_uploads.look(record.ref)).held:
+                    if not (await self._leased_uploads.status(record.ref)).held:
                         await self._sweep_one(record.ref)
                 except (UploadError, storage_errors.StorageError) as error:
                     logger.log(log_level(error), "sweeping %s: %s", record.key, error)

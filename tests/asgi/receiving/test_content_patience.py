@@ -67,7 +67,7 @@ async def test_linger() -> None:
 
 async def test_pauses_do_not_make_content_less_idle(monkeypatch: pytest.MonkeyPatch) -> None:
     """Content that does not come on ends as idle, though whoever reads it had time for other things in between."""
-    monkeypatch.setattr(ReceiveTimers, "look_every", 0.01)
+    monkeypatch.setattr(ReceiveTimers, "check_every", 0.01)
     content = _content(Wire(), idle_timeout=0.35)
     pauses = 0
     while content.stopped is None and pauses < 100:
@@ -80,7 +80,7 @@ async def test_pauses_do_not_make_content_less_idle(monkeypatch: pytest.MonkeyPa
 
 async def test_too_slow(monkeypatch: pytest.MonkeyPatch) -> None:
     """Content that comes on, but at less than the rate that is asked for, ends as idle, with the bytes that came."""
-    monkeypatch.setattr(ReceiveTimers, "look_every", 0.01)
+    monkeypatch.setattr(ReceiveTimers, "check_every", 0.01)
     wire = Wire()
     content = _content(wire, idle_timeout=0.2, min_rate=1000)
 
@@ -104,7 +104,7 @@ async def test_too_slow(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def test_fast_enough(monkeypatch: pytest.MonkeyPatch) -> None:
     """Content that comes at more than that rate goes on, however long it takes."""
-    monkeypatch.setattr(ReceiveTimers, "look_every", 0.01)
+    monkeypatch.setattr(ReceiveTimers, "check_every", 0.01)
     wire = Wire()
     content = _content(wire, idle_timeout=0.1, min_rate=1000)
     reading = asyncio.ensure_future(_read_all(content))
@@ -127,7 +127,7 @@ async def test_linger_while_more_comes() -> None:
         were_early.append(reading.done())
         wire.content(b"x")
         await wire.idle()
-        content.look()
+        content.check()
 
     assert b"x" * LINGER == bytes(await asyncio.wait_for(reading, 5))
     assert [False] * LINGER == were_early

@@ -21,7 +21,7 @@ class Counter:
         self._timers = timers
         self._last = last
 
-    def look(self) -> None:
+    def check(self) -> None:
         self.looks += 1
         if self.looks == self._last:
             self._timers.unwatch(self)
@@ -30,7 +30,7 @@ class Counter:
 @pytest.fixture
 def timers(monkeypatch: pytest.MonkeyPatch) -> ReceiveTimers:
     """Return one whose looks come fast."""
-    monkeypatch.setattr(ReceiveTimers, "look_every", 0.05)
+    monkeypatch.setattr(ReceiveTimers, "check_every", 0.05)
     return ReceiveTimers(idle_timeout=60)
 
 

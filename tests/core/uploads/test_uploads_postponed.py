@@ -35,7 +35,7 @@ class Postponed:
     def __init__(self) -> None:
         self.clock, self.looks = Clock(), 0
         self.content, self.metadata = FaultyByteStore(MemoryByteStore()), MemoryMetadataStore()
-        self.attachments = Attachments(self.content, self.metadata, POLICIES, look=self._look, clock=self.clock)
+        self.attachments = Attachments(self.content, self.metadata, POLICIES, inspect=self._look, clock=self.clock)
         leased_uploads = SeparateLeasedUploads(self.metadata, MemoryLeases())
         self.uploads = Uploads(self.content, self.metadata, leased_uploads, LIMITS, self.attachments, clock=self.clock)
         self.objects = Objects(self.metadata, POLICIES, clock=self.clock)

@@ -68,16 +68,16 @@ async def office(request: pytest.FixtureRequest, place: Place) -> AsyncIterator[
     await office.metadata.close()
 
 
-async def test_look(office: Office) -> None:
+async def test_status(office: Office) -> None:
     """Whoever looks sees the newest record, and whether somebody has it, and disturbs nobody."""
     record = await office.created()
-    free = await office.leased_uploads.look(record.ref)
+    free = await office.leased_uploads.status(record.ref)
     evicted = asyncio.Event()
     hold = await office.hold(record, evicted)
-    taken = await office.leased_uploads.look(record.ref)
+    taken = await office.leased_uploads.status(record.ref)
     await replace_upload(office.metadata, record, changed(record, offset=4))
     await office.leased_uploads.release(hold.lease)
-    after = await office.leased_uploads.look(record.ref)
+    after = await office.leased_uploads.status(record.ref)
 
     assert (record, False) == (free.record, free.held)
     assert (record, True) == (taken.record, taken.held)
@@ -104,7 +104,7 @@ async def test_what_is_not_there(office: Office, is_there: bool) -> None:
     record = await office.created(tenant=OTHER_TENANT) if is_there else new_upload()
     ref = Ref(tenant=TENANT, key=record.key)
     with pytest.raises(NotFound):
-        await office.leased_uploads.look(ref)
+        await office.leased_uploads.status(ref)
     with pytest.raises(NotFound):
         await office.leased_uploads.hold(ref, lambda _record: None, lambda: None, SHORT)
 

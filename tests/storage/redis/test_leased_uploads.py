@@ -39,7 +39,7 @@ async def stores(wire: Wire, tmp_path: Path) -> AsyncIterator[RedisStores]:
     stores = open_redis(wire.url, prefix_of(tmp_path))
     record = new_upload()
     await store_upload(stores.metadata, record)
-    await stores.leased_uploads.look(record.ref)
+    await stores.leased_uploads.status(record.ref)
     hold = await hold_(stores, record)
     await settle_upload(stores.metadata, hold, record, changed(record), [new_event()])
     yield stores
@@ -67,7 +67,7 @@ async def test_round_trips(stores: RedisStores, redis_server: RedisServer) -> No
     await store_upload(stores.metadata, record)
     round_trips(redis_server)
     costs = []
-    await stores.leased_uploads.look(record.ref)
+    await stores.leased_uploads.status(record.ref)
     costs.append(round_trips(redis_server))
     hold = await hold_(stores, record)
     costs.append(round_trips(redis_server))

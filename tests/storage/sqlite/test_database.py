@@ -17,7 +17,7 @@ import pytest
 
 from holdfast.storage.durability import Durability
 from holdfast.storage.errors import AlreadyExists, NoSpace, PreconditionFailed, StorageError, Unavailable
-from holdfast.storage.sqlite.commits import Commit
+from holdfast.storage.sqlite.commits import SqliteCommit
 from holdfast.storage.sqlite.connection import BUSY_WAIT
 from holdfast.storage.sqlite.database import TOGETHER, Busy, Database
 from holdfast.storage.sqlite.log import LONG_LOG
@@ -45,23 +45,23 @@ async def database(path: Path) -> AsyncIterator[Database]:
     await database.close()
 
 
-def grows(name: str, length: int = 1) -> Commit:
+def grows(name: str, length: int = 1) -> SqliteCommit:
     """Return the commit of one row."""
 
     def make(connection: sqlite3.Connection) -> None:
         connection.execute("INSERT INTO fronds VALUES (?, ?)", (name, length))
 
-    return Commit(make=make)
+    return SqliteCommit(make=make)
 
 
-def grows_and_fails(name: str, error: Exception) -> Commit:
+def grows_and_fails(name: str, error: Exception) -> SqliteCommit:
     """Return a commit that fails after its first statement."""
 
     def make(connection: sqlite3.Connection) -> None:
         connection.execute("INSERT INTO fronds VALUES (?, 1)", (name,))
         raise error
 
-    return Commit(make=make)
+    return SqliteCommit(make=make)
 
 
 def names(path: Path) -> list[str]:
@@ -81,10 +81,10 @@ async def traced(database: Database) -> list[str]:
 async def everywhere(database: Database, function: Callable[[sqlite3.Connection], None]) -> None:
     """Call *function* with either connection that makes commits."""
     await database.call(function)
-    await database.commit(Commit(make=function))
+    await database.commit(SqliteCommit(make=function))
 
 
-async def together(database: Database, *commits: Commit) -> list[BaseException | None]:
+async def together(database: Database, *commits: SqliteCommit) -> list[BaseException | None]:
     """Ask for *commits* in one turn of the loop, and return what becomes of each."""
     return await asyncio.gather(*map(database.commit, commits), return_exceptions=True)
 
@@ -130,7 +130,7 @@ async def test_commits_keep_their_order(database: Database) -> None:
     def make(number: int, _connection: sqlite3.Connection) -> None:
         made.append(number)
 
-    await together(database, *(Commit(make=partial(make, number)) for number in range(20)))
+    await together(database, *(SqliteCommit(make=partial(make, number)) for number in range(20)))
 
     assert [*range(20)] == made
 
@@ -146,7 +146,7 @@ async def test_a_group_is_bounded(database: Database) -> None:
 async def test_commits_that_wait_for_the_disk_are_one_transaction(path: Path, database: Database) -> None:
     """While the disk has one, nothing of it is seen, the loop goes on, and those that come meanwhile are made together."""
     slow = Slow()
-    first = asyncio.create_task(database.commit(Commit(make=slow)))
+    first = asyncio.create_task(database.commit(SqliteCommit(make=slow)))
     await slow.begun.wait()
     waiting = [asyncio.create_task(database.commit(grows(f"{number}"))) for number in range(3)]
     await asyncio.sleep(0.05)
@@ -229,7 +229,7 @@ async def test_a_commit_that_does_not_get_through_is_made_again(path: Path, data
             refuse(connection)
 
     statements = await traced(database)
-    outcomes = await together(database, grows("bull"), Commit(make=refuse_once), grows("sugar"))
+    outcomes = await together(database, grows("bull"), SqliteCommit(make=refuse_once), grows("sugar"))
 
     assert [None] * 3 == outcomes
     assert ["bull", "giant", "sugar"] == names(path)
@@ -241,7 +241,7 @@ async def test_a_commit_that_does_not_get_through_leaves_nothing(path: Path, syn
     """When COMMIT fails again, nobody is told of success, and the next transaction begins from what was there."""
     database = Database(str(path), SCHEMA, synchronous)
     with pytest.raises(Unavailable):
-        await database.commit(Commit(make=_refuse_commits))
+        await database.commit(SqliteCommit(make=_refuse_commits))
     outcomes = await together(database, grows("bull"), grows("sugar"))
     found = names(path)
     await database.call(lambda connection: connection.set_authorizer(None))
@@ -265,7 +265,7 @@ async def test_one_that_has_to_be_synced_has_all_synced(path: Path, synced: tupl
     def make(connection: sqlite3.Connection) -> None:
         during.append(level(connection))
 
-    await together(database, *(Commit(make=make, synced=number in synced) for number in range(3)))
+    await together(database, *(SqliteCommit(make=make, synced=number in synced) for number in range(3)))
 
     assert expected == during
     assert 1 == await database.call(level)
@@ -288,7 +288,7 @@ async def test_what_had_to_wait_is_synced_as_well(path: Path, count: int, is_syn
 
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
-        waiting = [asyncio.create_task(database.commit(Commit(make=make, synced=is_synced))) for _ in range(count)]
+        waiting = [asyncio.create_task(database.commit(SqliteCommit(make=make, synced=is_synced))) for _ in range(count)]
         await asyncio.sleep(0.05)
         was_early = list(during)
         other.execute("ROLLBACK")

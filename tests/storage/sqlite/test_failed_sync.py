@@ -15,7 +15,7 @@ import pytest
 from holdfast.storage.durability import Durability
 from holdfast.storage.errors import Corrupted, NoSpace, Unavailable
 from holdfast.storage.local.store import LocalByteStore
-from holdfast.storage.sqlite.commits import Commit
+from holdfast.storage.sqlite.commits import SqliteCommit
 from holdfast.storage.sqlite.database import Database
 from tests.storage.backends import appended, changed, content_of, new_upload
 
@@ -152,8 +152,8 @@ async def test_a_log_is_written_again(tmp_path: Path, disk: Disk, code: int, exp
     """After a sync of SQLite's log failed, all of the log is written and synced again before the next commit is made."""
     path = tmp_path / "kelp.sqlite"
     database = Database(str(path), SCHEMA, synchronous)
-    await database.commit(Commit(make=grows))
-    await database.commit(Commit(make=fails_once(code)))
+    await database.commit(SqliteCommit(make=grows))
+    await database.commit(SqliteCommit(make=fails_once(code)))
     rows = await database.call(lambda connection: connection.execute("SELECT count(*) FROM fronds").fetchone()[0])
     await database.close()
 
@@ -167,10 +167,10 @@ async def test_nothing_is_believed_before_the_log_is_written_again(tmp_path: Pat
     database = Database(str(path), SCHEMA, "NORMAL")
     disk.trouble += [errno.EIO, errno.EIO]
     with pytest.raises(Unavailable):
-        await database.commit(Commit(make=fails_once(sqlite3.SQLITE_IOERR_FSYNC)))
+        await database.commit(SqliteCommit(make=fails_once(sqlite3.SQLITE_IOERR_FSYNC)))
     with pytest.raises(Unavailable):
-        await database.commit(Commit(make=lambda connection: None, synced=True))
-    await database.commit(Commit(make=lambda connection: None, synced=True))
+        await database.commit(SqliteCommit(make=lambda connection: None, synced=True))
+    await database.commit(SqliteCommit(make=lambda connection: None, synced=True))
     await database.close()
 
     assert [f"{path}-wal"] == disk.synced

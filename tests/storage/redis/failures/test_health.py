@@ -67,7 +67,7 @@ async def test_restarts_without_its_data(server: RedisServer, stores: RedisStore
     with pytest.raises(NotFound):
         await stores.metadata.get(record.ref)
     with pytest.raises(NotFound):
-        await stores.leased_uploads.look(record.ref)
+        await stores.leased_uploads.status(record.ref)
     with pytest.raises(PreconditionFailed):
         await replace_upload(stores.metadata, record, changed(record))
     with pytest.raises(PreconditionFailed):
