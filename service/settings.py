@@ -52,7 +52,8 @@ class Settings(BaseSettings):
     host: str = Field(default="127.0.0.1", description="Address to listen on.")
     port: int = Field(default=8080, ge=0, le=65535, description="TCP port to listen on; 0 lets the system choose.")
     tls_certificate: str = Field(
-        default="", description="Path of a certificate, with its chain (PEM): clients speak TLS; empty: a proxy does, or nobody."
+        default="",
+        description="Path of a certificate, with its chain (PEM): clients speak TLS; empty: plain HTTP, or TLS by a proxy.",
     )
     tls_key: str = Field(default="", description="Path of the key of the certificate (PEM).")
     data_dir: str = Field(
@@ -113,7 +114,7 @@ class Settings(BaseSettings):
     jwt_issuer: str = Field(default="", description="`iss` that tokens have to have; empty: any.")
     jwt_audience: str = Field(default="", description="`aud` that tokens have to be for; empty: they have none.")
     authorize_url: str = Field(
-        default="", description="Webhook that says who asks, instead of tokens that Holdfast verifies by itself."
+        default="", description="Webhook that says who the caller is, instead of tokens that Holdfast verifies by itself."
     )
     authorize_secret: str = Field(default="", description="Secret (`whsec_…`) that its requests are signed with.", repr=False)
     link_life: int = Field(
@@ -181,7 +182,7 @@ class Settings(BaseSettings):
     )
     public_url: str = Field(
         default="",
-        description="URL under which clients find this service (`https://files.example/uploads`), whatever proxies tell.  "
+        description="URL under which clients find this service (`https://files.example/uploads`), whatever proxies say.  "
         "Empty: by `Host`, `Forwarded` and `X-Forwarded-*`.",
     )
     relative_location: bool = Field(
