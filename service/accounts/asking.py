@@ -1,5 +1,5 @@
 """
-One request to another service, whose answer is bounded in time and in size.
+Requests to another service, bounded in time and in size.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ PLAIN = "identity"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What was answered; *fields* ignore case."""
+    """An answer: its status, its *fields* (names ignore case) and its whole content."""
 
     status: int
     fields: Mapping[str, str]
@@ -35,21 +35,23 @@ async def ask(
     fields: Mapping[str, str] | None = None,
 ) -> Answer:
     """
-    Return the answer to a request, of *most* bytes, that is there whole within *seconds*.
+    Send a request and return its whole answer.
 
-    :raises Unavailable: there is none such.
+    :param most: the largest content, in bytes
+    :param seconds: the time for the whole exchange
+    :raises AccountsUnavailable: the service fails, answers too late, answers with more, or compresses the content
     """
-    told = {**(fields or {}), "accept-encoding": PLAIN}
+    sent = {**(fields or {}), "accept-encoding": PLAIN}
     found = bytearray()
     try:
-        # The timeouts of the client are for each block: who sends one byte now and then would never be late.
-        async with asyncio.timeout(seconds), client.stream(method, url, content=content, headers=told) as response:
+        # httpx counts its timeouts per block: a server that sends one byte now and then would never time out.
+        async with asyncio.timeout(seconds), client.stream(method, url, content=content, headers=sent) as response:
             if response.headers.get("content-encoding", PLAIN).lower() != PLAIN:
-                raise AccountsUnavailable("the answer is packed, and might have any size")
+                raise AccountsUnavailable("the answer is compressed, and might unpack to any size")
             async for block in response.aiter_raw():
                 found += block
                 if len(found) > most:
-                    raise AccountsUnavailable("the answer is too large")
+                    raise AccountsUnavailable(f"the answer has more than {most} bytes")
     except (httpx.HTTPError, TimeoutError) as error:
-        raise AccountsUnavailable("there is no answer") from error
+        raise AccountsUnavailable(f"no answer within {seconds:.0f} s") from error
     return Answer(status=response.status_code, fields=response.headers, content=bytes(found))

@@ -1,11 +1,11 @@
 """
-What a token says of somebody, as a principal.
+Turns the claims of a token into a principal.
 
 =============  ==============================================================================
 claim          meaning
 =============  ==============================================================================
-sub            who it is, a string or a number; required
-tenant         where they belong to, a string or a number; absent: the default tenant
+sub            the user, a string or a number; required
+tenant         the user's tenant, a string or a number; absent: the default tenant
 roles          a list, or a string with spaces between: ``admin``, ``account_holder``
 entitlements   a list
 capabilities   a list of ``upload``, ``view``, ``attach``; absent: all of them
@@ -30,13 +30,13 @@ def principal_of(claims: Mapping[str, object], *, default_tenant: Tenant) -> Pri
     """
     Return the principal that *claims* describe.
 
-    :raises TokenRefused: they describe none.
+    :raises TokenRefused: a claim is missing or malformed; the message names it.
     """
     tenant = _as_text(claims.get("tenant", default_tenant))
     capabilities = EVERY_CAPABILITY
     if "capabilities" in claims:
-        told = _names(claims, "capabilities")
-        capabilities = frozenset(capability for capability in Capability if capability in told)
+        named = _names(claims, "capabilities")
+        capabilities = frozenset(capability for capability in Capability if capability in named)
     return Principal(
         tenant=Tenant(_name(tenant, "tenant")),
         subject=Subject(_name(_as_text(claims.get("sub")), "sub")),
@@ -47,13 +47,13 @@ def principal_of(claims: Mapping[str, object], *, default_tenant: Tenant) -> Pri
 
 
 def _as_text(value: object) -> object:
-    """Return a whole number as it is written, and all else as it is."""
+    """Return an integer as text, and any other value unchanged."""
     is_number = isinstance(value, int) and not isinstance(value, bool) and abs(value) < LARGEST
     return str(value) if is_number else value
 
 
 def _name(value: object, claim: str) -> str:
-    # Names become parts of URLs and of records: what could end one early is not a name.
+    # Names become parts of URLs and of records, so characters that delimit those are refused.
     if not isinstance(value, str) or not 0 < len(value) <= MAX_NAME or not value.isprintable() or set(value) & RESERVED:
         raise TokenRefused(f"the token has no usable {claim}")
     return value

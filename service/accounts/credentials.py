@@ -1,5 +1,5 @@
 """
-Where a request carries its token: in Authorization (RFC 6750), or in the cookie of the attachments API.
+Finds the token of a request: in Authorization (RFC 6750), or in the cookie of the attachments API.
 """
 
 from __future__ import annotations
@@ -19,25 +19,25 @@ _BEARER = re.compile(r"bearer +([0-9A-Za-z._~+/-]+=*)", re.IGNORECASE)
 
 def token_of(fields: Mapping[str, str], method: str, friends: frozenset[str] = frozenset()) -> str | None:
     """
-    Return the token of a request, by its lower-case *fields*; None where it has none.  Pages of *friends*, origins,
-    may make a browser send a cookie.
+    Return the token of a request, or None; *fields* have lower-case names.
 
-    :raises TokenRefused: there is something else than a token, or a cookie that another site's page made a browser send.
+    :param friends: origins whose pages may make a browser send the cookie
+    :raises TokenRefused: Authorization holds something else, or a page of another site made a browser send the cookie.
     """
     authorization = fields.get("authorization")
     if authorization is not None:
         match = _BEARER.fullmatch(authorization)
         if match is None:
-            raise TokenRefused("Authorization has to be Bearer and a token")
+            raise TokenRefused("Authorization must be Bearer, followed by a token")
         return match[1]
     token = _cookie(fields.get("cookie", ""))
-    if token is not None and method not in SAFE_METHODS and _is_from_elsewhere(fields, friends):
-        raise TokenRefused("the cookie came along from another site")
+    if token is not None and method not in SAFE_METHODS and _is_cross_site(fields, friends):
+        raise TokenRefused("a page of another site sent the cookie")
     return token
 
 
 def _cookie(value: str) -> str | None:
-    # RFC 6265, section 4.2.1: cookie-pair *( ";" SP cookie-pair ); our fields of one name are joined with a comma.
+    # RFC 6265, section 4.2.1: cookie-pair *( ";" SP cookie-pair ); the server joins fields of one name with a comma.
     for pair in re.split(r"[;,]", value):
         name, _, token = pair.strip(" \t").partition("=")
         if name == COOKIE and token:
@@ -45,7 +45,7 @@ def _cookie(value: str) -> str | None:
     return None
 
 
-def _is_from_elsewhere(fields: Mapping[str, str], friends: frozenset[str]) -> bool:
+def _is_cross_site(fields: Mapping[str, str], friends: frozenset[str]) -> bool:
     if fields.get("origin") in friends:
         return False
     if fields.get("sec-fetch-site") == "cross-site":
@@ -54,4 +54,4 @@ def _is_from_elsewhere(fields: Mapping[str, str], friends: frozenset[str]) -> bo
     try:
         return origin is not None and urlsplit(origin).netloc.lower() != fields.get("host", "").lower()
     except ValueError:
-        return True  # no browser shows a page from such a place
+        return True  # browsers send no such origin

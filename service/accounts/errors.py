@@ -1,19 +1,19 @@
 """
-Why somebody is not let in.
+Why a request is not authorised.
 
 Unauthenticated
-├── TokenMissing       there is none
-├── TokenRefused       it is no good: signed by others, for others, or no token at all
-└── TokenExpired       it was good once
-Forbidden              whoever was asked says no
-Unavailable            whoever would have to be asked does not answer
+├── TokenMissing       the request has no token
+├── TokenRefused       the token is malformed, or is not for this service
+└── TokenExpired       the token was valid once
+AccessForbidden        the webhook forbids the request
+AccountsUnavailable    the keys or the webhook cannot be reached
 """
 
 from __future__ import annotations
 
 
 class Unauthenticated(Exception):
-    """Nobody who is known asks; *reason* is a sentence for the client, and tells nothing of keys and libraries."""
+    """The client is unknown; *reason* is a sentence for the client, without details of keys and libraries."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -21,20 +21,20 @@ class Unauthenticated(Exception):
 
 
 class TokenMissing(Unauthenticated):
-    """There is no token."""
+    """The request has no token."""
 
 
 class TokenRefused(Unauthenticated):
-    """The token is no good."""
+    """The token is malformed, or is not for this service."""
 
 
 class TokenExpired(Unauthenticated):
-    """The token was good once."""
+    """The token was valid once."""
 
 
 class AccessForbidden(Exception):
-    """Whoever decides about this request says no."""
+    """The webhook forbids the request."""
 
 
 class AccountsUnavailable(Exception):
-    """Whoever knows the keys, or decides, does not answer now."""
+    """The keys or the webhook cannot be reached now; a later request may succeed."""

@@ -1,5 +1,5 @@
 """
-The keys that tokens are verified with: a secret, a file, or a set that a server publishes and rotates.
+The keys that verify tokens: a shared secret, a file, or a set that a server publishes and rotates.
 """
 
 from __future__ import annotations
@@ -33,19 +33,19 @@ MAX_KEYS = 100
 SECONDS = 1.0
 TIMEOUT = 5 * SECONDS
 FRESH = 300 * SECONDS
-"""A set is fetched again after this."""
+"""Seconds after which a set is fetched again."""
 STALE = 3600 * SECONDS
-"""So long an old set is used while no new one can be had."""
+"""Seconds for which an old set is used while fetching a new one fails."""
 PATIENCE = 10 * SECONDS
-"""An unknown key has the set fetched again, but not more often than this."""
+"""Seconds between two fetches that unknown keys cause."""
 
 
 @dataclass(frozen=True, slots=True)
 class VerifyingKey:
     """
-    A key, the algorithms that it is for, and its name.
+    A key, its algorithms, and its name (`kid`).
 
-    They are all of one kind, so that no token has a key taken for something else, as a public key for a secret.
+    The algorithms are all of one kind: a token can never make a public key serve as a shared secret.
     """
 
     material: Any
@@ -54,55 +54,55 @@ class VerifyingKey:
 
 
 class KeySource(Protocol):
-    """Knows which key a token was signed with."""
+    """Finds the key that a token was signed with."""
 
     async def find(self, header: Mapping[str, Any]) -> VerifyingKey:
         """
         Return the key for a token with this (unverified) *header*.
 
-        :raises TokenRefused: there is none for it.
-        :raises Unavailable: the keys cannot be had now.
+        :raises TokenRefused: no key fits.
+        :raises AccountsUnavailable: the keys cannot be read or fetched now.
         """
         ...
 
     async def close(self) -> None:
         """
-        Let go of connections.
+        Close the connections.
         """
         ...
 
 
 class Secret:
     """
-    A secret that issuers share with this service: HS256 only.
+    A secret that issuers share with this service (HS256 only).
     """
 
     def __init__(self, secret: str) -> None:
         if len(secret.encode()) < MIN_SECRET:
-            raise ValueError(f"the secret needs at least {MIN_SECRET} bytes")
+            raise ValueError(f"the secret must have at least {MIN_SECRET} bytes")
         self._key = VerifyingKey(secret, SYMMETRIC)
 
     async def find(self, header: Mapping[str, Any]) -> VerifyingKey:
         """
-        Return the key, if the token says the algorithm that it is for.
+        Return the key, if the token names its algorithm.
         """
         return _fitting([self._key], {**header, "kid": None})
 
     async def close(self) -> None:
         """
-        There is nothing to let go of.
+        Do nothing: there is nothing to close.
         """
 
 
 class KeyFile:
     """
-    A public key (PEM) or a set of keys (JWKS) in a file, which is read again when it changes.
+    A file with one public key (PEM) or a set of keys (JWKS), read again when it changes.
     """
 
     def __init__(self, path: str) -> None:
         self._path = path
         self._read: tuple[float, Sequence[VerifyingKey]] | None = None
-        self._keys()  # a file that is no good is found at the start
+        self._keys()  # a broken file stops the start
 
     async def find(self, header: Mapping[str, Any]) -> VerifyingKey:
         """
@@ -116,7 +116,7 @@ class KeyFile:
 
     async def close(self) -> None:
         """
-        There is nothing to let go of.
+        Do nothing: there is nothing to close.
         """
 
     def _keys(self) -> Sequence[VerifyingKey]:
@@ -144,9 +144,9 @@ class PublicKeys:
 
     async def find(self, header: Mapping[str, Any]) -> VerifyingKey:
         """
-        Return the key that the token names; one that is not known may have been published since.
+        Return the key that the token names, fetching the set again if it lacks that key.
 
-        Nobody waits for a set to be fetched again while the old one may be used.
+        A set that is due for renewal still serves while the new one is fetched.
         """
         age = self._clock() - self._fetched_at
         if age > STALE:
@@ -164,7 +164,7 @@ class PublicKeys:
 
     async def close(self) -> None:
         """
-        Let go of connections.
+        Cancel a fetch under way and close the connections.
         """
         if self._refreshing is not None:
             self._refreshing.cancel()
@@ -174,14 +174,14 @@ class PublicKeys:
     def _refreshed(self, task: asyncio.Task[None]) -> None:
         self._refreshing = None
         if not task.cancelled() and task.exception() is not None:
-            logger.info("the keys at %s cannot be had: %s", self._url, task.exception())
+            logger.info("cannot fetch the keys at %s: %s", self._url, task.exception())
 
     async def _refresh(self) -> None:
         asked_at = self._clock()
         async with self._turn:
             if self._tried_at >= asked_at or self._clock() - self._tried_at < PATIENCE:
                 self._refuse_stale()
-                return  # somebody else just did
+                return  # another request has just tried
             self._tried_at = self._clock()
             try:
                 answer = await ask(self._client, "GET", self._url, most=MAX_SET, seconds=TIMEOUT)
@@ -190,22 +190,22 @@ class PublicKeys:
                 self._keys = parse_keys(answer.content)
                 self._fetched_at = self._clock()
             except (AccountsUnavailable, ValueError) as error:
-                logger.warning("the keys at %s cannot be had: %s", self._url, error)
+                logger.warning("cannot fetch the keys at %s: %s", self._url, error)
                 self._refuse_stale()
 
     def _refuse_stale(self) -> None:
         if self._clock() - self._fetched_at > STALE:
-            raise AccountsUnavailable("the keys cannot be had")
+            raise AccountsUnavailable("the keys cannot be fetched")
 
 
 def parse_keys(content: bytes) -> Sequence[VerifyingKey]:
     """
-    Return the public keys of a PEM or a JWKS; those that are for something else are left out.
+    Return the public signature keys of a PEM or a JWKS; other keys are left out.
 
-    :raises ValueError: it is neither, or too large.
+    :raises ValueError: the content is neither, or too large.
     """
     if len(content) > MAX_SET:
-        raise ValueError("the keys are too many")
+        raise ValueError(f"the keys take more than {MAX_SET} bytes")
     if b"-----BEGIN" in content:
         return [_from_pem(content)]
     try:
@@ -214,7 +214,7 @@ def parse_keys(content: bytes) -> Sequence[VerifyingKey]:
         raise ValueError("the keys are nested too deep") from error
     keys = values.get("keys") if isinstance(values, dict) else None
     if not isinstance(keys, list):
-        raise ValueError("there are no keys")  # noqa: TRY004 - it is what the file says that is wrong
+        raise ValueError("there is no list of keys")  # noqa: TRY004 - the file is wrong, not a type in our code
     found = []
     for value in keys[:MAX_KEYS]:
         key = _from_jwk(value) if isinstance(value, dict) and _is_public(value) else None
@@ -225,35 +225,35 @@ def parse_keys(content: bytes) -> Sequence[VerifyingKey]:
 
 def require_safe(url: str) -> None:
     """
-    Refuse a URL whose answer somebody on the way could change.
+    Refuse a URL whose answers could be changed on the network.
 
-    :raises ValueError: it is neither https nor http to this machine.
+    :raises ValueError: the URL is neither https nor http to this machine.
     """
     parts = urlsplit(url)
     local = parts.hostname in ("127.0.0.1", "::1", "localhost")
     if parts.scheme != "https" and not (parts.scheme == "http" and local):
-        raise ValueError(f"{url} has to be https, or http to this machine")
+        raise ValueError(f"{url} must be https, or http to this machine")
 
 
 def _is_public(value: Mapping[str, Any]) -> bool:
-    """Say whether a JWK is a public key, for signatures."""
+    """Say whether a JWK is a public signature key."""
     return value.get("kty") in ("RSA", "EC") and value.get("use", "sig") == "sig" and "d" not in value
 
 
 def _from_jwk(value: Mapping[str, Any]) -> VerifyingKey | None:
     """
-    Return the key that a JWK describes; None where that cannot be understood.
+    Return the key that a JWK describes; None if it is not understood.
 
     RFC 7517, section 5: "Implementations SHOULD ignore JWKs within a JWK Set that use … values … out of the supported ranges".
     """
     try:
         key = jwt.PyJWK(dict(value))
     except (jwt.PyJWTError, UnsupportedAlgorithm, ValueError, TypeError, LookupError, AttributeError, ArithmeticError):
-        return None  # the libraries below say in all these ways what they do not like of a value
+        return None  # PyJWT and cryptography raise all of these for malformed values
     name = value.get("kid")
     if key.algorithm_name not in ASYMMETRIC:
         return None
-    # RFC 7517, section 4.4: "alg" names the one that the key is for; a key that names none is for all of its kind.
+    # RFC 7517, section 4.4: "alg" names the key's algorithm; a key without it serves all algorithms of its kind.
     algorithms = (key.algorithm_name,) if "alg" in value else _of_a_kind(key.algorithm_name)
     return VerifyingKey(key.key, algorithms, name if isinstance(name, str) else None)
 
@@ -273,9 +273,9 @@ def _of_a_kind(algorithm: str) -> tuple[str, ...]:
 
 
 def _fitting(keys: Sequence[VerifyingKey], header: Mapping[str, Any]) -> VerifyingKey:
-    """Return the key of that name, or the only one for the algorithm; the key says which that is, never the token alone."""
+    """Return the key of that name, or the only one for the algorithm; the key decides the algorithm, not the token."""
     name = header.get("kid")
     fitting = [key for key in keys if header.get("alg") in key.algorithms and name in (None, key.name)]
     if len(fitting) != 1:
-        raise TokenRefused("the token was signed by somebody else")
+        raise TokenRefused("the token was signed with an unknown key")
     return fitting[0]

@@ -1,5 +1,5 @@
 """
-Signed links: who has one may do one thing with one upload, for a while, without an account.
+Signed links: a link allows one capability on one upload for a limited time, without an account.
 
     v2.<payload, base64url of JSON>.<HMAC-SHA-256 of both, base64url>
 """
@@ -29,11 +29,11 @@ _LINK = re.compile(r"(v2\.[0-9A-Za-z_-]+)\.([0-9A-Za-z_-]{43})")
 
 class Links:
     """
-    Signs links and looks at them again; one holds for *longest* seconds at most.
+    Signs and verifies links, which are valid for at most *longest* seconds.
     """
 
     def __init__(self, secret: bytes | None = None, *, longest: float = 3600, clock: Callable[[], float] = time.time) -> None:
-        """Without *secret*, nobody else can tell what these links are, until `use` says so."""
+        """Without *secret*, sign with a random one, which no other process can verify, until `use` sets one."""
         self.use(secret or secrets.token_bytes(SECRET_BYTES))
         self._longest = longest
         self._clock = clock
@@ -42,19 +42,21 @@ class Links:
         """
         Sign with *secret* from now on.
         """
-        # A key of its own, so that a signature of another kind with the same secret is never one of a link.
+        # A derived key: a signature made with the same secret for another purpose never verifies as a link.
         self._key = hmac.digest(secret, b"holdfast link", "sha256")
 
     def sign(
         self, *, purpose: Capability, tenant: Tenant, key: Key, expires_at: int, subject: Subject | None, owns_key: bool
     ) -> str:
         """
-        Return a link; *expires_at* is in seconds since the epoch, *owns_key* says whether the upload belongs to *subject*.
+        Return a link.
 
-        :raises ValueError: it would hold for too long.
+        :param expires_at: seconds since the epoch
+        :param owns_key: whether the upload belongs to *subject*
+        :raises ValueError: it would be valid for too long.
         """
         if expires_at > self._clock() + self._longest:
-            raise ValueError(f"a link holds for {self._longest} seconds at most")
+            raise ValueError(f"a link is valid for at most {self._longest} seconds")
         values = [purpose.value, tenant, key, expires_at, subject, owns_key]
         signed = f"{VERSION}.{_encoded(json.dumps(values, ensure_ascii=False, separators=(',', ':')).encode())}"
         return f"{signed}.{self._signature(signed)}"
@@ -63,16 +65,17 @@ class Links:
         """
         Return the principal that a link stands for.
 
-        :raises TokenRefused, TokenExpired: it stands for none.
+        :raises TokenRefused: the signature is wrong.
+        :raises TokenExpired: the link has expired at *now* (seconds since the epoch).
         """
         match = _LINK.fullmatch(link) if len(link) <= MAX_LINK else None
         if match is None or not hmac.compare_digest(self._signature(match[1]), match[2]):
-            raise TokenRefused("the link is no good")
+            raise TokenRefused("the link is not valid")
         payload = match[1].removeprefix(f"{VERSION}.")
         values = json.loads(urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
         purpose, tenant, key, expires_at, subject, owns_key = values
         if expires_at <= now:
-            raise TokenExpired("the link has lapsed")
+            raise TokenExpired("the link has expired")
         return Principal(
             tenant=Tenant(tenant),
             subject=None if subject is None else Subject(subject),

@@ -27,9 +27,9 @@ def make_token(
     audience: str | None = None,
 ) -> str:
     """
-    Return a token (HS256) that says all this, good for *seconds*.
+    Return a token (HS256) with these claims, valid for *seconds*.
 
-    :raises TokenRefused: nobody would be let in with it.
+    :raises TokenRefused: the service would refuse a claim.
     """
     now = int(time.time())
     claims: dict[str, Any] = {
@@ -43,6 +43,6 @@ def make_token(
         "iss": issuer,
         "aud": audience,
     }
-    told = {name: value for name, value in claims.items() if value is not None}
-    principal_of(told, default_tenant=Tenant(tenant))
-    return jwt.encode(told, secret, algorithm="HS256")
+    present = {name: value for name, value in claims.items() if value is not None}
+    principal_of(present, default_tenant=Tenant(tenant))
+    return jwt.encode(present, secret, algorithm="HS256")

@@ -27,7 +27,7 @@ REMEMBERED_FOR = 60 * SECONDS
 
 class TokenVerifier:
     """
-    Says who a token is from; what it verified lately it remembers, for clients send many requests.
+    Verifies tokens, and remembers the verified ones for a minute, since clients send many requests with one token.
     """
 
     def __init__(
@@ -50,10 +50,10 @@ class TokenVerifier:
 
     async def verify(self, token: str) -> Principal:
         """
-        Return who *token* is from.
+        Return the principal that *token* names.
 
-        :raises TokenRefused, TokenExpired: nobody.
-        :raises Unavailable: the keys cannot be had now.
+        :raises TokenRefused, TokenExpired: the token is not valid.
+        :raises AccountsUnavailable: the keys cannot be read or fetched now.
         """
         if len(token) > MAX_TOKEN:
             raise TokenRefused("the token is too long")
@@ -69,7 +69,7 @@ class TokenVerifier:
 
     async def close(self) -> None:
         """
-        Let go of connections.
+        Close the connections.
         """
         await self._keys.close()
 
@@ -79,8 +79,8 @@ class TokenVerifier:
         except (jwt.PyJWTError, ValueError, RecursionError) as error:
             raise TokenRefused("this is not a token") from error
         if "crit" in header:
-            # RFC 7515, section 4.1.11: what it names has to be understood, and nothing is.
-            raise TokenRefused("the token wants something that this service does not know")
+            # RFC 7515, section 4.1.11: extensions named in "crit" must be understood; this service understands none.
+            raise TokenRefused("the token requires an extension that this service does not support")
         key = await self._keys.find(header)
         try:
             claims = jwt.decode(
@@ -90,7 +90,7 @@ class TokenVerifier:
                 issuer=self._issuer,
                 audience=self._audience,
                 leeway=self._leeway,
-                # Symphony's tokens have a number for a subject, which RFC 7519 does not; whether it is a name is looked at below.
+                # Symphony's tokens have a number for a subject, which RFC 7519 forbids; `principal_of` checks it.
                 options={"require": ["exp", "sub"], "verify_aud": self._audience is not None, "verify_sub": False},
             )
             expires_at = float(claims["exp"])

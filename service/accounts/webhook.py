@@ -1,8 +1,8 @@
 """
-Asks another service who somebody is, and whether they may do what they ask for.
+Asks another service who sent a request and whether it is allowed.
 
-Requests are signed as Standard Webhooks prescribes.  Answered with 200 and claims (`holdfast.service.accounts.claims`), 401 or
-403.
+Requests are signed as Standard Webhooks prescribes.  The answer is 200 with claims (`holdfast.service.accounts.claims`), 401
+or 403.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _MAX_AGE = re.compile(r"(?:^|[\s,])max-age=([0-9]{1,9})(?:$|[\s,])")
 
 class Webhook:
     """
-    The service at *url*; *secret* (``whsec_…``) signs what it is asked.
+    The service at *url*; *secret* (``whsec_…``) signs the requests to it.
     """
 
     def __init__(self, url: str, secret: str, *, default_tenant: Tenant, clock: Callable[[], float] = time.time) -> None:
@@ -52,11 +52,11 @@ class Webhook:
 
     async def authorize(self, *, token: str, method: str, path: str, query: str, tenant: Tenant | None) -> Principal:
         """
-        Return who asks; *tenant* is that of the URL, if it names one.
+        Return the principal that sent a request; *tenant* is that of the URL, if it names one.
 
-        :raises TokenRefused: nobody who is known there.
-        :raises Forbidden: they may not.
-        :raises Unavailable: there is no answer that can be understood.
+        :raises TokenRefused: the service answers 401.
+        :raises AccessForbidden: the service answers 403.
+        :raises AccountsUnavailable: the service fails, or its answer is not understood.
         """
         name = hashlib.sha256("\n".join((token, method, path, query)).encode("utf-8", "surrogatepass")).digest()
         known = self._known.get(name)
@@ -70,7 +70,7 @@ class Webhook:
             case httpx.codes.UNAUTHORIZED:
                 raise TokenRefused("the token is not valid here")
             case httpx.codes.FORBIDDEN:
-                raise AccessForbidden("whoever decides says no")
+                raise AccessForbidden("the authorization service forbids this request")
             case _:
                 raise AccountsUnavailable(f"the webhook answered {answer.status}")
         try:
@@ -82,7 +82,8 @@ class Webhook:
         try:
             principal = principal_of(claims, default_tenant=self._default_tenant)
         except TokenRefused as error:
-            raise AccountsUnavailable("the webhook's answer has no usable claims") from error  # it is not the token that is wrong
+            # The webhook is wrong, not the client's token.
+            raise AccountsUnavailable("the webhook's answer has no usable claims") from error
         age = _MAX_AGE.search(answer.fields.get("cache-control", ""))
         if age is not None:
             self._known[name] = self._clock() + min(int(age[1]), REMEMBERED_FOR), principal
@@ -92,7 +93,7 @@ class Webhook:
 
     async def close(self) -> None:
         """
-        Let go of connections.
+        Close the connections.
         """
         await self._client.aclose()
 

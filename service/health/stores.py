@@ -1,8 +1,8 @@
 """
-Which stores answer: asked when somebody wants to know, and again and again while one does not; the log is told what changes.
+Which stores answer: asked on demand, and again and again during an outage; the log records changes.
 
-However many requests meet an outage, it is one line when it begins, one a minute while it lasts, and one when it is over.  That
-a store has no room for more is an outage, too.
+However many requests meet an outage, it is logged when it begins, once a minute while it lasts, and when it is over.  A store
+that has no room for more counts as an outage, too.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PingPace:
-    """How often stores are asked, and how often the log is told (seconds)."""
+    """How often stores are asked, and how often an outage is logged (seconds)."""
 
     bound: float = 2 * SECONDS
-    """Whoever wants to know waits no longer; who has not answered until then does not answer."""
+    """The time that `look` waits; a store that has not answered by then counts as failing."""
     silence: float = 10 * SECONDS
-    """Who says nothing at all for so long has an outage."""
+    """The time without an answer after which an outage begins."""
     again: float = 1 * SECONDS
-    """The pause between two questions during an outage."""
+    """The pause between two pings during an outage."""
     remind: float = 60 * SECONDS
-    """The time between two lines about the same."""
+    """The time between two log entries about the same outage."""
 
 
 DEFAULT_PACE = PingPace()
@@ -43,18 +43,20 @@ DEFAULT_PACE = PingPace()
 
 class StoreHealth:
     """
-    Watches over the stores of a process: *places* says of each place by name which stores are there, and how to ask them.
+    Watches the stores of a process.
+
+    :param places: for each place, its stores by name with their pings; the stores of a place fail together
     """
 
     def __init__(self, places: Mapping[str, Mapping[str, Ping]], pace: PingPace = DEFAULT_PACE) -> None:
         self._places = [_StorePlace(name, pings, pace) for name, pings in places.items()]
         self._pace = pace
         self._looking: asyncio.Task[None] | None = None
-        self._told: float | None = None
+        self._logged_at: float | None = None
 
     async def ask(self) -> Mapping[str, bool]:
         """
-        Return of each store whether it answers, within the bound.
+        Return for each store whether it answers, within the bound.
         """
         questions = [place.ask() for place in self._places if not place.is_out]
         if questions:
@@ -63,7 +65,7 @@ class StoreHealth:
 
     def notice(self, error: BaseException) -> None:
         """
-        Find out which store it is, if *error* is because one does not answer.
+        Ping the stores in the background, if *error* or one of its causes says that a store fails.
         """
         cause: BaseException | None = error
         while cause is not None and not isinstance(cause, (Unavailable, NoSpace)):
@@ -75,7 +77,7 @@ class StoreHealth:
 
     async def close(self) -> None:
         """
-        Ask no more.
+        Cancel all pings.
         """
         tasks = {task for place in self._places for task in place.tasks}
         if self._looking is not None:
@@ -83,24 +85,24 @@ class StoreHealth:
         for task in tasks:
             task.cancel()
         if tasks:
-            await asyncio.wait(tasks, timeout=self._pace.bound)  # what waits for a thread cannot be hurried
+            await asyncio.wait(tasks, timeout=self._pace.bound)  # a ping on a thread cannot be cancelled
 
     async def _find_out(self, why: Unavailable | NoSpace) -> None:
         await asyncio.wait([place.ask() for place in self._places])
         if any(place.is_out for place in self._places):
             return
         now = time.monotonic()
-        if self._told is None or now - self._told >= self._pace.remind:
-            self._told = now
+        if self._logged_at is None or now - self._logged_at >= self._pace.remind:
+            self._logged_at = now
             if isinstance(why, NoSpace):
-                logger.warning("a store had no room for something: %s", why)
+                logger.warning("a store had no room for a request: %s", why)
             else:
-                logger.warning("a store did not answer, and does again: %s", why)
+                logger.warning("a store failed once, and answers again: %s", why)
 
 
 class _StorePlace:
     """
-    Some stores that have their outages together.
+    Stores that fail together.
     """
 
     def __init__(self, name: str, pings: Mapping[str, Ping], pace: PingPace) -> None:
@@ -111,17 +113,17 @@ class _StorePlace:
         self._pace = pace
         self._asking: asyncio.Task[None] | None = None
         self._since: float | None = None
-        self._told = 0.0
+        self._logged_at = 0.0
         self._is_full = False
 
     @property
     def is_out(self) -> bool:
-        """Whether an outage goes on."""
+        """Whether an outage lasts."""
         return self._since is not None
 
     def ask(self) -> asyncio.Task[None]:
         """
-        Return the question that is under way, or a new one.
+        Return the ping under way, or a new one.
         """
         if self._asking is None:
             if not self.is_out:
@@ -135,7 +137,7 @@ class _StorePlace:
             _, silent = await asyncio.wait(questions.values(), timeout=self._pace.silence)
             if silent:
                 self.answers |= {name: False for name, question in questions.items() if question in silent}
-                self._is_bad(Unavailable(f"it says nothing for {self._pace.silence:.0f} s"))
+                self._is_bad(Unavailable(f"no answer for {self._pace.silence:.0f} s"))
                 await asyncio.wait(silent)
             trouble = [why for question in questions.values() if (why := question.result()) is not None]
         finally:
@@ -148,14 +150,14 @@ class _StorePlace:
             self._since = None
 
     async def _answer(self, name: str) -> Exception | None:
-        """Return what is wrong with a store, or None."""
+        """Return the error of a store's ping, or None."""
         why: Exception | None = None
         try:
             await self._pings[name]()
         except StorageError as error:
             why = error
         except Exception as error:
-            logger.exception("%s: asking for %s went wrong", self._name, name)
+            logger.exception("%s: the ping of %s failed", self._name, name)
             why = Unavailable(repr(error))
         self.answers[name] = why is None
         return why
@@ -165,11 +167,11 @@ class _StorePlace:
         is_full = isinstance(why, NoSpace)
         state = "has no room" if is_full else "does not answer"
         if self._since is None:
-            self._since, self._told = time.time(), now
+            self._since, self._logged_at = time.time(), now
             logger.error("%s %s: %s", self._name, state, why)
             self._start(self._wait_for_better())
-        elif now - self._told >= self._pace.remind or is_full is not self._is_full:
-            self._told = now
+        elif now - self._logged_at >= self._pace.remind or is_full is not self._is_full:
+            self._logged_at = now
             since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(self._since))
             logger.error("%s %s since %s: %s", self._name, state, since, why)
         self._is_full = is_full

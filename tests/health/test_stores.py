@@ -128,7 +128,7 @@ async def test_silence_is_an_outage(skies: Skies, caplog: pytest.LogCaptureFixtu
     skies.content.speaks.set()
     said = await logged(caplog, 2)
 
-    assert ["s3://b does not answer: it says nothing for 0 s"] == first
+    assert ["s3://b does not answer: no answer for 0 s"] == first
     assert not again["bytes"]
     assert said[1].startswith("s3://b answers again")
 
@@ -166,7 +166,7 @@ async def test_what_is_over_already(skies: Skies, caplog: pytest.LogCaptureFixtu
         skies.store_health.notice(failed(Unavailable("reset by peer"), FinishFailed))
         await asyncio.sleep(0.02)
 
-    assert ["a store did not answer, and does again: reset by peer"] == caplog.messages
+    assert ["a store failed once, and answers again: reset by peer"] == caplog.messages
 
 
 async def test_a_full_store_is_told(skies: Skies, caplog: pytest.LogCaptureFixture) -> None:
@@ -191,7 +191,7 @@ async def test_what_only_did_not_fit(skies: Skies, caplog: pytest.LogCaptureFixt
     error.__cause__ = NoSpace("16777216 bytes do not fit")
     skies.store_health.notice(error)
 
-    assert ["a store had no room for something: 16777216 bytes do not fit"] == await logged(caplog, 1)
+    assert ["a store had no room for a request: 16777216 bytes do not fit"] == await logged(caplog, 1)
 
 
 async def test_an_outage_that_becomes_another(skies: Skies, caplog: pytest.LogCaptureFixture) -> None:
