@@ -22,6 +22,7 @@ from holdfast.service.asgi.endpoints.files import Files
 from holdfast.service.asgi.inspection import Inspection
 from holdfast.service.asgi.proxies import Proxies, parse_base, parse_networks
 from holdfast.service.asgi.receiving.timers import ReceiveTimers
+from holdfast.service.asgi.receiving.turns import Turns
 from holdfast.service.asgi.routes import routes
 from holdfast.service.asgi.serving.download import Downloads
 from holdfast.service.asgi.serving.health import Health
@@ -81,7 +82,7 @@ def create_app(settings: Settings, stores: Stores) -> Starlette:
     authenticate = accounts or WithoutAccounts(proxies, is_open=settings.open_behind_proxy)
     driver = Driver(authenticate, tenant, limits, proxies=proxies, timers=timers, store_health=store_health, answers=answers)
     filing = Filing(uploads, attachments, objects, metadata, links.sign, times=timekeeper)
-    verbs = Verbs(uploads, filing, Pictures(uploads, attachments), policies)
+    verbs = Verbs(uploads, filing, Pictures(uploads, attachments), policies, Turns(settings.idle_timeout))
     pictures = PictureResponses(uploads, filing, Renditions(images, cache), policies, answers)
     downloads = Downloads(
         uploads,

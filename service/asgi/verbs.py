@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from holdfast.service.asgi.receiving.content import RequestContent
 from holdfast.service.asgi.receiving.decoding import DecodedContent
+from holdfast.service.asgi.receiving.turns import Turns
 from holdfast.service.core.commands import (
     Append,
     Cancel,
@@ -31,11 +32,12 @@ class Verbs:
     Performs the commands of every dialect.
     """
 
-    def __init__(self, uploads: Uploads, filing: Filing, pictures: Pictures, policies: Policies) -> None:
+    def __init__(self, uploads: Uploads, filing: Filing, pictures: Pictures, policies: Policies, turns: Turns) -> None:
         self._uploads = uploads
         self._filing = filing
         self._pictures = pictures
         self._policies = policies
+        self._turns = turns
 
     async def perform(self, command: Command, content: RequestContent) -> Outcome:
         """
@@ -66,8 +68,11 @@ class Verbs:
             assert isinstance(outcome, ObjectOutcome)  # noqa: S101 - what this command comes to
             return outcome
         decoded = DecodedContent(content, member, self._policies.of(command.slot).max_bytes)
+        by = command.principal.subject
+        client = None if by is None else (command.slot.tenant, by)
         try:
-            return await self._pictures.set(command, decoded)
+            async with self._turns.turn(client, decoded.size):
+                return await self._pictures.set(command, decoded)
         except ContentCut:
             if decoded.error is not None:
                 raise decoded.error from None

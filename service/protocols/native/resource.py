@@ -18,7 +18,6 @@ from holdfast.service.core import errors, names
 from holdfast.service.core.commands import FiledCommand, FiledOutcome
 from holdfast.service.core.errors import UploadError
 from holdfast.service.protocols.http.fields import media_type_is, parse_integer
-from holdfast.service.protocols.http.json_members import MAX_DEPTH
 from holdfast.service.protocols.http.wire import (
     RETRY_AFTER,
     Fields,
@@ -34,6 +33,7 @@ from holdfast.storage.records import Key, ObjectRef, SlotRef
 
 KiB = 1024
 MAX_DOCUMENT = 64 * KiB
+MAX_DEPTH = 32  # objects and arrays in each other, the document itself included
 MAX_PARAMETERS = 32
 MAX_CURSOR = 255  # characters
 DEFAULT_PAGE, MAX_PAGE = 100, 1000

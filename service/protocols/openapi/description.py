@@ -90,7 +90,7 @@ _ELLIPSIS_PATHS: dict[str, Schema] = {
                 _OF_IMAGE,
                 OF_CONDITIONS,
                 {400: ("picture_required", "picture_null", "picture_empty", "picture_not_string", "group_id_invalid")},
-                {408: ("document_cut",), 415: ("unsupported_media_type",)},
+                {408: ("document_cut",), 415: ("unsupported_media_type",), 503: ("documents_waiting",)},
             ),
             content={_JSON: object_of({"picture": TEXT}, more=True)},
             parameters=CONDITIONS,

@@ -1,0 +1,152 @@
+"""
+The image that a JSON document carries as base64: `json` reads the document, `binascii` the image.
+
+Strategy: a small document can make many objects (``[[],[],…]``), so `json` never reads a large one.  Long strings are cut out
+first; what is left has a small bound.  The image is the one string that may be long.
+"""
+
+from __future__ import annotations
+
+import binascii
+import json
+import re
+import secrets
+from typing import NoReturn
+
+from holdfast.service.protocols.http.fields import MAX_MEDIA_TYPE, parse_media_type
+from holdfast.service.protocols.http.wire import ProtocolError
+
+KiB = 1024
+# RFC 8259, section 9: "An implementation may set limits on the size of texts that it accepts", and on the length of strings.
+MAX_STRING = 16 * KiB  # bytes, as they stand, quotes included
+MAX_OTHERS = 64 * KiB + MAX_STRING  # bytes of the document without its long string
+
+# A string as RFC 8259, section 7, writes it; where its end is missing, all that is left.
+_STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
+# What stands in the place of a long string; no client knows it.
+_CUT = secrets.token_hex()
+
+_WHITE_SPACE = b"\t\n\f\r "
+# RFC 2397, section 3: dataurl := "data:" [ mediatype ] [ ";base64" ] "," data; RFC 3986, section 3.1: schemes have no
+# case.
+_DATA_URL = re.compile(rb"data:([^,]{0,%d});base64," % MAX_MEDIA_TYPE, re.IGNORECASE)
+# From the URL-safe alphabet (RFC 4648, section 5) to the standard one; what is only in the standard one becomes a character of
+# neither.
+_FROM_URL_SAFE = bytes.maketrans(b"-_+/", b"+/!!")
+_GROUP = 4  # characters, for three bytes
+
+
+def read_image(document: bytes | bytearray, member: str, limit: int) -> tuple[bytes, str | None]:
+    """
+    Return the image in *member* of the JSON object *document*, and the media type that its data: URL declares, if it does.
+
+    :raises ProtocolError: the document is not such an object; the image is not base64, is empty, or has more than *limit* bytes.
+    """
+    text = _find(document, member).lstrip(_WHITE_SPACE)
+    declared = None
+    if url := _DATA_URL.match(text):
+        declared, text = _media_type(url[1].decode("latin-1")), text[url.end() :]
+    content = decode_base64(text, limit)
+    if not content:
+        raise ProtocolError(400, f"{member}_empty", f"{member} is empty")
+    return content, declared
+
+
+def decode_base64(text: bytes, limit: int) -> bytes:
+    """
+    Return what *text* encodes in either alphabet, with or without padding and white space.
+
+    :raises ProtocolError: it is not base64, or encodes more than *limit* bytes.
+    """
+    text = text.translate(None, _WHITE_SPACE)
+    if b"-" in text or b"_" in text:
+        text = text.translate(_FROM_URL_SAFE)
+    # RFC 4648, section 3.2: padding may be left out; where it stands, it has to be right.
+    if not text.endswith(b"="):
+        text += b"=" * (-len(text) % _GROUP)
+    try:
+        content = binascii.a2b_base64(text, strict_mode=True)
+    except binascii.Error as error:
+        raise _invalid_base64(f"the image is not base64: {str(error).lower()}") from error
+    # RFC 4648, section 3.5: "decoders MAY choose to reject an encoding if the pad bits have not been set to zero"
+    if content and binascii.b2a_base64(content[-(len(content) % 3 or 3) :], newline=False) != text[-_GROUP:]:
+        raise _invalid_base64("the base64 text ends in bits that belong to no byte")
+    if len(content) > limit:
+        raise ProtocolError(400, "image_too_large", f"the image has more than {limit} bytes")
+    return content
+
+
+def _find(document: bytes | bytearray, member: str) -> bytes:
+    """Return the string in *member* of the outermost object; characters beyond ASCII are replaced, as they are no base64."""
+    rest, long = _cut_out(document)
+    try:
+        members = _load(rest.decode("utf-8-sig"))
+    except UnicodeDecodeError as error:
+        raise _invalid_document("the content is not JSON in UTF-8") from error
+    # Objects are read as tuples of their members, so that a name which stands there twice is seen.
+    if not isinstance(members, tuple):
+        raise _invalid_document("the content is not a JSON object")
+    values = [value for name, value in members if name == member]
+    if not values:
+        raise ProtocolError(400, f"{member}_required", f"{member} is missing")
+    # RFC 8259, section 4: "When the names within an object are not unique, the behavior of software that receives such an
+    # object is unpredictable."
+    if len(values) > 1:
+        raise ProtocolError(400, "repeated_value", f"{member} stands twice in the document")
+    value = values[0]
+    if value is None:
+        raise ProtocolError(400, f"{member}_null", f"{member} is null")
+    if not isinstance(value, str):
+        raise ProtocolError(400, f"{member}_not_string", f"{member} has to be a string of base64")
+    if long:
+        if len(long) > 1 or value != _CUT:
+            raise _invalid_document("a name or a string in the JSON is too long")
+        value = _load(str(long.pop(), "latin-1"))
+    return str(value).encode("ascii", "replace")
+
+
+def _cut_out(document: bytes | bytearray) -> tuple[bytearray, list[memoryview]]:
+    """Return the document with `_CUT` in the place of each long string, and these strings with their quotes."""
+    view, rest, long, at = memoryview(document), bytearray(), list[memoryview](), 0
+    for string in _STRING.finditer(document):
+        start, end = string.span()
+        if end - start > MAX_STRING:
+            rest += view[at:start]
+            rest += b'"%s"' % _CUT.encode()
+            long.append(view[start:end])
+            at = end
+        if len(rest) + end - at > MAX_OTHERS:
+            break
+    rest += view[at : at + MAX_OTHERS + 1]
+    if len(rest) > MAX_OTHERS:
+        raise ProtocolError(400, "document_too_large", f"beside the image there are more than {MAX_OTHERS} bytes")
+    return rest, long
+
+
+def _load(text: str) -> object:
+    try:
+        return json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=tuple)
+    except (ValueError, RecursionError) as error:
+        raise _invalid_document("the content is not JSON") from error
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _media_type(declared: str) -> str | None:
+    """Return the media type that stands in a data: URL; None if it names none."""
+    # RFC 2397, section 2: "text/plain" can be omitted, even before parameters.  That is no statement about an image.
+    is_named = bool(declared) and not declared.startswith(";")
+    # RFC 2397, section 3: a parameter's value has no quotes, "since the quote mark is itself not a valid urlchar".
+    if '"' in declared or parse_media_type(declared if is_named else f"text/plain{declared}") is None:
+        raise _invalid_base64("what the data: URL declares is no media type")
+    return declared if is_named else None
+
+
+def _invalid_base64(sentence: str) -> ProtocolError:
+    return ProtocolError(400, "invalid_base64", sentence)
+
+
+def _invalid_document(sentence: str) -> ProtocolError:
+    return ProtocolError(400, "invalid_document", sentence)
