@@ -6,12 +6,15 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from typing import Any
 
 import pytest
 
 from holdfast.storage.errors import Corrupted, NotFound
 from holdfast.storage.records import State, UploadRecord
+from holdfast.storage.s3.errors import MultipartGone
 from holdfast.storage.s3.store import S3ByteStore
+from holdfast.storage.s3.transfer.buffers import Portion
 from tests.servers.fixtures import Bucket
 from tests.storage.backends import changed, claimed, content_of, new_upload
 from tests.storage.s3.stores import PART, appended, content, counted, names_in, opened, raw, state_of, uploads_in
@@ -225,3 +228,33 @@ async def test_pieces_are_missing(store: S3ByteStore) -> None:
         await appended(store, record, ALL[3000:])
     with suppress(NotFound):
         await content_of(store, record)
+
+
+@pytest.mark.parametrize("other", [None, b"shorter"], ids=["deleted", "replaced"])
+async def test_another_object_was_made(store: S3ByteStore, monkeypatch: pytest.MonkeyPatch, other: bytes | None) -> None:
+    """Content that is there no more when the server says that its parts are an object, or is of another size, is no success."""
+    record, _ = await come(store, "known")
+    finish = store.bucket.finish
+
+    async def finish_in_vain(name: str, *arguments: Any) -> str:  # noqa: ANN401 - those of a bucket
+        await finish(name, *arguments)
+        if other is None:
+            await store.bucket.remove(name)
+        else:
+            await store.bucket.put(name, Portion(lambda: other))
+        return "another"
+
+    monkeypatch.setattr(store.bucket, "finish", finish_in_vain)
+    with pytest.raises(Corrupted):
+        await store.complete(record)
+
+
+async def test_published_with_more_bytes(store: S3ByteStore) -> None:
+    """An object that begins with the content, and goes on, is not the content."""
+    older = await appended(store, new_upload(), ALL[: 2 * PART])
+    newer = await appended(store, older, ALL[2 * PART :])
+    await store.complete(newer)
+    with pytest.raises(MultipartGone):
+        await store.complete(older)
+
+    assert ALL == await content_of(store, newer)
