@@ -19,7 +19,7 @@ from holdfast.storage.ports.metadata import Adjustment, Change, Record
 from holdfast.storage.ports.notes import SECRET_BYTES
 from holdfast.storage.ports.salvage import Remains
 from holdfast.storage.positions import parse_position
-from holdfast.storage.records import Key, ObjectRef, Parts, Receipt, Ref, SlotRef, State, Tenant, UploadRecord
+from holdfast.storage.records import KEPT, Key, ObjectRef, Parts, Receipt, Ref, SlotRef, State, Tenant, UploadRecord
 from holdfast.storage.threads import unbroken
 
 
@@ -105,12 +105,12 @@ class MemoryByteStore:
         names = frozenset({f"published/{record.key}"})
         if record.state is State.COMPLETE:
             return names
-        if record.state not in (State.OPEN, State.RECEIVED):
+        if record.state not in KEPT:
             return frozenset()
         return names | {f"open/{record.key}.{number}" for number in range(record.generation + 1)}
 
     async def examine(self, record: UploadRecord) -> None:
-        if record.offset and record.state in (State.OPEN, State.RECEIVED, State.COMPLETE):
+        if record.offset and record.state in KEPT:
             async for _ in self.read(record, 0, record.offset):
                 pass
 

@@ -6,14 +6,13 @@ A slot is one record, with everything that is or was in it: a replacement is one
 
 from __future__ import annotations
 
-import dataclasses
 import enum
 import json
-import operator
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Self
 
+from holdfast.storage.members import Members
 from holdfast.storage.records import Key, ObjectRef, SlotRef, Subject, Tenant
 
 
@@ -35,6 +34,8 @@ class ObjectRecord:
     attributes: str = "{}"
     """A JSON object; its system and the policies know what it means."""
     deleted_at: float | None = None
+    unknown: Mapping[str, Any] = field(default_factory=dict, compare=False)
+    """See `holdfast.storage.members`."""
 
     @property
     def ref(self) -> ObjectRef:
@@ -44,14 +45,14 @@ class ObjectRecord:
         """
         Return the record as plain values.
         """
-        return {field: getattr(self, field) for field in OBJECT_FIELDS}
+        return OBJECT_MEMBERS.write(self)
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> Self:
         """
         Return the record that `to_mapping` turned into *values*.
         """
-        return cls(**values)
+        return cls(**OBJECT_MEMBERS.read(values))
 
 
 class Ending(enum.StrEnum):
@@ -76,7 +77,10 @@ class Association:
     """Of one that ended: where in the slot it was."""
     ended_at: float | None = None
     ended_by: Subject | None = None
-    ending: Ending | None = None
+    ending: str | None = None
+    """An `Ending`, or the text of one that only a newer version of Holdfast knows."""
+    unknown: Mapping[str, Any] = field(default_factory=dict, compare=False)
+    """See `holdfast.storage.members`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +100,8 @@ class SlotRecord:
     """In the order of the slot."""
     ended: tuple[Association, ...] = ()
     """The history, newest last; how long it may get is a rule of the core."""
+    unknown: Mapping[str, Any] = field(default_factory=dict, compare=False)
+    """See `holdfast.storage.members`."""
 
     @property
     def ref(self) -> SlotRef:
@@ -105,15 +111,15 @@ class SlotRecord:
         """
         Return the record as plain values; associations are JSON.
         """
-        values = {field: getattr(self, field) for field in SLOT_FIELDS}
-        return values | {"active": _to_json(self.active), "ended": _to_json(self.ended)}
+        return SLOT_MEMBERS.write(self) | {"active": _to_json(self.active), "ended": _to_json(self.ended)}
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> Self:
         """
         Return the record that `to_mapping` turned into *values*.
         """
-        return cls(**{**values, "active": _from_json(values["active"]), "ended": _from_json(values["ended"])})
+        associations = {"active": _from_json(values["active"]), "ended": _from_json(values["ended"])}
+        return cls(**SLOT_MEMBERS.read(values) | associations)
 
 
 def slot_size(values: Mapping[str, Any]) -> int:
@@ -124,16 +130,17 @@ def slot_size(values: Mapping[str, Any]) -> int:
 
 
 def _to_json(associations: tuple[Association, ...]) -> str:
-    # Not by `asdict`, which copies every value: it takes ten times as long, and slots may have thousands of them.
-    values = [dict(zip(ASSOCIATION_FIELDS, _values(association), strict=True)) for association in associations]
-    return json.dumps(values, separators=(",", ":"))
+    return json.dumps([ASSOCIATION_MEMBERS.write(association) for association in associations], separators=(",", ":"))
 
 
 def _from_json(text: str) -> tuple[Association, ...]:
-    return tuple(
-        Association(**{**values, "ending": None if values["ending"] is None else Ending(values["ending"])})
-        for values in json.loads(text)
-    )
+    return tuple(map(_association, json.loads(text)))
+
+
+def _association(values: Mapping[str, Any]) -> Association:
+    known = ASSOCIATION_MEMBERS.read(values)
+    ending = known.get("ending")
+    return Association(**known | {"ending": ENDINGS.get(ending, ending)})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,19 +167,21 @@ class Event:
     slot: str | None = None
     data: str = "{}"
     """A JSON object with whatever else there is to say."""
+    unknown: Mapping[str, Any] = field(default_factory=dict, compare=False)
+    """See `holdfast.storage.members`."""
 
     def to_mapping(self) -> dict[str, Any]:
         """
         Return the event as plain values.
         """
-        return {field: getattr(self, field) for field in EVENT_FIELDS}
+        return EVENT_MEMBERS.write(self)
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> Self:
         """
         Return the event that `to_mapping` turned into *values*.
         """
-        return cls(**values)
+        return cls(**EVENT_MEMBERS.read(values))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,8 +193,6 @@ class LoggedEvent:
 
 
 ASSOCIATION_SIZE = 200  # characters of JSON
-ASSOCIATION_FIELDS = tuple(field.name for field in dataclasses.fields(Association))
-_values = operator.attrgetter(*ASSOCIATION_FIELDS)
-OBJECT_FIELDS = tuple(field.name for field in dataclasses.fields(ObjectRecord))
-SLOT_FIELDS = tuple(field.name for field in dataclasses.fields(SlotRecord))
-EVENT_FIELDS = tuple(field.name for field in dataclasses.fields(Event))
+ENDINGS: Mapping[str | None, Ending] = {ending.value: ending for ending in Ending}
+ASSOCIATION_MEMBERS, OBJECT_MEMBERS, SLOT_MEMBERS, EVENT_MEMBERS = map(Members, (Association, ObjectRecord, SlotRecord, Event))
+OBJECT_FIELDS, SLOT_FIELDS, EVENT_FIELDS = OBJECT_MEMBERS.names, SLOT_MEMBERS.names, EVENT_MEMBERS.names

@@ -1,16 +1,20 @@
 """
 The facts that Holdfast keeps: frozen records, the same over every backend.
+
+Their members may be more or fewer in another version of Holdfast (see `holdfast.storage.members`).  An upload whose *state* only
+a newer version knows is read as `State.UNKNOWN`, so that it is listed with all others.  It keeps the text of its state, and its
+content; this version answers that the client has to try again, which leads it to a newer process, and else leaves it alone.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import enum
 import json
-import operator
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NewType, Self
+
+from holdfast.storage.members import Members
 
 Tenant = NewType("Tenant", str)
 """The account that an upload belongs to: a community, a pod, an organization."""
@@ -33,6 +37,10 @@ UNKNOWN = ""  # timeline
 class State(enum.StrEnum):
     """Where an upload is in its life; `holdfast.service.core.upload` holds the table of transitions."""
 
+    @classmethod
+    def _missing_(cls, value: object) -> State | None:
+        return cls.UNKNOWN if isinstance(value, str) else None
+
     OPEN = "open"
     """Content is expected."""
     RECEIVED = "received"
@@ -49,10 +57,12 @@ class State(enum.StrEnum):
     """A tombstone: nobody came back for it in time."""
     PURGED = "purged"
     """A tombstone: it was complete, and fastened to nothing for too long."""
+    UNKNOWN = "unknown"
+    """One that only a newer version of Holdfast knows."""
 
 
-KEPT = frozenset({State.OPEN, State.RECEIVED, State.COMPLETE})
-"""The states in which there is content; of the others none is left."""
+KEPT = frozenset({State.OPEN, State.RECEIVED, State.COMPLETE, State.UNKNOWN})
+"""The states in which there is, or may be, content; of the others none is left."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,7 +160,7 @@ class UploadRecord:
     """
 
     unknown: Mapping[str, Any] = field(default_factory=dict, compare=False)
-    """Members that a newer version of Holdfast has stored: kept, so that its records survive a change by this one."""
+    """See `holdfast.storage.members`; also the text of a state that is not known."""
 
     @property
     def ref(self) -> Ref:
@@ -165,7 +175,9 @@ class UploadRecord:
         """
         Return the record as plain values, for stores that keep columns or fields.
         """
-        values = {**self.unknown, **dict(zip(FIELDS, _values(self), strict=True))}
+        values = MEMBERS.write(self)
+        if self.state is State.UNKNOWN:
+            values["state"] = self.unknown.get("state", State.UNKNOWN)
         values["attached"] = json.dumps([_names(slot) for slot in self.attached]) if self.attached else NO_SLOTS
         if self.intent is not None:
             values["intent"] = json.dumps([*_names(self.intent.slot), self.intent.if_match])
@@ -175,14 +187,13 @@ class UploadRecord:
     def from_mapping(cls, values: Mapping[str, Any], timeline: str = UNKNOWN) -> Self:
         """
         Return the record that `to_mapping` turned into *values*, as read in *timeline*.
-
-        What an earlier version did not know yet may be missing, and is as it is by default.
         """
         tenant = values["tenant"]
-        kinds: dict[str, Any] = {name: values[name] for name in FIELDS if name in values}
-        kinds |= {"state": State(values["state"]), "verify_type": bool(values["verify_type"])}
-        if len(kinds) < len(values):
-            kinds["unknown"] = {name: value for name, value in values.items() if name not in kinds}
+        kinds = MEMBERS.read(values)
+        state = State(values["state"])
+        kinds |= {"state": state, "verify_type": bool(values.get("verify_type"))}
+        if state is State.UNKNOWN:
+            kinds["unknown"] = {**kinds.get("unknown", {}), "state": values["state"]}
         attached = values.get("attached", NO_SLOTS)
         slots = json.loads(attached) if attached != NO_SLOTS else ()
         kinds["attached"] = tuple(SlotRef(tenant=tenant, kind=kind, id=id_, slot=slot) for kind, id_, slot in slots)
@@ -204,5 +215,5 @@ def _names(slot: SlotRef) -> list[str]:
     return [slot.kind, slot.id, slot.slot]
 
 
-FIELDS = tuple(field.name for field in dataclasses.fields(UploadRecord) if field.name not in ("timeline", "unknown"))
-_values = operator.attrgetter(*FIELDS)
+MEMBERS = Members(UploadRecord, ("timeline",))
+FIELDS = MEMBERS.names

@@ -43,6 +43,7 @@ from holdfast.service.core.commands import Completes, GetOffset
 from holdfast.service.core.errors import (
     ContentRejected,
     LengthMismatch,
+    StoreFailed,
     UploadAttached,
     UploadCancelled,
     UploadError,
@@ -110,7 +111,10 @@ def refuse_gone(record: UploadRecord, now: float) -> None:
     Refuse whatever is asked of an upload that is over.
 
     :raises UploadGone, ContentRejected: it is.
+    :raises StoreFailed: only a newer version of Holdfast knows.
     """
+    if record.state is State.UNKNOWN:
+        raise StoreFailed("only a newer version of Holdfast knows the state of the upload; send the request again", record)
     if record.state in GONE:
         raise GONE[record.state](f"the upload {ENDS[record.state]}", record)
     if expired(record, now):

@@ -8,14 +8,13 @@ from collections.abc import AsyncIterator
 
 from holdfast.storage.errors import Corrupted, NotFound
 from holdfast.storage.ports.inventory import Stored
-from holdfast.storage.records import State, UploadRecord
+from holdfast.storage.records import KEPT, State, UploadRecord
 from holdfast.storage.s3.errors import MultipartGone
 from holdfast.storage.s3.options import ObjectNames
 from holdfast.storage.s3.parts.state import PartState
 from holdfast.storage.s3.store import S3ByteStore
 from holdfast.storage.s3.transfer.bucket import Bucket
 
-KEPT = frozenset({State.OPEN, State.RECEIVED, State.COMPLETE})
 # Between a name and the id of a multipart upload; no name of ours has it.
 UPLOAD = "?uploadId="
 

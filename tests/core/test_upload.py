@@ -19,6 +19,7 @@ from holdfast.service.core.errors import (
     IdempotencyConflict,
     LengthExceeded,
     LengthMismatch,
+    StoreFailed,
     TooLarge,
     UploadError,
 )
@@ -43,6 +44,7 @@ invalid    -         -         -         -         -         -         -        
 cancelled  -         -         -         -         -         -         -         -         -         cancelled
 expired    -         -         -         -         -         -         -         -         -         expired
 purged     -         -         -         -         -         -         -         -         -         purged
+unknown    -         -         -         -         -         -         -         -         -         unknown
 """
 
 
@@ -66,6 +68,15 @@ def test_a_step_is_in_the_table_or_an_error() -> None:
         else:
             with pytest.raises(KeyError):
                 rules.step(record, happened)
+
+
+def test_a_state_that_only_a_newer_version_knows() -> None:
+    """The client has to try again, and the sweeper has nothing to do with it."""
+    record = new_upload(state=State.UNKNOWN, expires_at=NOW)
+    with pytest.raises(StoreFailed, match="newer version"):
+        rules.refuse_gone(record, NOW)
+
+    assert not rules.is_due(record, NOW + 1)
 
 
 def test_a_claim_begins_a_generation() -> None:

@@ -9,8 +9,9 @@ import json
 
 import pytest
 
-from holdfast.storage.records import FIELDS, Ref, State, UploadRecord
-from tests.storage.backends import TENANT, new_upload
+from holdfast.storage.objects import Association, Event, ObjectRecord, SlotRecord
+from holdfast.storage.records import FIELDS, Key, Ref, State, UploadRecord
+from tests.storage.backends import NOW, OTHER_TENANT, TENANT, new_upload
 
 
 def test_a_mapping_is_plain() -> None:
@@ -38,10 +39,53 @@ def test_booleans_may_come_back_as_integers() -> None:
     assert UploadRecord.from_mapping(values).verify_type is True
 
 
-def test_an_unknown_state_is_refused() -> None:
-    """A state that this version does not know is not taken for another one."""
-    with pytest.raises(ValueError, match="kelp"):
-        UploadRecord.from_mapping({**new_upload().to_mapping(), "state": "kelp"})
+def test_a_state_that_only_a_newer_version_knows() -> None:
+    """It is read as unknown, and its text is stored again, until this version knows better."""
+    stored = {**new_upload().to_mapping(), "state": "kelp", "frond": 3}
+    record = UploadRecord.from_mapping(stored)
+
+    assert State.UNKNOWN is record.state
+    assert stored | {"generation": 1} == dataclasses.replace(record, generation=1).to_mapping()
+    assert "expired" == dataclasses.replace(record, state=State.EXPIRED).to_mapping()["state"]
+
+
+SLOT = SlotRecord(
+    tenant=TENANT,
+    kind="user",
+    id="7",
+    slot="photo",
+    etag="a",
+    active=(Association(id="one", attachment=Key("kelp000000"), attached_at=NOW, attached_by=None),),
+)
+USER = ObjectRecord(tenant=TENANT, kind="user", id="7", created_at=NOW, updated_at=NOW, updated_by=None, etag="a")
+GROWING: dict[str, tuple[ObjectRecord | SlotRecord | Event, str]] = {
+    "object": (USER, "attributes"),
+    "slot": (SLOT, "revision"),
+    "event": (Event(id="one", tenant=TENANT, type="test.tried", at=NOW), "data"),
+}
+
+
+@pytest.mark.parametrize("kind", GROWING)
+def test_objects_slots_and_events_outlive_versions(kind: str) -> None:
+    """A member that this version does not know is kept through changes; one with a default may be missing."""
+    record, known = GROWING[kind]
+    stored = {**record.to_mapping(), "frond": [3]}
+    read = type(record).from_mapping({name: value for name, value in stored.items() if name != known})
+
+    assert record == read
+    assert stored | {"tenant": "2"} == dataclasses.replace(read, tenant=OTHER_TENANT).to_mapping()
+
+
+def test_associations_outlive_versions() -> None:
+    """An association keeps what only a newer version knows of it, also why it ended, when it moves within its slot."""
+    plain = json.loads(SLOT.to_mapping()["active"])[0]
+    new = {**plain, "frond": {"length": 3}, "ending": "eaten"}
+    old = {name: plain[name] for name in ("id", "attachment", "attached_at", "attached_by")}
+    read = SlotRecord.from_mapping({**SLOT.to_mapping(), "active": json.dumps([new, old])})
+    after = dataclasses.replace(read, active=(), ended=(*read.active[1:], dataclasses.replace(read.active[0], place=1)))
+
+    assert ("eaten", SLOT.active[0]) == (read.active[0].ending, read.active[1])
+    assert [plain, {**new, "place": 1}] == json.loads(after.to_mapping()["ended"])
 
 
 def test_records_do_not_change() -> None:

@@ -115,7 +115,7 @@ class Check:
         return Explanation(sentences=tuple(lines), whole=True)
 
     async def _missing(self, record: UploadRecord) -> AsyncIterator[Finding]:
-        if rules.is_over(record):
+        if rules.is_over(record) or record.state is State.UNKNOWN:
             return
         try:
             await self._inventory.examine(record)
@@ -171,6 +171,8 @@ def _life(record: UploadRecord, now: float) -> str:
             return f"It is complete and in no slot: it is purged at {at}, unless it gets into one."
         case State.COMPLETE:
             return "It is complete and was never in a slot; nothing purges it."
+        case State.UNKNOWN:
+            return "Only a newer version of Holdfast knows its state: this one leaves it alone."
         case _:
             rest = f"; its content is deleted at {at}" if at else ""
             return f"It is {record.state}: a tombstone keeps its key{rest}."

@@ -41,7 +41,7 @@ def holding(policy: Policy, *held: Key) -> SlotRecord:
     return slot
 
 
-def endings(slot: SlotRecord) -> Sequence[tuple[Key, Ending | None]]:
+def endings(slot: SlotRecord) -> Sequence[tuple[Key, str | None]]:
     """Return what ended, and why."""
     return [(old.attachment, old.ending) for old in slot.ended]
 

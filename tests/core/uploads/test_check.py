@@ -97,6 +97,15 @@ async def test_what_agrees(world: World) -> None:
     assert [] == await world.found()
 
 
+async def test_what_only_a_newer_version_understands(world: World) -> None:
+    """Of an upload whose state is not known nothing is missed, and nothing is removed."""
+    record = await world.open()
+    await replace_upload(world.metadata, record, changed(record, state=State.UNKNOWN, offset=100))
+
+    assert [] == await world.found(repair=True)
+    assert b"hold" == await content_of(world.content, record)
+
+
 async def test_orphans(world: World) -> None:
     """Bytes that no record speaks of are found, and removed by a repair."""
     known = await world.open()

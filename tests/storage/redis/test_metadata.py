@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import json
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import pytest
 
 from holdfast.storage.errors import AlreadyExists, Corrupted, PreconditionFailed
 from holdfast.storage.ports.metadata import Adjustment, Change, Record
-from holdfast.storage.records import Tenant, UploadRecord
+from holdfast.storage.records import State, Tenant, UploadRecord
 from holdfast.storage.redis.client import RedisClient
 from holdfast.storage.redis.metadata import TOGETHER, RedisMetadataStore
 from holdfast.storage.redis.names import RedisNames
@@ -265,3 +266,29 @@ async def test_event_ids_are_forgotten(store: RedisMetadataStore, names: RedisNa
     left = redis_server.ask("TTL", names.event(event).decode())
 
     assert 3000 < left <= 3600
+
+
+async def test_a_newer_version_shares_the_server(store: RedisMetadataStore, redis_server: RedisServer, names: Names) -> None:
+    """Members and states that only a newer version knows stay as they are when this one reads and changes records."""
+    user = new_object()
+    slot, event = new_slot(user), new_event()
+    upload, scanned = new_upload(expires_at=NOW), new_upload(expires_at=NOW)
+    records: list[Record] = [upload, user, slot, scanned]
+    await store.commit(begins(*records), events=[event])
+    other = RedisClient(redis_server.url)
+    other.join()
+    for record in records:
+        values = {**record.to_mapping(), "frond": [3], **({"state": "scanned"} if record is scanned else {})}
+        await other.call("HSET", names.record(record.ref), "document", json.dumps(values))
+    await other.call("XADD", names.events(TENANT), "*", "event", json.dumps({**new_event().to_mapping(), "frond": [3]}))
+    found: list[Record] = [await store.get(upload.ref), await store.get_object(user.ref), await store.get_slot(slot.ref)]
+    found.append(await store.get(scanned.ref))
+    await store.commit([Change(old=each, new=dataclasses.replace(each, revision=1)) for each in found])
+    stored = [json.loads(await other.call("HGET", names.record(each.ref), "document")) for each in records]
+    listed = {record.key: record.state for record in await store.due(NOW, 10)}
+    await other.leave()
+
+    assert [(1, [3])] * 4 == [(each["revision"], each["frond"]) for each in stored]
+    assert "scanned" == stored[-1]["state"]
+    assert {upload.key: State.OPEN, scanned.key: State.UNKNOWN} == listed
+    assert 2 == len(await stored_events(store))

@@ -4,6 +4,7 @@ Files of earlier versions are brought to the newest one, and what cannot be is r
 
 from __future__ import annotations
 
+import dataclasses
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -12,10 +13,13 @@ import pytest
 
 from holdfast.storage.durability import Durability
 from holdfast.storage.errors import Unavailable
-from holdfast.storage.records import FIELDS, Key, ObjectRef, Ref
+from holdfast.storage.ports.metadata import Adjustment, Change
+from holdfast.storage.records import FIELDS, Key, ObjectRef, Ref, State
+from holdfast.storage.sqlite.database import Database
 from holdfast.storage.sqlite.metadata import SqliteMetadataStore
 from holdfast.storage.sqlite.tables import SCHEMA
-from tests.storage.backends import TENANT, changed, new_upload, replace_upload, store_upload
+from tests.storage.backends import NOW, TENANT, changed, new_upload, replace_upload, store_upload
+from tests.storage.ports.test_metadata_store_objects import begins, new_event, new_object, new_slot, stored_events
 
 # As of 2026-11-24 12:40: version 2 was given two columns of uploads some minutes later, and files that had been made kept none.
 BEFORE_ATTACHED = (
@@ -85,6 +89,51 @@ async def test_an_upgrade_that_is_done_writes_nothing(path: Path) -> None:
     await SqliteMetadataStore(str(path), Durability.NONE).close()
 
     assert before == path.read_bytes()
+
+
+async def test_a_newer_version_shares_the_file(path: Path) -> None:
+    """What only a newer version knows stays as it is when this one reads, changes and adds records."""
+    old = SqliteMetadataStore(str(path), Durability.NONE)
+    user = new_object()
+    slot, event = new_slot(user), new_event()
+    upload, scanned = new_upload(expires_at=NOW), new_upload(expires_at=NOW)
+    await old.commit(begins(upload, scanned, user, slot), events=[event])
+    with closing(sqlite3.connect(path)) as newer:
+        for table in ("uploads", "objects", "slots", "events"):
+            newer.execute(f"ALTER TABLE {table} ADD COLUMN frond TEXT NOT NULL DEFAULT 'short'")
+            newer.execute(f"UPDATE {table} SET frond = 'long'")
+        newer.execute("CREATE TABLE quotas (name TEXT)")
+        newer.execute("UPDATE uploads SET state = 'scanned' WHERE key = ?", (scanned.key,))
+        newer.commit()
+    found = await old.get(scanned.ref)
+    changes = [Change(old=found, new=changed(found, generation=1)), Change(old=upload, new=changed(upload, offset=4))]
+    changes += [Change(old=each, new=dataclasses.replace(each, revision=1, etag="b")) for each in (user, slot)]
+    await old.commit(changes, events=[new_event()])
+    listed = {record.key: record.state for record in await old.due(NOW, 10)}
+    events = await stored_events(old)
+    await old.close()
+    await SqliteMetadataStore(str(path), Durability.NONE).close()
+
+    assert {upload.key: State.OPEN, scanned.key: State.UNKNOWN} == listed
+    assert 2 == len(events)
+    with closing(sqlite3.connect(path)) as newer:
+        assert [("open", "long"), ("scanned", "long")] == sorted(newer.execute("SELECT state, frond FROM uploads"))
+        for table in ("objects", "slots"):
+            assert [("b", "long")] == newer.execute(f"SELECT etag, frond FROM {table}").fetchall()
+        assert [("long",), ("short",)] == newer.execute("SELECT frond FROM events ORDER BY position").fetchall()
+
+
+async def test_an_addition_leaves_the_version(path: Path) -> None:
+    """What a file of an older version lacks is added to it, and the older version still opens it."""
+    make(path, *SCHEMA, KELP, version=len(SCHEMA))
+    store = SqliteMetadataStore(str(path), Durability.NONE)
+    await store.commit([], adjustments=[Adjustment(tenant=TENANT, name="bytes", by=7)])
+    await store.close()
+    older = Database(str(path), SCHEMA, "NORMAL")
+    found = await older.call(lambda connection: connection.execute("SELECT value FROM counters").fetchone()[0])
+    await older.close()
+
+    assert 7 == found
 
 
 STRANGE = {
