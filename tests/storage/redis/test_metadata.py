@@ -268,7 +268,7 @@ async def test_event_ids_are_forgotten(store: RedisMetadataStore, names: RedisNa
     assert 3000 < left <= 3600
 
 
-async def test_a_newer_version_shares_the_server(store: RedisMetadataStore, redis_server: RedisServer, names: Names) -> None:
+async def test_a_newer_version_shares_the_server(store: RedisMetadataStore, redis_server: RedisServer, names: RedisNames) -> None:
     """Members and states that only a newer version knows stay as they are when this one reads and changes records."""
     user = new_object()
     slot, event = new_slot(user), new_event()
