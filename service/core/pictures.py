@@ -53,7 +53,7 @@ class Pictures:
             intent=intent,
             principal=by,
         )
-        outcome = await self._uploads.create(create, content, known)
+        outcome = await self._uploads.create(create, content, known=known)
         record = outcome.record
         try:
             if outcome.stopped is not None or not content.ended:
@@ -61,7 +61,7 @@ class Pictures:
             changed = not await self._is_there_already(command, record, known)
             if changed:
                 last = Append(ref=record.ref, offset=record.offset, completes=Completes.AT_END, content_length=0, principal=by)
-                await self._uploads.append(last, NoContent(), known)
+                await self._uploads.append(last, NoContent(), known=known)
         except BaseException:
             await self._forget(command, record)
             raise

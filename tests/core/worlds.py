@@ -13,6 +13,7 @@ from pathlib import Path
 from holdfast.service.core.commands import Append, Completes, Create, GetOffset, Outcome
 from holdfast.service.core.limits import Limits
 from holdfast.service.core.timekeeper import Times
+from holdfast.service.core.uploads.observer import Observer
 from holdfast.service.core.uploads.uploads import Uploads
 from holdfast.storage.durability import Durability
 from holdfast.storage.errors import LeaseLost, NoSpace, StorageError, Unavailable
@@ -232,6 +233,7 @@ class World:
         length: int | None = None,
         compares: bool = False,
         limits: Limits = LIMITS,
+        observer: Observer | None = None,
     ) -> Outcome:
         """Append *content* at *offset*, or else where *record* is."""
         command = Append(
@@ -242,7 +244,7 @@ class World:
             length=length,
             compares=compares,
         )
-        return await self.uploads(limits).append(command, content)
+        return await self.uploads(limits).append(command, content, observer)
 
     async def offset(
         self, record: UploadRecord, completes: Completes = Completes.AT_LENGTH, limits: Limits = LIMITS

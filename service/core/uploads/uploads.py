@@ -4,7 +4,6 @@ What is done with uploads: ask the rules, move the bytes, then record the fact.
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
@@ -15,13 +14,10 @@ from holdfast.service.core.access import rights
 from holdfast.service.core.commands import Append, Cancel, Completes, Create, GetOffset, Outcome
 from holdfast.service.core.content.content import Content, NoContent, Stop
 from holdfast.service.core.errors import (
-    AlreadyComplete,
     BytesLost,
-    ContentConflict,
     ContentLost,
     Evicted,
     LengthExceeded,
-    LengthMismatch,
     StoreFailed,
     UploadError,
 )
@@ -34,12 +30,12 @@ from holdfast.service.core.store_errors import log_level, lost, translated
 from holdfast.service.core.timekeeper import ByClock, Times
 from holdfast.service.core.upload import Step
 from holdfast.service.core.uploads import admission
-from holdfast.service.core.uploads.admission import Admitted
 from holdfast.service.core.uploads.empty_appends import EmptyAppends
 from holdfast.service.core.uploads.finish import Finish, Forget
 from holdfast.service.core.uploads.journal import Held, UploadJournal
 from holdfast.service.core.uploads.losses import Losses
-from holdfast.service.core.uploads.progress import BLOCK, AppendProgress
+from holdfast.service.core.uploads.observer import Observer, Report
+from holdfast.service.core.uploads.progress import AppendProgress
 from holdfast.storage import errors as storage_errors
 from holdfast.storage.keys import new_key
 from holdfast.storage.ports.content import ByteStore
@@ -84,9 +80,13 @@ class Uploads:
         self._empty_appends = EmptyAppends()
         self.limits = limits
 
-    async def create(self, command: Create, content: Content, known: KnownSlot | None = None) -> Outcome:
+    async def create(
+        self, command: Create, content: Content, observer: Observer | None = None, *, known: KnownSlot | None = None
+    ) -> Outcome:
         """
-        Begin an upload, and append the content that comes along; *known* is the slot that it is for.
+        Begin an upload, and append the content that comes along.
+
+        *observer* hears of the append.  *known* is the slot that the upload is for.
         """
         rights.refuse_creation(command.principal)
         if (intent := command.intent) is not None:
@@ -102,13 +102,28 @@ class Uploads:
             return Outcome(record=record)
         # Content that the dialect does not take for the upload's, the command does not count: nobody looks at it.
         first = content if command.content_length != 0 else NoContent()
-        return await self.append(admission.first_append(command, record), first, known)
+        return await self.append(admission.first_append(command, record), first, observer, known=known)
 
-    async def append(self, command: Append, content: Content, known: KnownSlot | None = None) -> Outcome:
+    async def append(
+        self, command: Append, content: Content, observer: Observer | None = None, *, known: KnownSlot | None = None
+    ) -> Outcome:
         """
-        Add content to an upload; finish the upload if that completes it.  *known* is the slot that it is for.
-        """
+        Add content to an upload; finish the upload if that completes it.
 
+        *observer* hears of what became durable, and of the end.  *known* is the slot that the upload is for.
+        """
+        if observer is None:
+            return await self._append(command, content, None, known)
+        report = Report(observer)
+        try:
+            outcome = await self._append(command, content, report, known)
+        except BaseException as error:
+            report.ended(error.record if isinstance(error, UploadError) else None, content.stopped, error)
+            raise
+        report.ended(outcome.record, outcome.stopped)
+        return outcome
+
+    async def _append(self, command: Append, content: Content, report: Report | None, known: KnownSlot | None) -> Outcome:
         def evicted() -> bool:
             content.stop(Stop.EVICTED)
             return True  # as soon as the disk has what came before
@@ -121,7 +136,8 @@ class Uploads:
                 try:
                     record = await self._end.finish(held.record, command.principal, known=known)
                     admitted = admission.admit(record, command, self.limits, self._times.at_least())
-                    record = await self._receive(admitted, command, content, held)
+                    progress = AppendProgress(self._bytes, self._journal, admitted, self.limits, self._times.at_most, report)
+                    record = await progress.receive(command, content, held)
                     self._empty_appends.count(admitted.stored, record, content)
                     record = await self._end.finish(record, command.principal, held, known)
                 except LengthExceeded as error:
@@ -286,73 +302,6 @@ class Uploads:
         except storage_errors.PreconditionFailed:
             record = await self._metadata.get(record.ref)
             return await self._journal.replace(record, rules.claim(record))
-
-    async def _receive(self, admitted: Admitted, command: Append, content: Content, held: Held) -> UploadRecord:
-        """Store what comes, up to the room that there is, and record how far it is now and then and at the end."""
-        stored, record, room = admitted.stored, admitted.record, admitted.room
-        if admitted.overlap:
-            if stored.state is State.OPEN and (parts := self._bytes.exposed(stored)) != stored.parts:
-                stored = await self._journal.replace(stored, dataclasses.replace(stored, parts=parts))
-                record = dataclasses.replace(record, parts=parts, revision=stored.revision)
-            if not await self._repeats(stored, command, admitted.overlap, content):
-                return stored
-        if room and not content.ended:
-            before = record.offset
-            progress = AppendProgress(self._journal, stored, record, self.limits, self._times.at_most)
-            stored, record = await progress.store(self._bytes, content, room)
-            room -= record.offset - before
-        if not room:
-            stored, record = await self._receive_end(stored, record, content)
-        return await self._record_end(stored, record, command, content, held)
-
-    async def _receive_end(
-        self, stored: UploadRecord, record: UploadRecord, content: Content
-    ) -> tuple[UploadRecord, UploadRecord]:
-        """Wait until content that has used up its room ends; return what is stored of the upload, and what is durable of it."""
-        while not content.ended:
-            # Also of content that was stopped: what came beyond the length came, whatever became of the connection.
-            if await content.read(1):
-                admission.refuse_overrun(stored, record, self.limits)
-            if content.stopped is not None:
-                break
-            if record != stored and not content.ended:
-                # Only the end of the coding is missing, and it is late.
-                stored = record = await self._journal.replace(stored, record)
-        return stored, record
-
-    async def _record_end(
-        self, stored: UploadRecord, record: UploadRecord, command: Append, content: Content, held: Held
-    ) -> UploadRecord:
-        """Record the last offset of an append, and in the same revision whether the upload has all its bytes."""
-        try:
-            if rules.is_filled(record, command.completes, ended=content.ended):
-                record = rules.fill(record, self.limits, self._times.at_most())
-        except LengthMismatch as error:
-            error.record = await self._journal.replace(stored, record)
-            raise
-        if record == stored:
-            return record
-        if record.state is State.OPEN:
-            return await self._journal.settle(held, stored, record, command.principal)
-        return await self._journal.replace(stored, record, command.principal)
-
-    async def _repeats(self, record: UploadRecord, command: Append, overlap: int, content: Content) -> bool:
-        """Compare content with the stored bytes it repeats; return whether it goes on after them."""
-        at = command.offset
-        end = at + overlap
-        while at < end:
-            block = await content.read(min(end - at, BLOCK))
-            if not block and (content.ended or content.stopped is not None):
-                return False
-            compared = 0
-            async for known in self._bytes.read(record, at, at + len(block)):
-                if block[compared : compared + len(known)] != known:
-                    if record.state is State.COMPLETE:
-                        raise AlreadyComplete("the upload is complete, with other bytes", record)
-                    raise ContentConflict(f"bytes from {at + compared} on differ from the stored ones", record)
-                compared += len(known)
-            at += len(block)
-        return True
 
     async def _settled(self, command: GetOffset) -> UploadRecord:
         """Return the upload after its holder has let go, finished if it was to be."""
