@@ -95,7 +95,7 @@ class LargeAnswers:
         self._under_way.pop(answer, None)
 
     def _make_room(self, size: int) -> bool:
-        """Cut off who reads nothing, longest first, until there is room for *size* bytes; return whether there is."""
+        """Cut off clients that read nothing, longest first, until there is room for *size* bytes; return whether there is."""
         while self._under_way and self.held + size > self._budget:
             stalled = min(self._under_way, key=lambda answer: answer.read_at)
             if time.monotonic() - stalled.read_at < STALLED:

@@ -1,5 +1,5 @@
 """
-Who asks: by a token, by a link, or, without accounts, whoever reaches the service.
+Who the client is: by a token, by a link, or, without accounts, any client that reaches the service.
 """
 
 from __future__ import annotations
@@ -20,39 +20,39 @@ from holdfast.service.protocols.http.wire import RETRY_AFTER, ProtocolError, Req
 logger = logging.getLogger("holdfast")
 
 WITHOUT_ACCOUNTS = (
-    "accounts are off (HOLDFAST_AUTH=none), so only requests of this machine are answered; the service needs HOLDFAST_AUTH=jwt, "
-    "or HOLDFAST_OPEN_BEHIND_PROXY=true where everybody whom the proxy lets through may do everything"
+    "accounts are off (HOLDFAST_AUTH=none), so the server answers only requests of this machine; set HOLDFAST_AUTH=jwt, "
+    "or HOLDFAST_OPEN_BEHIND_PROXY=true where every client that the proxy lets through may do everything"
 )
 REALM = 'Bearer realm="holdfast"'
 
 
 class WithoutAccounts:
     """
-    Lets everybody of this machine do everything; with *is_open* everybody whom a proxy lets through.
+    Lets every client on this machine do everything; with *is_open*, every client that a proxy lets through.
     """
 
     def __init__(self, proxies: Proxies, *, is_open: bool) -> None:
         self._proxies = proxies
         self._is_open = is_open
-        self._has_told = False
+        self._has_warned = False
 
     async def __call__(self, request: Request) -> Principal:
         """
-        Return that it is anybody.
+        Return the principal that may do everything.
 
         :raises ProtocolError: 403, the request comes from another machine, or may come from one.
         """
         if self._is_open or self._proxies.is_local(request.peer, request.fields):
             return ANYBODY
-        if not self._has_told:
-            self._has_told = True
+        if not self._has_warned:
+            self._has_warned = True
             logger.warning("a request from another machine was refused: %s", WITHOUT_ACCOUNTS)
         raise ProtocolError(403, "accounts_off", WITHOUT_ACCOUNTS)
 
 
 class Accounts:
     """
-    Asks a token verifier, or a webhook instead of it; a link in the URL goes before both.
+    Asks a token verifier, or a webhook instead; a link in the URL counts before both.
     """
 
     def __init__(
@@ -66,9 +66,9 @@ class Accounts:
 
     async def __call__(self, request: Request) -> Principal:
         """
-        Return who asks.
+        Return who the client is.
 
-        :raises ProtocolError: 401, nobody who is known; 403, the webhook forbids it; 503, it cannot be found out now.
+        :raises ProtocolError: 401, the token is missing or refused; 403, the webhook forbids it; 503, keys or webhook fail.
         """
         try:
             link = parse_qs(request.query, max_num_fields=64).get("link") if "link=" in request.query else None
@@ -85,16 +85,16 @@ class Accounts:
                     token=token, method=request.method, path=request.path, query=request.query, tenant=tenant
                 )
             if self._verifier is None:
-                raise TokenMissing("no tokens are taken")
+                raise TokenMissing("this service takes no tokens")
             return await self._verifier.verify(token)
         except ValueError as error:
             raise ProtocolError(400, "query_invalid", "the query cannot be understood") from error
         except Unauthenticated as error:
             raise _unauthenticated(error) from error
         except AccessForbidden as error:
-            raise ProtocolError(403, "forbidden", "this is not for you") from error
+            raise ProtocolError(403, "forbidden", "you may not do this") from error
         except AccountsUnavailable as error:
-            message = "nobody can say now who you are"
+            message = "the server cannot check your token now; try again in a moment"
             raise ProtocolError(503, "accounts_unavailable", message, (("Retry-After", RETRY_AFTER),)) from error
 
     async def close(self) -> None:
@@ -107,7 +107,7 @@ class Accounts:
 
 
 def _unauthenticated(error: Unauthenticated) -> ProtocolError:
-    # RFC 6750, section 3: without any token there is no error to be told of.
+    # RFC 6750, section 3: a challenge without a token names no error.
     if isinstance(error, TokenMissing):
         return ProtocolError(401, "token_missing", error.reason, (("WWW-Authenticate", REALM),))
     challenge = (("WWW-Authenticate", f'{REALM}, error="invalid_token", error_description="{error.reason}"'),)

@@ -51,7 +51,7 @@ DIALECT_FIELDS = (
     "X-HTTP-Method-Override",
     "X-Symphony-Host",
 )
-# What clients and what watches them send besides, to whatever server: libraries for uploads, against forged requests, for traces.
+# What clients send besides, to any server: from libraries for uploads, against forged requests, for traces.
 CLIENT_FIELDS = (
     "B3",
     "Baggage",
@@ -111,8 +111,8 @@ RESPONSE_FIELDS = (
 
 class Cors(CORSMiddleware):
     """
-    Starlette's, at no cost to requests that no page of a browser sends.  What it refuses it refuses by what it does not list:
-    that is how browsers find out, and tell their pages which field it was.
+    Starlette's, at no cost to requests that no page of a browser sends.  It refuses by what it does not list: so browsers find
+    out which field it was, and show that to the page's developer.
     """
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -135,7 +135,7 @@ class Cors(CORSMiddleware):
         if not self.is_allowed_origin(origin):
             # Fetch, section 4.10: without Access-Control-Allow-Origin the browser goes no further.
             fields.pop("Access-Control-Allow-Credentials", None)
-            return PlainTextResponse("pages of this origin are not let in (HOLDFAST_CORS_ORIGINS)", 400, fields)
+            return PlainTextResponse("HOLDFAST_CORS_ORIGINS does not name this origin", 400, fields)
         if not self.allow_all_origins:
             fields["Access-Control-Allow-Origin"] = origin
         return PlainTextResponse("OK", 200, fields)

@@ -14,7 +14,6 @@ from typing import TypeVar
 from starlette.types import Receive, Scope, Send
 
 from holdfast.service.asgi.answers import BLOCK, LargeAnswers
-from holdfast.service.asgi.receiving.connection import ConnectionExtension, extension_of
 from holdfast.service.asgi.receiving.content import RequestContent
 from holdfast.service.core.errors import UploadNotFound
 from holdfast.service.protocols.http.wire import RETRY_AFTER, Dialect, Fields, ProtocolError, Request, Response
@@ -58,7 +57,7 @@ class Exchange:
         self.request = request
         """The head; its principal and its tenant are known once it is admitted."""
         self.content = content
-        self.extension: ConnectionExtension | None = extension_of(scope)
+        self.extension = content.extension
         self.started = False
         """Whether the head of the answer was sent."""
 

@@ -1,5 +1,5 @@
 """
-What the core asks of images: whether a slot takes them.
+Whether a slot takes an image: the core asks, the pool of images answers.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from holdfast.storage.records import UploadRecord
 
 class Inspection:
     """
-    Looks at images on the threads of *images*.
+    Decodes images on the threads of *images*.
     """
 
     def __init__(self, images: Images) -> None:
@@ -23,10 +23,10 @@ class Inspection:
 
     async def __call__(self, read: Read, policy: Policy, upload: UploadRecord) -> None:
         """
-        Refuse the image that *read* returns when a slot does not take it, in the words of the core.
+        Refuse the image that *read* returns when a slot does not take it, with the errors of the core.
 
-        :raises NotAccepted, ImageInvalid, ImageTooLarge: it does not.
-        :raises StoreFailed: nobody can look at it now.
+        :raises NotAccepted, ImageInvalid, ImageTooLarge: the slot does not take it.
+        :raises StoreFailed: too many images wait to be decoded.
         """
         try:
             facts = await self._images.inspect(read, Claimant(upload.tenant, upload.creator))

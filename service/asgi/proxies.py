@@ -1,5 +1,5 @@
 """
-What proxies in front of the service tell: under which URL the client asked, and from where.
+What proxies in front of the service say: at which URL the client asked, and from where.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from starlette.types import Scope
 
-# RFC 3986, section 3.2, without what nobody puts there.
+# RFC 3986, section 3.2, without user information, which no client sends.
 _AUTHORITY = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z._-]+)(?::[0-9]{1,5})?")
 # RFC 7239, section 4: forwarded-pair = token "=" value
 _FORWARDED_PAIR = re.compile(r'\s*([A-Za-z]+)=(?:"([^"]*)"|([^";,\s]*))\s*')
@@ -41,7 +41,7 @@ class Base:
 @dataclass(frozen=True, slots=True)
 class Proxies:
     """
-    Which proxies are believed, or the one URL that clients use whatever proxies say.
+    Which proxies the service believes, or the one URL that clients use whatever proxies say.
     """
 
     trusted: tuple[Network, ...]
@@ -51,7 +51,7 @@ class Proxies:
 
     def base(self, scope: Scope, fields: Mapping[str, str]) -> Base:
         """
-        Return where the client found the service; the origin is empty where what was said makes no sense.
+        Return where the client found the service; the origin is empty where proxies or client sent no valid one.
         """
         if self.public is not None:
             return self.public
@@ -75,9 +75,9 @@ class Proxies:
     def is_local(self, peer: str, fields: Mapping[str, str]) -> bool:
         """
         Say whether a request comes from this machine, for all that is known: from *peer*, the address at the other end of the
-        connection (empty or a name: not known), by way of whatever proxies the *fields* tell of.
+        connection (empty or a name: not known), through the proxies that the *fields* name.
 
-        Proxies append to what they were sent, so a client can add addresses but takes none away: all have to be of this machine.
+        Proxies append to what they were sent, so a client can add addresses and remove none: all have to be of this machine.
         """
         if _is_loopback(peer) is False:
             return False
@@ -135,11 +135,11 @@ def _forwarded(fields: Mapping[str, str]) -> dict[str, str]:
     standard = fields.get("forwarded")
     if standard is not None:
         return _pairs(standard.split(",")[0])
-    told = {name: fields.get(f"x-forwarded-{name}", "").split(",")[0].strip() for name in ("proto", "host")}
+    seen = {name: fields.get(f"x-forwarded-{name}", "").split(",")[0].strip() for name in ("proto", "host")}
     port = fields.get("x-forwarded-port", "").split(",")[0].strip()
-    if told["host"] and port.isdecimal() and ":" not in told["host"] and port not in ("80", "443"):
-        told["host"] += f":{port}"
-    return {name: value for name, value in told.items() if value}
+    if seen["host"] and port.isdecimal() and ":" not in seen["host"] and port not in ("80", "443"):
+        seen["host"] += f":{port}"
+    return {name: value for name, value in seen.items() if value}
 
 
 def _pairs(element: str) -> dict[str, str]:
@@ -158,10 +158,10 @@ def _prefix(value: str) -> str:
 
 
 def _nodes(fields: Mapping[str, str]) -> Iterator[str]:
-    """Yield every address that is told of who asked; what is no address comes as it is."""
-    told = [_pairs(element).get("for", "") for element in fields.get("forwarded", "").split(",") if element.strip()]
+    """Yield every address that proxies name as the client's; what is no address comes as it is."""
+    nodes = [_pairs(element).get("for", "") for element in fields.get("forwarded", "").split(",") if element.strip()]
     for name in ("x-forwarded-for", "x-real-ip"):
-        told += fields[name].split(",") if name in fields else []
-    for node in told:
+        nodes += fields[name].split(",") if name in fields else []
+    for node in nodes:
         match = _NODE.fullmatch(node.strip(" \t"))
         yield node if match is None else match[1] or match[2] or match[3]

@@ -4,9 +4,9 @@ Memory for content that is being received, shared by all streams of a process.
 Theory of operation
 -------------------
 
-Thousands of clients may send at once, and nearly all of them slowly.  So nobody has a buffer because it is connected.  The system
-says that there is something to be read; only then a *spare* buffer is shown to it, and only when much has come the reader
-*keeps* that buffer and fills it up.  What little has come is copied out, and the same spare serves the next reader.
+Thousands of clients may send at once, and nearly all of them slowly.  So a connection alone has no buffer.  The system says that
+there is something to be read; only then it gets a *spare* buffer to write to, and only when much has come the reader *keeps* that
+buffer and fills it up.  What little has come is copied out, and the same spare serves the next reader.
 
 Sizes matter for one reason: a buffer that was just written by the network and is read at once by the disk should still be in the
 processor's cache.  So one or two streams get large buffers, which cost the fewest system calls, and many get small ones.
@@ -45,11 +45,11 @@ class Buffers:
         self.lent = 0
         """Bytes of all buffers that are kept."""
         self.little = memoryview(bytearray(LITTLE))
-        """What is read into while the budget is used up; nobody keeps it."""
+        """What is read into while the budget is used up; never kept."""
 
     def spare(self) -> memoryview | None:
         """
-        Return a buffer to read into, for everybody until somebody keeps it; None while the budget is used up.
+        Return a buffer to read into, shared by all readers until one keeps it; None while the budget is used up.
         """
         size = LARGE if self.lent < FEW else SMALL
         if self.lent + size > self._budget:
@@ -71,7 +71,7 @@ class Buffers:
 
     def give_back(self, buffer: memoryview) -> None:
         """
-        Let others have what was kept.
+        Lend what was kept to others.
         """
         size = len(buffer)
         self.lent -= size

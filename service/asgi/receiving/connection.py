@@ -22,7 +22,7 @@ class Intake(Protocol):
     received: int
     """Bytes that came in all."""
     held: int
-    """Bytes of them that nobody has taken."""
+    """Bytes of them that were not taken yet."""
     complete: bool
     """Whether all of the content came."""
     lost: bool
@@ -59,7 +59,7 @@ class Intake(Protocol):
 
     def interrupt(self) -> None:
         """
-        Let `fill`, if somebody waits in it, return with what there is.
+        Let a `fill` that waits return with what there is.
         """
         ...
 
@@ -72,7 +72,7 @@ class Intake(Protocol):
 
 class ConnectionExtension(Protocol):
     """
-    The door of one request.
+    What the server offers for one request.
     """
 
     on_shutdown: Callable[[], None] | None
@@ -107,7 +107,7 @@ class ConnectionExtension(Protocol):
         Send the bytes of a file from *start* up to *stop* as the content of a response whose head was sent, with its length.
 
         :raises TimeoutError: the client did not read for *patience* seconds.
-        :raises ConnectionError: it went away.
+        :raises ConnectionError: the client disconnected.
         :raises EOFError: the file is shorter.
         """
         ...
@@ -121,7 +121,7 @@ class ConnectionExtension(Protocol):
 
 def extension_of(scope: Scope) -> ConnectionExtension | None:
     """
-    Return the door that the server offers, if it does.
+    Return what the server offers for this request, if it does.
     """
     extension: ConnectionExtension | None = scope.get("extensions", {}).get(EXTENSION)
     return extension

@@ -2,13 +2,13 @@
 The content of a request as the core sees it: blocks, an end, and perhaps a reason why it ended before.
 
 Where the bytes come from is for the `Intake`: straight from the connection, where the server hands it over, else from ASGI
-messages.  Nobody above knows which.
+messages.  The floors above do not know which.
 
 A request waits in two places: here, for the client, and in the store, for the disk.  Only the first wait may be interrupted: when
 a newer request wants the upload, when the process ends, or when nothing comes.
 
-Whoever stops content still gets what was received before: what the server holds, and, because a client that comes back at once is
-often faster than our last look at its old connection, what the system holds.
+Content that was stopped still delivers what was received before: what the server holds, and, because a client that comes back at
+once is often faster than our last read from its old connection, what the system holds.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ KiB = 1024
 MiB = 1024 * KiB
 SECONDS = 1.0
 
-# Bytes that a slow client sent are passed on to the store after so many looks, whatever their block's size.
+# Bytes that a slow client sent go to the store after so many checks, whatever their block's size.
 LINGER = 3
-# When nothing comes for so many looks, whoever reads may do something else.
+# When nothing comes for so many checks, the reader may do something else.
 PAUSE = 10
 # Stopped content is taken as long as it comes without a wait, within these bounds.
 DRAIN = 8 * MiB
@@ -42,11 +42,11 @@ class RequestContent:
     """
 
     def __init__(self, scope: Scope, receive: Receive, length: int | None, timers: ReceiveTimers) -> None:
+        self._headers = scope["headers"]
         self._receive = receive
         self._length = length
         self._timers = timers
-        self._extension = extension_of(scope)
-        self._expects = any(name == b"expect" for name, _ in scope["headers"])
+        self.extension = extension_of(scope)
         self._intake: Intake | None = None
         self._stopped: Stop | None = None
         self._block = NOTHING
@@ -54,11 +54,11 @@ class RequestContent:
         self._drain = DRAIN
         self._drain_until: float | None = None
         self._waiting = False
-        # Counted in looks; only those at which the client is waited for count.
+        # Counted in checks; only those at which we wait for the client count.
         self._seen = self._quiet = self._lingered = 0
         self._waited = self._mark = 0
-        if self._extension is not None:
-            self._extension.on_shutdown = lambda: self.stop(Stop.SHUTDOWN)
+        if self.extension is not None:
+            self.extension.on_shutdown = lambda: self.stop(Stop.SHUTDOWN)
 
     @property
     def length(self) -> int | None:
@@ -73,7 +73,7 @@ class RequestContent:
 
     @property
     def is_awaited(self) -> bool:
-        return self._expects and not self.asked
+        return not self.asked and any(name == b"expect" for name, _ in self._headers)
 
     @property
     def stopped(self) -> Stop | None:
@@ -88,11 +88,11 @@ class RequestContent:
     @property
     def is_dropped(self) -> bool:
         """Whether the server itself reads and drops what is still sent behind the answer."""
-        return self._extension is not None
+        return self.extension is not None
 
     @property
     def asked(self) -> bool:
-        """Whether the client was told to send its content (Expect: 100-continue)."""
+        """Whether the server has asked the client for its content (Expect: 100-continue)."""
         return self._intake is not None
 
     async def read(self, limit: int) -> memoryview:
@@ -130,8 +130,8 @@ class RequestContent:
         """
         Give back what the content holds.
         """
-        if self._extension is not None:
-            self._extension.on_shutdown = None
+        if self.extension is not None:
+            self.extension.on_shutdown = None
         self._block = NOTHING
         if self._intake is not None:
             self._timers.unwatch(self)
@@ -143,7 +143,7 @@ class RequestContent:
         """
         intake = self._intake
         if intake is None or not self._waiting:
-            return  # the store is at work, and the client cannot help it
+            return  # the store is at work, not the client
         self._quiet = self._quiet + 1 if intake.received == self._seen else 0
         self._seen = intake.received
         self._lingered = self._lingered + 1 if intake.held else 0
@@ -153,7 +153,7 @@ class RequestContent:
             intake.interrupt()
 
     def _is_too_slow(self, intake: Intake) -> bool:
-        """Say whether too little came in the time for which the client was waited for; then begin to count again."""
+        """Say whether too little came in the time in which we waited for the client; then begin to count again."""
         self._waited += 1
         seconds = self._waited * self._timers.check_every
         if seconds < self._timers.idle_timeout:
@@ -162,14 +162,14 @@ class RequestContent:
         return came < self._timers.min_rate * seconds
 
     def _open(self) -> Intake:
-        extension = self._extension
+        extension = self.extension
         intake: Intake | None = None
         if extension is not None and self._length is not None and not extension.has_all:
             intake = extension.hand_over(self._length, self._timers.buffers)
         if intake is None:
             intake = Messages(self._receive, self._length, extension)
             if extension is not None and extension.has_all:
-                intake.take_rest()  # it came with the head: nobody need wait for messages
+                intake.take_rest()  # it came with the head: no need to wait for messages
         self._intake = intake
         return intake
 

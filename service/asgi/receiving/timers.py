@@ -1,5 +1,5 @@
 """
-What all requests of a process share while they receive content: buffers, patience, and one clock that looks at them.
+What all requests of a process share while they receive content: buffers, time limits, and one clock that checks them.
 """
 
 from __future__ import annotations
@@ -11,16 +11,16 @@ from holdfast.service.asgi.receiving.buffers import Buffers
 
 SECONDS = 1.0
 
-# Whoever waits is looked at by turns, so that thousands of slow requests do not become due in one moment.
+# Waiting requests are checked in turns, so that thousands of slow ones do not become due in one moment.
 SPOKES = 10
 
 
 class Watched(Protocol):
-    """Content that is looked at while it waits for its client."""
+    """Content that is checked while it waits for its client."""
 
     def check(self) -> None:
         """
-        Act on what has come, or has not, since the last look.
+        Act on what has come, or has not, since the last check.
         """
         ...
 
@@ -32,7 +32,7 @@ class ReceiveTimers:
     """
 
     check_every = 0.5 * SECONDS
-    """How often each that is watched is looked at."""
+    """How often each content that waits is checked."""
 
     def __init__(self, *, idle_timeout: float, min_rate: int = 0, buffers: Buffers | None = None) -> None:
         self.idle_timeout = idle_timeout
@@ -45,11 +45,11 @@ class ReceiveTimers:
 
     def watch(self, content: Watched) -> None:
         """
-        Look at *content* from time to time, until `unwatch`; saying it again changes nothing.
+        Check *content* from time to time, until `unwatch`; a second call changes nothing.
         """
         if content in self._places:
             return
-        # The spoke that was just looked at: the first look comes after a whole turn.
+        # The spoke that was just checked: the first check comes after a whole turn.
         place = self._wheel[self._at]
         place[content] = None
         self._places[content] = place
@@ -58,7 +58,7 @@ class ReceiveTimers:
 
     def unwatch(self, content: Watched) -> None:
         """
-        Look no more.
+        Check *content* no more.
         """
         place = self._places.pop(content, None)
         if place is not None:
