@@ -63,7 +63,7 @@ def create_app(settings: Settings, stores: Stores) -> Starlette:
         unattached_expiry=settings.unattached_expiry or None,
         link_life=settings.link_life,
     )
-    policies = Policies([*BUILT_IN, *(slot.to_policy() for slot in settings.slots)])
+    policies = Policies([*BUILT_IN, *settings.slots])
     images = Images(ImageLimits())
     cache = RenditionCache(os.path.join(settings.data_dir, "renditions"))
     content, metadata, kept = stores.content, stores.metadata, limits.link_life

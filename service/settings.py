@@ -17,8 +17,8 @@ from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSett
 
 from holdfast.service.asgi.cors import parse_fields, parse_list
 from holdfast.service.asgi.proxies import parse_base, parse_networks
+from holdfast.service.core.policies import YEARS, Policy
 from holdfast.service.settings_file import CONFIG, SettingsError, config_path, read_config
-from holdfast.service.settings_slots import YEARS, Slot
 from holdfast.storage.durability import Durability
 from holdfast.storage.s3.options import Addressing, Checksum
 
@@ -48,7 +48,7 @@ class Settings(BaseSettings):
         return init_settings, env_settings, InitSettingsSource(settings_cls, read_config())
 
     config: str = Field(default=CONFIG, description="File with settings, in lower case and without `HOLDFAST_`, and `[[slots]]`.")
-    slots: tuple[Slot, ...] = Field(default=(), description="Slots besides the built-in ones; written in the file.")
+    slots: tuple[Policy, ...] = Field(default=(), description="Slots besides the built-in ones; written in the file.")
     host: str = Field(default="127.0.0.1", description="Address to listen on.")
     port: int = Field(default=8080, ge=0, le=65535, description="TCP port to listen on; 0 lets the system choose.")
     tls_certificate: str = Field(
@@ -201,7 +201,7 @@ class Settings(BaseSettings):
 
     @field_validator("slots")
     @classmethod
-    def _are_different(cls, value: tuple[Slot, ...]) -> tuple[Slot, ...]:
+    def _are_different(cls, value: tuple[Policy, ...]) -> tuple[Policy, ...]:
         names = [f"{slot.kind}/{slot.slot}" for slot in value]
         twice = next((name for name in names if names.count(name) > 1), None)
         if twice is not None:
@@ -277,6 +277,7 @@ _WORDS = {
     "int_parsing": "has to be a plain whole number, without a unit",
     "missing": "is missing",
     "tuple_type": "has to be a list, in [ ]",
+    "unexpected_keyword_argument": "is not a setting",
 }
 # What its pattern says of a value, in words.
 _PATTERNS = {
@@ -303,12 +304,12 @@ def load(**given: object) -> Settings:
 
 def _explained(problem: ErrorDetails) -> str:
     """Return one mistake as a line that names the place where it stands."""
-    where, unknown = problem["loc"], problem["type"] == "extra_forbidden"
+    where, unknown = problem["loc"], problem["type"] in ("extra_forbidden", "unexpected_keyword_argument")
     said = _WORDS.get(problem["type"], problem["msg"].removeprefix("Value error, "))
     if problem["type"] == "string_pattern_mismatch":
         said = _PATTERNS.get(str(where[-1]), said)
     if unknown:
-        said += _meant(str(where[-1]), Settings.model_fields if len(where) == 1 else Slot.model_fields)
+        said += _meant(str(where[-1]), Settings.model_fields if len(where) == 1 else Policy.__dataclass_fields__)
     match where:
         case ():
             return said

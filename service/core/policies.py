@@ -1,14 +1,21 @@
 """
 What slots take, and for how long what leaves them is kept.
+
+A policy is also what a user writes as ``[[slots]]`` into ``holdfast.toml``; pydantic checks it, wherever it comes from.
 """
 
 from __future__ import annotations
 
 import enum
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from typing import Annotated, Self
 
+from pydantic import AfterValidator, ConfigDict, Field, model_validator
+from pydantic.dataclasses import dataclass
+
+from holdfast.service.core import names
 from holdfast.service.core.content.media_types import IMAGES
+from holdfast.service.core.content.sniffing import canonical
 from holdfast.service.core.errors import SlotUnknown
 from holdfast.storage.records import SlotRef
 
@@ -16,6 +23,11 @@ KiB = 1024
 MiB = 1024 * KiB
 SECONDS = 1.0
 DAYS = 86400 * SECONDS
+YEARS = 365 * DAYS
+# RFC 6838, section 4.2: restricted-name; a subtype may be a wildcard, as in Accept.
+_NAME = r"[0-9A-Za-z][0-9A-Za-z!#$&^_.+-]{0,126}"
+MediaType = Annotated[str, Field(pattern=rf"^({_NAME}/({_NAME}|\*)|\*/\*)$"), AfterValidator(canonical)]
+Side = Annotated[int, Field(ge=1, le=1024)]
 
 
 class Who(enum.StrEnum):
@@ -29,30 +41,36 @@ class Who(enum.StrEnum):
     """Whoever has the entitlement that the policy names."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, config=ConfigDict(extra="forbid"))
 class Policy:
     """
     The rules of one slot of one kind of objects.
     """
 
-    kind: str
-    slot: str
-    most: int = 1
+    kind: str = Field(pattern=f"^{names.KIND}$")
+    slot: str = Field(pattern=f"^{names.SLOT}$")
+    most: int = Field(default=1, ge=1, le=1000)
     """How many attachments it takes.  A slot of one replaces; a slot of many refuses what is too much."""
-    types: frozenset[str] | None = None
+    types: frozenset[MediaType] | None = Field(default=None, min_length=1, max_length=64)
     """Media types, or wildcards such as ``video/*``; where content says what it is, that counts.  None: any."""
-    max_bytes: int | None = None
-    max_pixels: int | None = None
+    max_bytes: int | None = Field(default=None, ge=1)
+    max_pixels: int | None = Field(default=None, ge=1)
     """Width times height, over all frames."""
-    who: frozenset[Who] = frozenset({Who.ADMIN})
-    entitlement: str | None = None
-    grace: float = 7 * DAYS
+    who: frozenset[Who] = Field(default=frozenset({Who.ADMIN}), min_length=1)
+    entitlement: str | None = Field(default=None, min_length=1, max_length=255)
+    grace: float = Field(default=7 * DAYS, ge=0, le=100 * YEARS)
     """How long what left the slot can be put back, and is kept for that (seconds)."""
-    history: int = 100
+    history: int = Field(default=100, ge=1, le=1000)
     """How many associations that ended are remembered in the slot; events tell of all."""
-    renditions: tuple[int, ...] = (600, 150, 50)
+    renditions: tuple[Side, ...] = Field(default=(600, 150, 50), max_length=16)
     """Sides of the squares (pixels) that an image in the slot has URLs for that never change."""
     managed_elsewhere: bool = False
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> Self:
+        if (Who.ENTITLED in self.who) != (self.entitlement is not None):
+            raise ValueError(f"{self.kind}/{self.slot}: who = entitled and entitlement belong together")
+        return self
 
 
 PROFILE_PHOTO = Policy(

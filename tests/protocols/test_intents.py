@@ -10,7 +10,7 @@ from base64 import b64encode
 import httpx
 import pytest
 
-from holdfast.service.settings_slots import Slot
+from holdfast.service.core.policies import Policy
 from holdfast.storage.records import ObjectRef, SlotRef, State
 from tests.pictures import GIF, PNG
 from tests.protocols.access.accounts import KELP, WRACK, bearing, serve_accounts
@@ -250,7 +250,7 @@ async def test_undeclared(service: Service, dialect: str, kind: str | None) -> N
 )
 async def test_slots_of_other_types(serve: Serve, kind: str | None, content: bytes, taken: bool) -> None:
     """A slot takes the media types that its settings name, wildcards among them."""
-    slot = Slot(kind="ticket", slot="Files", most=5, types=frozenset({"application/pdf", "VIDEO/*"}))
+    slot = Policy(kind="ticket", slot="Files", most=5, types=frozenset({"application/pdf", "VIDEO/*"}))
     service = await serve(slots=(slot,))
     await service.send("PUT", "/api/v1/objects/ticket/7", {"Content-Type": "application/json"}, b"{}")
     metadata = f"attach_to {encoded('ticket/7/Files')}" + (f",filetype {encoded(kind)}" if kind else "")
@@ -267,7 +267,7 @@ async def test_slots_of_other_types(serve: Serve, kind: str | None, content: byt
 def test_types_that_are_none(kind: str) -> None:
     """A setting that names no media type is refused."""
     with pytest.raises(ValueError, match="pattern"):
-        Slot(kind="ticket", slot="Files", types=frozenset({kind}))
+        Policy(kind="ticket", slot="Files", types=frozenset({kind}))
 
 
 def encoded(value: str) -> str:

@@ -11,7 +11,7 @@ from io import BytesIO
 import pytest
 from PIL import Image
 
-from holdfast.service.settings_slots import Slot
+from holdfast.service.core.policies import Policy
 from holdfast.storage.records import State
 from tests.pictures import JPEG, PNG
 from tests.protocols.attachments_requests import COMMUNITY_URL, JSON
@@ -275,7 +275,7 @@ async def test_animation_is_kept(service: Service) -> None:
 
 async def test_managed_elsewhere(serve: Serve) -> None:
     """A photo that is "synced from" another system is changed there: 409."""
-    service = await serve(slots=(Slot(kind="user", slot="ProfilePhoto", managed_elsewhere=True),))
+    service = await serve(slots=(Policy(kind="user", slot="ProfilePhoto", managed_elsewhere=True),))
     await service.send("PUT", f"/api/v1/objects/user/{USER}", JSON, b"{}")
     response = await service.send("POST", url(await service.photo()))
 

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from holdfast.service.settings_slots import Slot
+from holdfast.service.core.policies import Policy
 from tests.pictures import PNG
 from tests.protocols.access.accounts import KELP
 from tests.protocols.service import CANCELLED, HALF_SENT, Serve, Service
@@ -25,7 +25,7 @@ FILES = f"{TICKET}/slots/Files"
 @pytest.fixture
 async def service(serve: Serve) -> Service:
     """Return a service that knows a user, and a ticket with three places for files."""
-    service = await serve(slots=(Slot(kind="ticket", slot="Files", most=3),))
+    service = await serve(slots=(Policy(kind="ticket", slot="Files", most=3),))
     for path in (USER, TICKET):
         await service.send("PUT", path, JSON, b"{}")
     return service

@@ -9,7 +9,7 @@ from io import BytesIO
 import pytest
 from PIL import Image
 
-from holdfast.service.settings_slots import Slot
+from holdfast.service.core.policies import Policy
 from tests.pictures import TELLING, picture
 from tests.protocols.access.accounts import GROUP, KELP, WRACK
 from tests.protocols.service import IMAGE, Serve, Service
@@ -189,7 +189,7 @@ async def test_pictures_that_are_not(service: Service, path: str, status: int) -
 
 async def test_the_first_image_of_a_slot(serve: Serve) -> None:
     """In a slot that takes anything, the first image is its picture; where there is none, the default picture is."""
-    service = await serve(slots=(Slot(kind="ticket", slot="Files", most=3),))
+    service = await serve(slots=(Policy(kind="ticket", slot="Files", most=3),))
     await service.send("PUT", "/api/v1/objects/ticket/1", JSON, b"{}")
     slot = "/api/v1/objects/ticket/1/slots/Files"
     text, image = await service.photo(b"nothing but plain text"), await service.photo(LARGE)

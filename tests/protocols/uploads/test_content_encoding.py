@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from holdfast.service.settings_slots import Slot
+from holdfast.service.core.policies import Policy
 from holdfast.service.stores import Stores
 from holdfast.storage.durability import Durability
 from holdfast.storage.local.store import LocalByteStore
@@ -98,7 +98,7 @@ async def test_slots_of_images_take_none(service: Service) -> None:
 
 async def test_other_slots_take_it(serve: Serve) -> None:
     """A slot of any content takes what is encoded."""
-    service = await serve(slots=(Slot(kind="ticket", slot="Files"),))
+    service = await serve(slots=(Policy(kind="ticket", slot="Files"),))
     await service.send("PUT", "/api/v1/objects/ticket/1", {"Content-Type": "application/json"}, b"{}")
     key = await upload(service, "gzip")
     attached = await service.send("PUT", f"/api/v1/objects/ticket/1/slots/Files/attachments/{key}")
