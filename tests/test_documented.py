@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import ast
 import enum
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -198,3 +199,19 @@ def test_every_document_is_found() -> None:
     assert [] == [
         str(path.relative_to(ROOT)) for path in _documents() if path != README and f"({path.relative_to(ROOT)})" not in named
     ]
+
+
+@pytest.mark.parametrize("what", ["a dialect", "a store", "a slot type", "a setting"])
+def test_how_to_add(what: str) -> None:
+    """What is added most often takes five steps."""
+    steps = MAP.split(f"\n## How to add {what}\n")[1].split("\n## ")[0]
+
+    assert ["1", "2", "3", "4", "5"] == re.findall(r"^(\d)\. ", steps, re.MULTILINE)
+
+
+def test_a_commit_is_checked_by_the_script() -> None:
+    """The hook of pre-commit runs the one command that checks, which is there."""
+    (entry,) = re.findall(r"^ *entry: (.+)$", (ROOT / ".pre-commit-config.yaml").read_text(), re.MULTILINE)
+
+    assert "scripts/check" == entry
+    assert os.access(ROOT / entry, os.X_OK)
