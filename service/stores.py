@@ -107,7 +107,7 @@ def accel_path(settings: Settings, content: ByteStore) -> AccelPath | None:
         return None
 
     def path(record: UploadRecord) -> str:
-        return settings.accel_redirect + content.published(record)
+        return settings.accel_redirect + content.published_name(record)
 
     return path
 

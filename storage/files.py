@@ -8,6 +8,7 @@ import ctypes
 import errno
 import os
 from collections.abc import Sequence
+from contextlib import ContextDecorator
 
 from holdfast.storage.errors import Corrupted, NoSpace, StorageError, Unavailable
 from holdfast.storage.records import NO_PARTS, Receipt
@@ -27,7 +28,7 @@ if _sync_file_range is not None:
     _sync_file_range.argtypes = (ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint)
 
 
-class os_errors:  # noqa: N801 - a context manager, and often used: a generator for each would cost more
+class os_errors(ContextDecorator):  # noqa: N801 - used often: a generator for each would cost more
     """
     Raise the operating system's errors as storage errors.
     """

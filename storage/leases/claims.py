@@ -18,104 +18,25 @@ While a claimant waits, its row tells whom it is *behind*; once that one has let
 does not.  So whoever finds a claimant that is dead, or that its process knows nothing of, knows whether somebody before that one
 may still be asleep: then its lease is forced.
 
-What the rows are, and how messages travel, is up to `Rows` and `Post`.
+What the rows are, and how messages travel, is up to `holdfast.storage.leases.rows.Rows` and `Post`.
 """
 
 from __future__ import annotations
 
 import asyncio
-import enum
 import itertools
 import secrets
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from holdfast.storage.errors import LeaseLost, StorageError
+from holdfast.storage.leases.rows import Found, Liveness, Post, Rows
 from holdfast.storage.ports.leases import PATIENCE, Lease, Leases
 from holdfast.storage.records import Ref
 from holdfast.storage.threads import unbroken
 
 REMEMBERED = 1000
-
-
-class Liveness(enum.Enum):
-    """What is known of the process that a message was for."""
-
-    SENT = "it is alive, or asleep"
-    NOBODY = "it is dead, and can do no harm"
-    UNKNOWN = "it cannot be asked; it may be alive all the same"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
-    """What a claimant found in the row, and the epoch that it was given."""
-
-    epoch: int
-    before: str | None = None
-    """The claimant that stood there."""
-    behind: str | None = None
-    """Whom that one was behind."""
-    asked: bool = False
-    """Whether it has been asked to let go already."""
-    lapsed: bool = False
-    """Whether it counts as asleep."""
-
-
-class Rows(Protocol):
-    """
-    Where claimants are written down; all of them may raise Unavailable.
-    """
-
-    async def swap(self, ref: Ref, name: str) -> Found:
-        """
-        Write *name* into the row, as behind the one that stands there.  When this fails, *name* does not stand there.
-        """
-        ...
-
-    async def give_back(self, ref: Ref, name: str, found: Found) -> bool:
-        """
-        Put the one that was found in the place of *name* again; return False when a newer one stands there.
-        """
-        ...
-
-    async def settle(self, ref: Ref, name: str) -> None:
-        """
-        Write down that *name* is behind nobody.
-        """
-        ...
-
-    async def forget(self, ref: Ref, name: str) -> None:
-        """
-        Delete the row if *name* stands there.
-        """
-        ...
-
-
-class Post(Protocol):
-    """
-    How processes speak with each other.
-    """
-
-    async def ask(self, process: str, message: str) -> Liveness:
-        """
-        Send *message*, and return what is known of *process*.
-        """
-        ...
-
-    def tell(self, process: str, message: str) -> None:
-        """
-        Send *message*, if that can be done.
-        """
-        ...
-
-
-def process_of(name: str) -> str:
-    """
-    Return the process of a claimant.
-    """
-    return name.partition("/")[0]
 
 
 @dataclass(slots=True)

@@ -51,9 +51,7 @@ from holdfast.storage.ports.salvage import Remains
 from holdfast.storage.records import Parts, Receipt, UploadRecord
 from holdfast.storage.threads import Threads
 
-KiB = 1024
-
-READ_BLOCK = 256 * KiB
+READ_BLOCK = 256 * 1024  # bytes
 COPY = ".copy"
 _KNOWN = os.O_RDWR | os.O_CLOEXEC
 _NEW = _KNOWN | os.O_CREAT | os.O_EXCL
@@ -114,7 +112,7 @@ class LocalByteStore:
     ) -> Receipt:
         append = LocalAppend(
             record,
-            partial(self._open_for_appending, record),
+            partial(self._open_generation, record),
             self._folders,
             self._threads,
             self._clock,
@@ -142,10 +140,8 @@ class LocalByteStore:
             append.close()
 
     async def complete(self, record: UploadRecord) -> None:
-        if self._sync_completion:
-            await self._threads.run(self._complete, record)
-        else:
-            await self._threads.nearby(self._complete, record)
+        run = self._threads.run if self._sync_completion else self._threads.nearby
+        await run(self._complete, record)
 
     def exposed(self, record: UploadRecord) -> Parts:
         return record.parts
@@ -161,12 +157,6 @@ class LocalByteStore:
 
     def file(self, record: UploadRecord) -> AbstractAsyncContextManager[int | None]:
         return self._opened(self._open_for_reading, record)
-
-    def published(self, record: UploadRecord) -> str:
-        """
-        Return where the content of a complete upload is, below the root of this store.
-        """
-        return os.path.relpath(self._path("attachments", record), self._root)
 
     async def salvage(self, record: UploadRecord) -> Remains:
         left = await self._threads.run(self._left, record)
@@ -201,10 +191,7 @@ class LocalByteStore:
     def _path(self, folder: str, record: UploadRecord) -> str:
         return os.path.join(self._root, folder, keys.shard(record.key), record.key)
 
-    def _open_for_appending(self, record: UploadRecord) -> Opened:
-        with files.os_errors():
-            return self._open_generation(record)
-
+    @files.os_errors()
     def _open_generation(self, record: UploadRecord) -> Opened:
         """Open the file that belongs to the record's generation, with its *offset* bytes in it."""
         path = self._upload(record, record.generation)
@@ -272,14 +259,14 @@ class LocalByteStore:
                 with suppress(FileNotFoundError):
                     os.unlink(self._upload(record, generation) + ending)
 
+    @files.os_errors()
     def _complete(self, record: UploadRecord) -> None:
         target = self._path("attachments", record)
-        with files.os_errors():
-            if files.size(target) != record.offset:
-                self._publish(record, target)
-            self._remove_generations(record, below=record.generation)
-            if self._sync_completion:
-                self._folders.sync(self._folders.above(os.path.dirname(target)))
+        if files.size(target) != record.offset:
+            self._publish(record, target)
+        self._remove_generations(record, below=record.generation)
+        if self._sync_completion:
+            self._folders.sync(self._folders.above(os.path.dirname(target)))
 
     def _publish(self, record: UploadRecord, target: str) -> None:
         descriptor, _ = self._open_generation(record)
@@ -334,23 +321,23 @@ class LocalByteStore:
             if not os.path.isdir(os.path.join(self._root, folder)):
                 raise Unavailable(f"the folder {folder} of the byte store is missing: is its file system mounted?")
 
+    @files.os_errors()
     def _left(self, record: UploadRecord) -> int:
         """Return how many bytes the newest file has."""
-        with files.os_errors():
-            descriptor = self._open_newest(record, below=record.generation + 1)
-            if descriptor is None:
-                self._refuse_without_folders()
-                return 0
-            try:
-                return os.fstat(descriptor).st_size
-            finally:
-                os.close(descriptor)
+        descriptor = self._open_newest(record, below=record.generation + 1)
+        if descriptor is None:
+            self._refuse_without_folders()
+            return 0
+        try:
+            return os.fstat(descriptor).st_size
+        finally:
+            os.close(descriptor)
 
+    @files.os_errors()
     def _delete(self, record: UploadRecord) -> None:
-        with files.os_errors():
-            self._remove_generations(record, below=record.generation + 1)
-            with suppress(FileNotFoundError):
-                os.unlink(self._path("attachments", record))
+        self._remove_generations(record, below=record.generation + 1)
+        with suppress(FileNotFoundError):
+            os.unlink(self._path("attachments", record))
 
 
 def _whole(descriptor: int, record: UploadRecord) -> int:

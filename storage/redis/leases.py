@@ -17,7 +17,8 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from holdfast.storage.errors import StorageError
-from holdfast.storage.leases.claims import Claim, Claims, Found
+from holdfast.storage.leases.claims import Claim, Claims
+from holdfast.storage.leases.rows import Found
 from holdfast.storage.ports.leases import Lease
 from holdfast.storage.records import Ref
 from holdfast.storage.redis.client import Call, Name, RedisClient, Script

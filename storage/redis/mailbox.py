@@ -14,7 +14,7 @@ from collections.abc import Callable
 from contextlib import aclosing, suppress
 
 from holdfast.storage.errors import StorageError, Unavailable
-from holdfast.storage.leases.claims import Liveness
+from holdfast.storage.leases.rows import Liveness
 from holdfast.storage.redis.client import VENDOR, RedisClient
 from holdfast.storage.threads import stopped
 

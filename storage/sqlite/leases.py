@@ -25,7 +25,8 @@ from functools import partial
 
 from holdfast.storage import files
 from holdfast.storage.errors import StorageError, Unavailable
-from holdfast.storage.leases.claims import Claims, Found, Liveness, process_of
+from holdfast.storage.leases.claims import Claims
+from holdfast.storage.leases.rows import Found, Liveness, process_of
 from holdfast.storage.ports.leases import Lease
 from holdfast.storage.probe import Probe
 from holdfast.storage.records import Key, Ref

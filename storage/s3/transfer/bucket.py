@@ -1,44 +1,37 @@
 """
-The bucket: what is asked of an S3 server, in storage words, on threads, and again when trouble passes.
+The bucket: the requests to an S3 server, and its answers, in storage words.
 """
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import functools
-import random
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import boto3
 from botocore.exceptions import ClientError
 
 from holdfast.storage.errors import NotFound
-from holdfast.storage.s3.errors import MultipartGone, Passing, s3_errors
+from holdfast.storage.s3.errors import MultipartGone, s3_errors
 from holdfast.storage.s3.options import S3Options
 from holdfast.storage.s3.parts.state import Extent, Part, Sums
 from holdfast.storage.s3.transfer.buffers import Portion
+from holdfast.storage.s3.transfer.calls import Calls
 from holdfast.storage.s3.transfer.client import make_client
 from holdfast.storage.s3.transfer.stream import Stream
-from holdfast.storage.threads import Threads
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import type_defs
-
-T = TypeVar("T")
 
 LEAVE = 10.0
 # What asks for the page that follows, and where the page before tells it.
 OBJECTS_NEXT = {"ContinuationToken": "NextContinuationToken"}
 UPLOADS_NEXT = {"KeyMarker": "NextKeyMarker", "UploadIdMarker": "NextUploadIdMarker"}
 PARTS_NEXT = {"PartNumberMarker": "NextPartNumberMarker"}
-FIRST_PAUSE = 0.5
-LONGEST_PAUSE = 8.0
-JITTER = 0.2
 CRC_BYTES = 4
 HEAD_CODES = {400: "AuthorizationHeaderMalformed", 404: "NoSuchBucket"}
 
@@ -76,9 +69,8 @@ class Bucket:
         with s3_errors("the S3 client could not be made"):
             self._client = make_client(options, session)
         self._bucket = options.bucket
-        self._patience = options.patience
-        self._sending = Threads("s3-send", options.threads)
-        self._reading = Threads("s3-read", options.threads)
+        self._sending = Calls("s3-send", options)
+        self._reading = Calls("s3-read", options)
 
     async def put(self, name: str, portion: Portion) -> Part:
         """
@@ -95,7 +87,7 @@ class Bucket:
                 request["ChecksumCRC32"] = _crc_text(crc)
             return Part(etag=_etag(self._client.put_object(**request)["ETag"]), crc=crc)
 
-        return await self._call(f"putting {name}", put)
+        return await self._sending.call(f"putting {name}", put)
 
     async def copy(self, source: str, target: str) -> None:
         """
@@ -104,7 +96,7 @@ class Bucket:
         :raises NotFound: there is no such source.
         """
         origin: type_defs.CopySourceTypeDef = {"Bucket": self._bucket, "Key": source}
-        await self._call(
+        await self._sending.call(
             f"copying {source}", lambda: self._client.copy_object(Bucket=self._bucket, Key=target, CopySource=origin)
         )
 
@@ -114,7 +106,7 @@ class Bucket:
         """
         request: type_defs.HeadObjectRequestTypeDef = {"Bucket": self._bucket, "Key": name, "ChecksumMode": "ENABLED"}
         try:
-            head = await self._call(f"looking for {name}", lambda: self._client.head_object(**request))
+            head = await self._sending.call(f"looking for {name}", lambda: self._client.head_object(**request))
         except NotFound:
             return None
         of_all = head.get("ChecksumType", "FULL_OBJECT") == "FULL_OBJECT"
@@ -129,7 +121,7 @@ class Bucket:
         :raises NotFound: there is no such object.
         :raises Corrupted: it ends before *stop*.
         """
-        stream = Stream(functools.partial(self._get, name), self._read, self._read_once, start, stop, name)
+        stream = Stream(functools.partial(self._get, name), self._reading.call, self._reading.call_once, start, stop, name)
         await stream.begin()
         return stream
 
@@ -140,7 +132,7 @@ class Bucket:
         request: type_defs.CreateMultipartUploadRequestTypeDef = {"Bucket": self._bucket, "Key": name}
         if summed:
             request |= {"ChecksumAlgorithm": "CRC32", "ChecksumType": "FULL_OBJECT"}
-        begun = await self._call(f"beginning {name}", lambda: self._client.create_multipart_upload(**request))
+        begun = await self._sending.call(f"beginning {name}", lambda: self._client.create_multipart_upload(**request))
         known = Sums.WHOLE if begun.get("ChecksumType") == "FULL_OBJECT" else Sums.PARTS
         return begun["UploadId"], known if begun.get("ChecksumAlgorithm") == "CRC32" else Sums.NONE
 
@@ -164,7 +156,7 @@ class Bucket:
             return Part(etag=_etag(self._client.upload_part(**request)["ETag"]), crc=crc)
 
         with _uploads_gone():
-            return await self._call(f"sending part {number} of {name}", send)
+            return await self._sending.call(f"sending part {number} of {name}", send)
 
     async def copy_part(self, source: str, extent: Extent, name: str, upload: str, number: int) -> str:
         """
@@ -181,7 +173,7 @@ class Bucket:
             "CopySource": {"Bucket": self._bucket, "Key": source},
             "CopySourceRange": f"bytes={extent.start}-{extent.start + extent.size - 1}",
         }
-        copied = await self._call(f"copying {source}", lambda: self._client.upload_part_copy(**request)["CopyPartResult"])
+        copied = await self._sending.call(f"copying {source}", lambda: self._client.upload_part_copy(**request)["CopyPartResult"])
         return _etag(copied.get("ETag", ""))
 
     async def finish(self, name: str, upload: str, parts: Sequence[Part], size: int, sums: Sums, crc: int | None) -> str:
@@ -210,14 +202,14 @@ class Bucket:
         if sums is Sums.WHOLE and crc is not None:
             request |= {"ChecksumCRC32": _crc_text(crc), "ChecksumType": "FULL_OBJECT"}
         with _uploads_gone():
-            done = await self._call(f"completing {name}", lambda: self._client.complete_multipart_upload(**request))
+            done = await self._sending.call(f"completing {name}", lambda: self._client.complete_multipart_upload(**request))
         return _etag(done.get("ETag", ""))
 
     async def abort(self, name: str, upload: str, *, insist: bool = True) -> None:
         """
         Forget a multipart upload and its parts; one that is not there is no error.  *insist*: try again when trouble passes.
         """
-        call = self._call if insist else self._call_once
+        call = self._sending.call if insist else self._sending.call_once
         request: type_defs.AbortMultipartUploadRequestTypeDef = {"Bucket": self._bucket, "Key": name, "UploadId": upload}
         with suppress(NotFound, MultipartGone):
             await call(f"aborting {name}", lambda: self._client.abort_multipart_upload(**request))
@@ -226,7 +218,7 @@ class Bucket:
         """
         Delete an object; one that is not there is no error.  *insist*: try again when trouble passes.
         """
-        call = self._call if insist else self._call_once
+        call = self._sending.call if insist else self._sending.call_once
         with suppress(NotFound):
             await call(f"deleting {name}", lambda: self._client.delete_object(Bucket=self._bucket, Key=name))
 
@@ -282,16 +274,15 @@ class Bucket:
         """
 
         def ask() -> None:
-            with s3_errors(f"the bucket {self._bucket}"):
-                try:
-                    self._client.head_bucket(Bucket=self._bucket)
-                except ClientError as error:
-                    # The answer to a HEAD has no words of its own.
-                    status = error.response["ResponseMetadata"]["HTTPStatusCode"]
-                    error.response["Error"]["Code"] = HEAD_CODES.get(status, error.response["Error"]["Code"])
-                    raise
+            try:
+                self._client.head_bucket(Bucket=self._bucket)
+            except ClientError as error:
+                # The answer to a HEAD has no words of its own.
+                status = error.response["ResponseMetadata"]["HTTPStatusCode"]
+                error.response["Error"]["Code"] = HEAD_CODES.get(status, error.response["Error"]["Code"])
+                raise
 
-        await self._reading.run(ask)
+        await self._reading.call_once(f"the bucket {self._bucket}", ask)
 
     def close(self) -> None:
         """
@@ -312,43 +303,11 @@ class Bucket:
         """Yield page after page.  (A paginator of boto3 that failed has ended: asked again, it says that this was all.)"""
         place: dict[str, Any] = {}
         while True:
-            page = await self._call(what, functools.partial(list_, **place))
+            page = await self._sending.call(what, functools.partial(list_, **place))
             yield page
             if not page.get("IsTruncated"):
                 return
             place = {asked: page[told] for asked, told in markers.items() if told in page}
-
-    async def _call(self, what: str, work: Callable[[], T]) -> T:
-        return await self._persist(functools.partial(self._call_once, what, work))
-
-    async def _call_once(self, what: str, work: Callable[[], T]) -> T:
-        return await self._sending.run(_named, what, work)
-
-    async def _read(self, what: str, work: Callable[[], T]) -> T:
-        return await self._persist(functools.partial(self._read_once, what, work))
-
-    async def _read_once(self, what: str, work: Callable[[], T]) -> T:
-        return await self._reading.run(_named, what, work)
-
-    async def _persist(self, call: Callable[[], Awaitable[T]]) -> T:
-        """Return what *call* returns, called again and again while its trouble may pass."""
-        clock = asyncio.get_running_loop().time
-        until = clock() + self._patience
-        pause = FIRST_PAUSE
-        while True:
-            try:
-                return await call()
-            except Passing:
-                if clock() + pause >= until:
-                    raise
-                # Not all come back at once.
-                await asyncio.sleep(pause * random.uniform(1 - JITTER, 1 + JITTER))  # noqa: S311
-                pause = min(2 * pause, LONGEST_PAUSE)
-
-
-def _named(what: str, work: Callable[[], T]) -> T:
-    with s3_errors(what):
-        return work()
 
 
 @contextmanager

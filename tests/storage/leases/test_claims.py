@@ -10,7 +10,8 @@ import pytest
 
 from holdfast.storage.keys import new_key
 from holdfast.storage.leases import claims
-from holdfast.storage.leases.claims import Claims, Found, Liveness
+from holdfast.storage.leases.claims import Claims
+from holdfast.storage.leases.rows import Found, Liveness
 from holdfast.storage.memory import MemoryLeases
 from holdfast.storage.records import Ref
 from tests.storage.backends import TENANT
