@@ -265,10 +265,10 @@ class Attachments:
         change.refuse_other(owner, old)
         uploads = await known.uploads({*slots.keys(old)} ^ {*slots.keys(new)})
         deciding = partial(change.decide, owner, known.stored, new, uploads, self._clock(), self._minimum_retention)
-        decision = await aside(deciding, size=size + len(uploads))
-        await self._metadata.commit(decision.changes, events=decision.events)
-        known.become(decision.owner, decision.slot, decision.uploads)
-        return decision.slot
+        changes, events = await aside(deciding, size=size + len(uploads))
+        await self._metadata.commit(changes, events=events)
+        known.become(changes)
+        return known.slot
 
 
 def _changeable(policy: Policy) -> Policy:

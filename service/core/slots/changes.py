@@ -57,9 +57,9 @@ class SlotChange:
     def decide(
         self, owner: ObjectRecord, stored: SlotRecord | None, new: SlotRecord, uploads: Mapping[Key, UploadRecord], now: float,
         minimum_retention: float,
-    ) -> Decision:  # fmt: skip
+    ) -> tuple[list[Change], list[Event]]:  # fmt: skip
         """
-        Return everything that is to be committed; *uploads* are those that come or leave.
+        Return everything that is to be committed, and the events; *uploads* are those that come or leave.
 
         :raises UploadGone, Evicted: one of them is over, or belongs to a newer request.
         """
@@ -68,19 +68,16 @@ class SlotChange:
             owner, etag=new_etag(), updated_at=now, updated_by=self.by.subject, revision=owner.revision + 1
         )
         inside, kept_until = frozenset(slots.keys(slot)), now + max(self.policy.grace, minimum_retention)
-        moved: list[tuple[UploadRecord, UploadRecord]] = []
+        changes = [Change(old=stored, new=slot), Change(old=owner, new=touched)]
         for upload in uploads.values():
             before = after = upload
             if self.finish is not None and upload.key == self.finish[0].key:
                 if upload.revision != self.finish[0].revision:
                     raise Evicted("a newer request has the upload now")
                 before, after = self.finish
-            moved.append((before, self._moved(after, inside, now, kept_until)))
+            changes.append(Change(old=before, new=self._moved(after, inside, now, kept_until)))
         events = [] if self.finish is None else of_step(*self.finish, now, self.by)
-        events += self._events(stored or slots.empty(self.ref, ""), slot, now)
-        changes = [Change(old=stored, new=slot), Change(old=owner, new=touched)]
-        changes += [Change(old=before, new=after) for before, after in moved]
-        return Decision(owner=touched, slot=slot, uploads=[after for _, after in moved], changes=changes, events=events)
+        return changes, events + self._events(stored or slots.empty(self.ref, ""), slot, now)
 
     def _moved(self, upload: UploadRecord, inside: Collection[Key], now: float, kept_until: float) -> UploadRecord:
         """Return *upload* as one that is in the slot, where *inside* is, or not any more."""
@@ -107,19 +104,6 @@ class SlotChange:
                 kind = "attachment.restored" if name in known else "attachment.attached"
                 events.append(event(kind, self.ref, now, self.by, association.attachment, {"association": name}))
         return events or [event("slot.reordered", self.ref, now, self.by, None, {"order": slots.keys(new)})]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Decision:
-    """
-    What is to be committed, and the object, the slot and the uploads that moved as they are then.
-    """
-
-    owner: ObjectRecord
-    slot: SlotRecord
-    uploads: list[UploadRecord]
-    changes: list[Change]
-    events: list[Event]
 
 
 def refuse_other_object(owner: ObjectRecord, etag: str | None) -> None:

@@ -13,7 +13,7 @@ from holdfast.service.core.slots.objects import existing
 from holdfast.service.core.store_errors import translated
 from holdfast.storage.errors import NotFound
 from holdfast.storage.objects import ObjectRecord, SlotRecord
-from holdfast.storage.ports.metadata import MetadataStore
+from holdfast.storage.ports.metadata import Change, MetadataStore
 from holdfast.storage.records import Key, Ref, SlotRef, UploadRecord
 
 T = TypeVar("T")
@@ -83,12 +83,18 @@ class KnownSlot:
         """
         self._uploads[upload.key] = upload
 
-    def become(self, owner: ObjectRecord, slot: SlotRecord, uploads: Iterable[UploadRecord]) -> None:
+    def become(self, changes: Iterable[Change]) -> None:
         """
         Know what was committed.
         """
-        self._owner, self.stored = owner, slot
-        self._uploads.update((upload.key, upload) for upload in uploads)
+        for change in changes:
+            match change.new:
+                case SlotRecord():
+                    self.stored = change.new
+                case ObjectRecord():
+                    self._owner = change.new
+                case UploadRecord():
+                    self.keep(change.new)
 
     def forget(self) -> None:
         """

@@ -91,7 +91,7 @@ def undo(slot: SlotRecord, policy: Policy, actor: Subject | None, now: float, go
     """
     Return *slot* with everything that left it in the last act put back where it was.
 
-    Attachments that are *gone* do not come back; an act of which nothing is left is passed over.
+    Attachments that are *gone* do not come back; an act of which nothing is left is skipped.
 
     :raises NothingToUndo: nothing left within the grace, or something else took its place in a slot of many.
     """

@@ -1,5 +1,5 @@
 """
-Whether facts and bytes agree: what is stored for nobody, and what is promised but not there.
+Whether facts and bytes agree: what is stored without a record, and what is promised but not there.
 
 Nothing is taken for lost that may only be on its way: what changed lately is left alone, and before anything is removed the
 record is read once more.
@@ -26,7 +26,7 @@ MINUTES = 60.0
 class Problem(enum.Enum):
     """How facts and bytes can differ."""
 
-    ORPHAN = "stored for an upload that nobody knows"
+    ORPHAN = "stored for an upload that has no record"
     LEFTOVER = "stored, and no longer needed by its upload"
     MISSING = "promised, and not there"
     DETACHED = "in a slot, as the upload believes; the slot does not"
@@ -137,7 +137,7 @@ class Check:
         if record is not None:
             if stored.name in self._inventory.needed(record):
                 return None
-            # It may have been needed since, or be in somebody's hands.
+            # The upload may need it since, or a request may be working at it.
             status = await self._leased_uploads.status(record.ref)
             record = status.record
             if status.held or stored.name in self._inventory.needed(record):

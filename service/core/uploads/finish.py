@@ -46,7 +46,7 @@ Forget = Callable[[Key], Awaitable[None]]
 
 class Finish:
     """
-    What is done with an upload when all its bytes are there, or when nobody wants them any more.  The caller holds its lease.
+    What the server does with an upload that has all its bytes, or that has come to its end.  The caller holds its lease.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class Finish:
         times: Times,
         forget: Forget | None = None,
     ) -> None:
-        """*forget* is told of each upload whose content is deleted, so that nothing made of it stays."""
+        """*forget* is called for each upload whose content is deleted: it deletes what was made of that content."""
         self._bytes = content
         self._journal = journal
         self._losses = losses
@@ -116,8 +116,8 @@ class Finish:
             buried = await self._journal.replace(record, ended, by, reason)
         except NoSpace:
             if record.state is State.COMPLETE:
-                raise  # somebody may be attaching it: only the record says who comes first
-            # Its own bytes make the room.  If this process crashes here, who goes on with the upload finds that they are gone.
+                raise  # another request may be attaching it: only the record says which comes first
+            # Its own bytes make the room.  If this process crashes here, the next request finds that they are gone.
             await self._bytes.delete(record)
             buried = await self._journal.replace(record, ended, by, reason)
         return await self.delete_content(buried)
@@ -137,7 +137,7 @@ class Finish:
 
     async def postpone(self, record: UploadRecord) -> UploadRecord:
         """
-        Have the sweeper come back to *record* after it has been to all others, the later the more often that was in vain.
+        Have the sweeper come back to *record* after all others: twice as late after each failure, up to a bound.
         """
         return await self._journal.replace(record, rules.postpone(record, self._limits, self._clock()))
 

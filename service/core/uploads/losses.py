@@ -1,8 +1,8 @@
 """
-What is done when a store says that bytes are gone which it had promised to keep.
+What the server does when a store has lost bytes that it had promised to keep.
 
-A client that was told an offset may not have these bytes any more; nothing makes that good.  But what it is told from now on is
-true: the upload goes on from what is left of it, and where nothing is left, from the beginning.
+The client may have freed the bytes that the server acknowledged; nothing makes that good.  But from now on the server reports
+what is true: the upload goes on from what is left of it, and where nothing is left, from the beginning.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Losses:
 
     async def settle(self, ref: Ref, error: StorageError) -> UploadRecord | None:
         """
-        Return the upload as it is without what is lost; None if all that it promises is there.  *error* is what the store said.
+        Return the upload as it is without what is lost; None if all that it promises is there.  *error* is what the store raised.
         """
         record = await self._metadata.get(ref)
         if record.state not in (State.OPEN, State.RECEIVED):
@@ -46,7 +46,7 @@ class Losses:
             return None
         left = rules.fall_back(record, remains, self._limits, self._times.at_most())
         lost = {"offset": remains.offset, "lost": record.offset - remains.offset}
-        told = event("upload.lost", record.ref, self._times.at_most(), None, data=lost)
-        left = await self._journal.replace(record, left, told=[told])
+        reported = event("upload.lost", record.ref, self._times.at_most(), None, data=lost)
+        left = await self._journal.replace(record, left, told=[reported])
         logger.error("bytes of %s are lost, %d of %d are left: %s", record.key, left.offset, record.offset, error)
         return left
