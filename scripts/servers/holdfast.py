@@ -25,6 +25,7 @@ class Holdfast(Server):
 
     With *forked* it is not the command that runs but a fork of a process that has imported the service: a start takes a tenth.
     *before* are words in front of the command, as of a program that changes limits and then becomes the command.
+    *module* is what python runs.
 
     *settings* are those of deploy/README.md in lower case and without ``HOLDFAST_``; *environment* is what else it finds.
     """
@@ -39,6 +40,7 @@ class Holdfast(Server):
         environment: Mapping[str, str] | None = None,
         forked: bool = False,
         before: Sequence[str] = (),
+        module: str = "holdfast.service",
     ) -> None:
         self.data_dir = data_dir
         self.port = port or free_port()
@@ -46,7 +48,7 @@ class Holdfast(Server):
         self._environment = environment or {}
         self.process = Process(
             name,
-            [*before, sys.executable, "-m", "holdfast.service", "serve"],
+            [*before, sys.executable, "-m", module, "serve"],
             ready=lambda: serves(self.port, "/readyz"),
             log=data_dir.parent / f"{data_dir.name}-{self.port}.log",
             environment=self.environment(),
