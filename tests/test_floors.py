@@ -5,6 +5,7 @@ What the house promises: floors that do not know what is above them, or what wai
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import tomllib
@@ -77,6 +78,14 @@ def test_folders_are_small() -> None:
     counts = Counter(str(path.parent.relative_to(ROOT)) for path in modules if "node_modules" not in path.parts)
 
     assert {} == {name: count for name, count in counts.items() if count > MAX_MODULES}
+
+
+def test_class_names_are_used_once() -> None:
+    """A class is found by its name alone: no two modules have a class of the same name."""
+    found = Counter(name for path in sources() for name in re.findall(r"^class (\w+)", path.read_text(), re.MULTILINE))
+
+    assert found
+    assert [] == [name for name, count in found.items() if count > 1]
 
 
 def test_the_wheel_has_every_package() -> None:

@@ -14,14 +14,14 @@ from holdfast.storage.records import UploadRecord
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
+class CheckReport:
     """What there is to say, line by line, and whether facts and bytes agree (now)."""
 
     text: tuple[str, ...]
     agree: bool
 
 
-async def checked(settings: Settings, key: str | None, *, repair: bool, settled: float) -> Report:
+async def checked(settings: Settings, key: str | None, *, repair: bool, settled: float) -> CheckReport:
     """
     Compare everything that *settings* name or, given *key*, explain that one upload.
 
@@ -38,12 +38,12 @@ async def checked(settings: Settings, key: str | None, *, repair: bool, settled:
         async for record in stores.metadata.uploads():
             if record.key == key:
                 return await _one(check, record)
-        return Report(text=(f"{key}: no upload ever had this key, or its record is lost",), agree=False)
+        return CheckReport(text=(f"{key}: no upload ever had this key, or its record is lost",), agree=False)
     finally:
         await stores.close()
 
 
-async def _all(check: Check, *, repair: bool) -> Report:
+async def _all(check: Check, *, repair: bool) -> CheckReport:
     text, left = [], 0
     async for finding in check.findings(repair=repair):
         done = "removed" if finding.repaired else "found"
@@ -54,9 +54,9 @@ async def _all(check: Check, *, repair: bool) -> Report:
     elif left:
         hint = "" if repair else "--repair removes what is stored for nothing; "
         text.append(f"{left} differences left: {hint}what is missing nobody can make up.")
-    return Report(text=tuple(text), agree=not left)
+    return CheckReport(text=tuple(text), agree=not left)
 
 
-async def _one(check: Check, record: UploadRecord) -> Report:
+async def _one(check: Check, record: UploadRecord) -> CheckReport:
     told = await check.explain(record)
-    return Report(text=(f"{record.key} of tenant {record.tenant}:", *told.sentences), agree=told.whole)
+    return CheckReport(text=(f"{record.key} of tenant {record.tenant}:", *told.sentences), agree=told.whole)

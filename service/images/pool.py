@@ -22,7 +22,7 @@ from holdfast.service.images.limits import ImageLimits, Mpx
 from holdfast.service.images.memory import give_back
 from holdfast.service.images.render import Rendered, rendered
 from holdfast.service.images.rendition import Rendition
-from holdfast.service.images.turns import Claimant, Turns
+from holdfast.service.images.turns import Claimant, ImageTurns
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -45,8 +45,8 @@ class Images:
 
     def __init__(self, limits: ImageLimits, *, threads: int = 2, waiting: int = 32) -> None:
         self._limits = limits
-        self._turns = Turns(threads, each=threads + waiting)
-        self._large = Turns(1, each=1)
+        self._turns = ImageTurns(threads, each=threads + waiting)
+        self._large = ImageTurns(1, each=1)
         self._pool = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="images")
         self._taken = 0
         self._nobody = asyncio.Event()

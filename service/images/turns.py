@@ -20,7 +20,7 @@ class Claimant:
     subject: str | None = None
 
 
-class Turns:
+class ImageTurns:
     """
     Gives *most* turns at once; *each* claimant may have and await so many.
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from holdfast.service.cli.checking import Report, checked
+from holdfast.service.cli.checking import CheckReport, checked
 from holdfast.service.settings import Settings
 from holdfast.service.stores import open_stores
 from holdfast.storage.keys import new_key
@@ -33,7 +33,7 @@ async def uploaded(settings: Settings, content: bytes, *, recorded: bool = True)
     return record
 
 
-async def check(settings: Settings, key: str | None = None, *, repair: bool = False) -> Report:
+async def check(settings: Settings, key: str | None = None, *, repair: bool = False) -> CheckReport:
     """Return what is said of everything, however new, or of one upload."""
     return await checked(settings, key, repair=repair, settled=0)
 

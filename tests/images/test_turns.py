@@ -10,7 +10,7 @@ from collections import deque
 import pytest
 
 from holdfast.service.images.errors import ImagesBusy
-from holdfast.service.images.turns import Claimant, Turns
+from holdfast.service.images.turns import Claimant, ImageTurns
 
 KELP, WRACK, OTHER = Claimant("1", "kelp"), Claimant("1", "wrack"), Claimant("2", "kelp")
 
@@ -21,7 +21,7 @@ class Line:
     """Those who wait for a turn, by name, in the order in which they got it."""
 
     def __init__(self, most: int = 1) -> None:
-        self.turns = Turns(most, each=100)
+        self.turns = ImageTurns(most, each=100)
         self.served: list[str] = []
         self.having: deque[Claimant] = deque()
         self.tasks: dict[str, asyncio.Task[None]] = {}
@@ -90,7 +90,7 @@ async def test_who_leaves() -> None:
 
 async def test_bound() -> None:
     """One claimant may have so many, and others as many again."""
-    turns = Turns(1, each=2)
+    turns = ImageTurns(1, each=2)
     turns.claim(KELP)
     turns.claim(KELP)
     with pytest.raises(ImagesBusy):
