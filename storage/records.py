@@ -31,7 +31,7 @@ Parts = NewType("Parts", str)
 
 NO_PARTS = Parts("")
 NO_SLOTS = "[]"
-UNKNOWN = ""  # timeline
+UNKNOWN = ""  # no failover epoch
 
 
 class State(enum.StrEnum):
@@ -152,7 +152,7 @@ class UploadRecord:
     """What it is going to be attached to."""
     tries: int = 0
     """How often in a row the sweeper has tried in vain what is due: to finish the upload, or to delete its content."""
-    timeline: str = field(default=UNKNOWN, compare=False)  # of the reading, not of the upload
+    failover_epoch: str = field(default=UNKNOWN, compare=False)  # of the reading, not of the upload
     """
     Names a time in which the metadata store lost no commit: that in which this was read by whoever has the lease.
 
@@ -184,9 +184,9 @@ class UploadRecord:
         return values
 
     @classmethod
-    def from_mapping(cls, values: Mapping[str, Any], timeline: str = UNKNOWN) -> Self:
+    def from_mapping(cls, values: Mapping[str, Any], failover_epoch: str = UNKNOWN) -> Self:
         """
-        Return the record that `to_mapping` turned into *values*, as read in *timeline*.
+        Return the record that `to_mapping` turned into *values*, as read in *failover_epoch*.
         """
         tenant = values["tenant"]
         kinds = MEMBERS.read(values)
@@ -200,7 +200,7 @@ class UploadRecord:
         if values.get("intent") is not None:
             kind, id_, slot, if_match = json.loads(values["intent"])
             kinds["intent"] = Intent(slot=SlotRef(tenant=tenant, kind=kind, id=id_, slot=slot), if_match=if_match)
-        return cls(**kinds, timeline=timeline)
+        return cls(**kinds, failover_epoch=failover_epoch)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -215,5 +215,5 @@ def _names(slot: SlotRef) -> list[str]:
     return [slot.kind, slot.id, slot.slot]
 
 
-MEMBERS = Members(UploadRecord, ("timeline",))
+MEMBERS = Members(UploadRecord, ("failover_epoch",))
 FIELDS = MEMBERS.names

@@ -1,24 +1,24 @@
 """
-How a newcomer gets a lease from whoever has it: by asking, wherever that one runs.
+How a claimant takes a lease from its holder, in whichever process that runs.
 
 Theory of operation
 -------------------
 
-A row, kept where every process finds it, names the newest claimant of an upload as ``<process>/<serial>``.  To acquire, a
-newcomer swaps its own name into the row, and asks the one it found there to let go:
+A row, which every process can read, names the newest claimant of an upload as ``<process>/<serial>``.  To acquire the lease, a
+new claimant swaps its own name into the row, and asks the claimant it found there to let go:
 
-    newcomer → holder    evict <serial> <newcomer>
-    holder → newcomer    busy <serial of the newcomer>                 (alive, and at work that cannot be interrupted)
-    holder → newcomer    released <serial of the newcomer> <0|1>       (1: somebody before may still be asleep)
-    holder → newcomer    unknown <serial of the newcomer>              (no such claim, or not for a while)
+    new → holder    evict <serial> <new claimant>
+    holder → new    busy <serial of the new one>              (alive, and at work that cannot be interrupted)
+    holder → new    released <serial of the new one> <0|1>    (1: an earlier claimant may still be running, unresponsive)
+    holder → new    unknown <serial of the new one>           (no such claim, or forgotten)
 
-So claimants form a chain, each waiting only for the one before it.  Messages may be lost, and are repeated; any may come twice.
+So claimants form a chain, each waiting only for the one before it.  Messages may be lost and are repeated; any may come twice.
 
-While a claimant waits, its row tells whom it is *behind*; once that one has let go, or the facts are fenced against it, the row
-does not.  So whoever finds a claimant that is dead, or that its process knows nothing of, knows whether somebody before that one
-may still be asleep: then its lease is forced.
+While a claimant waits, its row names the one that it is *behind*.  The row drops that name once the other has let go, or once
+the facts are fenced against it.  So a claimant that finds a dead or unknown predecessor reads in the row whether an even
+earlier one may still be running; if so, the new lease is *forced*.
 
-What the rows are, and how messages travel, is up to `holdfast.storage.leases.rows.Rows` and `Post`.
+`holdfast.storage.leases.rows.Rows` says where the rows are kept, `Post` how messages travel.
 """
 
 from __future__ import annotations
@@ -41,25 +41,25 @@ REMEMBERED = 1000
 
 @dataclass(slots=True)
 class Claim:
-    """One claimant of this process, from its beginning until it has let go."""
+    """One claimant of this process, from its entry until it has let go."""
 
     serial: int
     name: str
     ref: Ref
     evicted: Callable[[], object]
     answer: asyncio.Future[str | None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
-    """What the one before says in the end: "0" or "1" (see above), or None if its process does not know it."""
+    """The final answer of the previous claimant: "0" or "1" (see above), or None if its process does not know it."""
     silence: float = 0.0
-    """For how many seconds the one before has not been heard of."""
+    """Seconds since the previous claimant last answered."""
     epoch: int = 0
     waiting: bool = True
     busy: bool = False
-    """Evicted, it will let go by itself."""
+    """Whether the evicted caller will let go by itself."""
     lost: bool = False
     forced: bool = False
-    """Whether somebody before may still be asleep, and the facts are not fenced against them yet."""
+    """Whether an earlier claimant may still be running, and the facts are not fenced against it yet."""
     gone: bool = False
-    newcomer: str | None = None
+    successor: str | None = None
     """The claimant that waits for this one to let go."""
 
 
@@ -67,8 +67,8 @@ class Claims:
     """
     The claimants of one process.
 
-    A lost message is repeated after *repeat* seconds, or sooner by who waits for less.  An answer may take *answer* seconds:
-    nobody is passed over before that.
+    An eviction is repeated after *repeat* seconds, or sooner for a caller with a shorter wait.  An answer may take *answer*
+    seconds: no claimant is fenced off before that.
     """
 
     def __init__(self, leases: Leases, rows: Rows, post: Post, repeat: float, answer: float = 0.0) -> None:
@@ -80,14 +80,14 @@ class Claims:
         self._serials = itertools.count(1)
         self._claims: dict[int, Claim] = {}
         self._taken: dict[tuple[Ref, int], Claim] = {}
-        """By the upload and the epoch."""
+        """By upload and epoch."""
         self._left: OrderedDict[int, bool] = OrderedDict()
-        """Of the last that have let go, whether they were forced: they may still be asked for."""
+        """For the last claims that let go, whether they were forced: others may still ask for them."""
         self.process = secrets.token_hex(8)
 
     def enter(self, ref: Ref, evicted: Callable[[], object]) -> Claim:
         """
-        Return a new claim.  It is known from now on: who finds its name in the row may ask at once.
+        Return a new claim.  It answers messages from now on, since any process that reads its name in the row may ask at once.
         """
         serial = next(self._serials)
         mine = self._claims[serial] = Claim(serial, f"{self.process}/{serial}", ref, evicted)
@@ -95,14 +95,14 @@ class Claims:
 
     def take_free(self, mine: Claim, epoch: int) -> Lease:
         """
-        Get a lease that nobody had: the name of *mine* is in the row already, behind nobody.
+        Return a lease that was free: the row names *mine* already, behind no other claimant.
         """
         mine.epoch = epoch
         return self.granted(mine)
 
     async def take(self, mine: Claim, wait: float) -> Lease:
         """
-        Get the lease from whoever has it, as `holdfast.storage.ports.Leases.acquire` does.
+        Take the lease from its holder, as `holdfast.storage.ports.Leases.acquire` describes.
         """
         try:
             await unbroken(self._take(mine, wait))
@@ -113,9 +113,9 @@ class Claims:
 
     def granted(self, mine: Claim) -> Lease:
         """
-        Return the lease of a claim that nobody is before any more.
+        Return the lease of a claim that is first in the chain.
 
-        :raises LeaseLost: somebody came after it; it still has to let go.
+        :raises LeaseLost: a newer claimant exists; the caller still has to let this one go.
         """
         mine.waiting = False
         if mine.lost:
@@ -132,7 +132,7 @@ class Claims:
 
     async def release(self, lease: Lease, *, fenced: bool) -> None:
         """
-        Let go of *lease*, as `holdfast.storage.ports.Leases.release` does.
+        Let go of *lease*, as `holdfast.storage.ports.Leases.release` describes.
         """
         mine = self.find(lease)
         if mine is not None:
@@ -140,7 +140,7 @@ class Claims:
 
     async def let_go(self, mine: Claim, *, fenced: bool = False) -> None:
         """
-        Delete the row, unless the next claimant has to hear of a sleeper, and tell who waits.
+        Delete the row, unless the next claimant must learn that the lease is forced, and answer the successor.
         """
         if mine.gone:
             return
@@ -154,23 +154,23 @@ class Claims:
 
     def dismiss(self, mine: Claim, *, fenced: bool = False) -> None:
         """
-        Know no more of a claim whose row has been seen to, and tell who waits.
+        Forget a claim whose row is already dealt with, and answer its successor.
         """
         mine.gone = True
         mine.forced = mine.forced and not fenced
-        # Of one whose swap failed nobody knows whether its name stands there all the same; the row says whom it is behind.
+        # A claim without an epoch failed to swap; if the row names it all the same, the row also says whom it is behind.
         if self._claims.pop(mine.serial, None) is not None and mine.epoch:
             self._left[mine.serial] = mine.forced
         if len(self._left) > REMEMBERED:
             self._left.popitem(last=False)
         self._taken.pop((mine.ref, mine.epoch), None)
-        if mine.newcomer is not None:
-            process, _, serial = mine.newcomer.partition("/")
+        if mine.successor is not None:
+            process, _, serial = mine.successor.partition("/")
             self._tell(process, f"released {serial} {int(mine.forced)}")
 
     def evict(self, mine: Claim) -> None:
         """
-        Tell a claim, once, that somebody came after it.
+        Notify a claim, once, that a newer claimant exists.
         """
         if not (mine.lost or mine.gone):
             mine.lost = True
@@ -178,17 +178,17 @@ class Claims:
 
     def standing(self) -> Sequence[Claim]:
         """
-        Return the claims whose names may stand in rows.
+        Return the claims that rows may name.
         """
         return [mine for mine in self._claims.values() if mine.epoch and not mine.gone]
 
     def understand(self, message: str) -> None:
         """
-        Do what a message says that was for this process.
+        Act on a message for this process.
         """
         match message.split(" "):
-            case ["evict", serial, newcomer]:
-                self._evict(int(serial), newcomer)
+            case ["evict", serial, successor]:
+                self._evict(int(serial), successor)
             case ["busy", serial]:
                 self._hear(int(serial))
             case ["released", serial, forced]:
@@ -196,14 +196,14 @@ class Claims:
             case ["unknown", serial]:
                 self._answer(int(serial), None)
             case _:
-                pass  # "hello" only asks whether somebody listens
+                pass  # "hello" only tests whether this process receives messages
 
     async def _take(self, mine: Claim, wait: float) -> None:
         found = await self._rows.swap(mine.ref, mine.name)
         mine.epoch = found.epoch
         if found.before is None:
             return
-        mine.forced = True  # for whoever comes meanwhile
+        mine.forced = True  # until the earlier claimants are known to have let go
         try:
             forced = found.lapsed or await self._dislodge(mine, found.before, found, wait)
         except StorageError:
@@ -215,7 +215,7 @@ class Claims:
             await self._rows.settle(mine.ref, mine.name)
 
     async def _dislodge(self, mine: Claim, before: str, found: Found, wait: float) -> bool:
-        """Return whether somebody may still act on the lease of *before*, or on that of the one it was behind."""
+        """Wait for *before* to let go; return whether it, or one it was behind, may still be running."""
         loop = asyncio.get_running_loop()
         process, _, serial = before.partition("/")
         wait = max(wait, self._answer_within)
@@ -225,31 +225,31 @@ class Claims:
         while not mine.answer.done():
             if not asked:
                 match await self._ask(process, f"evict {serial} {mine.name}"):
-                    case Liveness.NOBODY:
+                    case Liveness.DEAD:
                         return found.behind is not None
                     case Liveness.UNKNOWN:
                         return True
             asked = False
             await asyncio.wait([mine.answer], timeout=step)
-            # It may have been longer; but when this process itself was held up, the other one was not silent for as long.
+            # Counted in steps: a delay of this process does not mean that the other one was silent.
             mine.silence += step
             if mine.silence >= wait and not mine.answer.done():
-                return True  # asleep
+                return True  # unresponsive
             if loop.time() - begun >= max(wait, PATIENCE) and not mine.answer.done():
-                raise LeaseLost("the holder is still at work")
+                raise LeaseLost("the holder is still at work: try again later")
         said = mine.answer.result()
         return found.behind is not None if said is None else said == "1"
 
-    def _evict(self, serial: int, newcomer: str) -> None:
-        process, _, asking = newcomer.partition("/")
+    def _evict(self, serial: int, successor: str) -> None:
+        process, _, asking = successor.partition("/")
         mine = self._claims.get(serial)
         if mine is None:
             forced = self._left.get(serial)
             self._tell(process, f"unknown {asking}" if forced is None else f"released {asking} {int(forced)}")
             return
-        mine.newcomer = newcomer
+        mine.successor = successor
         if mine.gone:
-            return  # it is just letting go, and will tell
+            return  # it is letting go now, and will answer
         self.evict(mine)
         if mine.busy or mine.waiting:
             self._tell(process, f"busy {asking}")

@@ -12,61 +12,61 @@ from holdfast.storage.records import Ref
 
 
 class Liveness(enum.Enum):
-    """What is known of the process that a message was for."""
+    """What is known of the process that a message was sent to."""
 
-    SENT = "it is alive, or asleep"
-    NOBODY = "it is dead, and can do no harm"
-    UNKNOWN = "it cannot be asked; it may be alive all the same"
+    SENT = "alive or unresponsive: the message was sent"
+    DEAD = "dead: it can do no more"
+    UNKNOWN = "unreachable: it may still be running"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """What a claimant found in the row, and the epoch that it was given."""
+    """What a claimant found in the row, and the epoch that it got."""
 
     epoch: int
     before: str | None = None
-    """The claimant that stood there."""
+    """The previous claimant, or None."""
     behind: str | None = None
-    """Whom that one was behind."""
+    """The claimant that the previous one was behind, or None."""
     asked: bool = False
-    """Whether it has been asked to let go already."""
+    """Whether the previous claimant has been asked to let go already."""
     lapsed: bool = False
-    """Whether it counts as asleep."""
+    """Whether the previous claimant's time is over."""
 
 
 class Rows(Protocol):
     """
-    Where claimants are written down; all of them may raise Unavailable.
+    The rows that name claimants.  Every method may raise Unavailable.
     """
 
     async def swap(self, ref: Ref, name: str) -> Found:
         """
-        Write *name* into the row, as behind the one that stands there.  When this fails, *name* does not stand there.
+        Write *name* into the row, behind the claimant that it names now.  If this fails, the row does not name *name*.
         """
         ...
 
     async def give_back(self, ref: Ref, name: str, found: Found) -> bool:
         """
-        Put the one that was found in the place of *name* again; return False when a newer one stands there.
+        Put the claimant that was found back in the place of *name*; return False if the row names a newer one.
         """
         ...
 
     async def settle(self, ref: Ref, name: str) -> None:
         """
-        Write down that *name* is behind nobody.
+        Record that *name* is behind no other claimant.
         """
         ...
 
     async def forget(self, ref: Ref, name: str) -> None:
         """
-        Delete the row if *name* stands there.
+        Delete the row if it names *name*.
         """
         ...
 
 
 class Post(Protocol):
     """
-    How processes speak with each other.
+    Carries messages between processes.
     """
 
     async def ask(self, process: str, message: str) -> Liveness:
@@ -77,13 +77,13 @@ class Post(Protocol):
 
     def tell(self, process: str, message: str) -> None:
         """
-        Send *message*, if that can be done.
+        Try to send *message*, in the background.
         """
         ...
 
 
 def process_of(name: str) -> str:
     """
-    Return the process of a claimant.
+    Return the process of a claimant's name.
     """
     return name.partition("/")[0]

@@ -1,5 +1,5 @@
 """
-A desk over a metadata store and leases that know nothing of each other.
+LeasedUploads over a metadata store and leases that are independent of each other.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class SeparateLeasedUploads:
         self._leases = leases
 
     async def status(self, ref: Ref) -> LeaseStatus:
-        # In this order: a request that is just taking the lease has a moment more to be seen.
+        # The record first: a request that is taking the lease right now has a moment more to appear.
         record = await self._metadata.get(ref)
         return LeaseStatus(record=record, held=await self._leases.held(ref))
 

@@ -1,14 +1,14 @@
 """
-Where a Redis is, as its URL says it: one server, the primary that Sentinels name, or the nodes of a Cluster.
+The address of a Redis as a URL: one server, the primary that Sentinels name, or the nodes of a Cluster.
 
     redis://[user:password@]host[:port][/db]            rediss:// with TLS, unix:///path
     redis+sentinel://[user:password@]host[:port],…/service[/db]
     redis+cluster://[user:password@]host[:port],…
 
-``rediss+sentinel`` and ``rediss+cluster`` speak TLS.  Options of connections may follow as a query, by the names that redis-py
-has for them, as in ``?ssl_ca_certs=/etc/ca.pem``; `sentinel_username` and `sentinel_password` are for the Sentinels themselves.
+``rediss+sentinel`` and ``rediss+cluster`` use TLS.  Options of connections follow as a query, under redis-py's names, as in
+``?ssl_ca_certs=/etc/ca.pem``; `sentinel_username` and `sentinel_password` are for the Sentinels themselves.
 
-What a URL says wrong is told here, in our words: redis-py would pass it over, or fail at the first command.
+Every mistake in a URL is reported here: redis-py would ignore some, and fail for others at the first command.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ OF_SENTINELS = frozenset({"sentinel_username", "sentinel_password"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Address:
-    """What a URL says: the *kind* of servers, some of their hosts and ports, and the *options* of connections."""
+    """A parsed URL: the *kind* of servers, hosts with ports, and redis-py's *options* for connections."""
 
     kind: str
     hosts: Sequence[tuple[str, int]]
@@ -53,21 +53,21 @@ class Address:
 
 def parse_address(url: str) -> Address:
     """
-    Return what *url* says.
+    Parse the URL of a Redis.
 
-    :raises ValueError: it says nothing that can be understood; what opens the Redis is not told again.
+    :raises ValueError: the URL is malformed; the message never repeats a password.
     """
     scheme, separator, rest = url.partition("://")
     base, plus, kind = scheme.partition("+")
     if not separator or base not in ("redis", "rediss", "unix") or (plus and kind not in ("sentinel", "cluster")):
-        raise ValueError("this is no URL of a Redis; one is redis://HOST:6379/0, redis+sentinel://… or redis+cluster://…")
+        raise ValueError("this is not a URL of a Redis: use redis://HOST:6379/0, redis+sentinel://… or redis+cluster://…")
     if not plus:
         parts = urlsplit(url)
         _port(parts)
         database = "" if base == "unix" else parts.path.strip("/")
         return Address(kind="single", hosts=(), options=_known(dict(parse_url(url)), database, "single"))
     if base == "unix":
-        raise ValueError("Sentinels and nodes of a Cluster are not found at a path")
+        raise ValueError("Sentinels and Clusters have no unix socket: use redis+sentinel:// or redis+cluster://")
     place, _, tail = rest.partition("/")
     place, question, query = place.partition("?")
     account, at, hosts = place.rpartition("@")
@@ -76,7 +76,7 @@ def parse_address(url: str) -> Address:
     path, _, more = tail.partition("?")
     service, _, database = path.partition("/")
     if (kind == "sentinel") != bool(service):
-        raise ValueError("a URL of Sentinels names a service, and one of a Cluster none")
+        raise ValueError("a URL of Sentinels must name a service, and one of a Cluster must not")
     alone = f"{base}://{account}{at}host/{database}?{query if question else more}"
     _port(urlsplit(alone))
     options = dict(parse_url(alone))
@@ -85,28 +85,28 @@ def parse_address(url: str) -> Address:
 
 
 def _known(options: dict[str, Any], database: str, kind: str) -> dict[str, Any]:
-    """Return *options* if connections to servers of this *kind* take them, and *database* is a number or not given."""
+    """Return *options*, if connections to this *kind* of server take them, and *database* is a number or empty."""
     if database and not (database.isascii() and database.isdigit()):
-        raise ValueError(f"a database of Redis has a number, not the name {database!r}")
+        raise ValueError(f"a database of Redis is a number, not {database!r}")
     of_kind = {"sentinel": OF_SENTINELS | NOT_OF_CLUSTERS, "single": NOT_OF_CLUSTERS, "cluster": frozenset()}[kind]
     secure = options.get("connection_class") is SSLConnection
     for name in options:
         if name not in PLACE | OPTIONS | OF_TLS | of_kind:
             raise ValueError(f"a connection to this kind of Redis has no option {name!r}")
         if name.startswith("ssl_") and not secure:
-            raise ValueError(f"{name} is for TLS: the URL has to begin with rediss")
+            raise ValueError(f"{name} is for TLS: begin the URL with rediss")
     given = {name: value for name, value in options.items() if name not in OF_SENTINELS}
     try:
         given.pop("connection_class", Connection)(**given)
     except (TypeError, ValueError, RedisError) as error:
-        raise ValueError(f"a connection to Redis does not take an option: {error}") from error
+        raise ValueError(f"redis-py refuses an option of the URL: {error}") from error
     return options
 
 
 def _host(text: str, port: int) -> tuple[str, int]:
     found = urlsplit(f"//{text}")
     if not found.hostname:
-        raise ValueError("an address of a Redis has no host")
+        raise ValueError("a Redis address lacks a host")
     return found.hostname, _port(found) or port
 
 
@@ -114,5 +114,5 @@ def _port(parts: SplitResult) -> int | None:
     try:
         return parts.port
     except ValueError:
-        # What stands there may be half a password: it is not told.
-        raise ValueError("a port of Redis is a number up to 65535; / ? # in a password are written %2F %3F %23") from None
+        # The text may be half a password, so the message does not quote it.
+        raise ValueError("a port of Redis is a number up to 65535; write / ? # in a password as %2F %3F %23") from None

@@ -1,8 +1,8 @@
 """
-The line to a Redis that the stores of a process share: scripts, patience and errors.
+The client of a Redis that the stores of a process share: scripts, retries and errors.
 
-Every script of ours may be run again after an answer was lost, without a second effect.  So what fails because a server is
-restarting, failing over, busy or out of reach is run again here, for a little while.
+Every script may run again after its answer was lost, without a second effect.  So a command that fails because a server restarts,
+fails over, is busy or unreachable is retried here for a short time.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ Call = tuple[Sequence[Name], Sequence[Argument]]
 """The keys and the arguments of one run of a script."""
 
 SECONDS = 1.0
-# Counted from the first failure; each try takes at most the time of a socket.
+# Counted from the first failure; each try takes at most the socket timeout.
 PATIENCE = 2 * SECONDS
 FIRST_PAUSE = 0.02 * SECONDS
 LONGEST_PAUSE = 0.3 * SECONDS
@@ -39,21 +39,21 @@ CONNECTIONS = 64
 
 
 class Judgement(enum.Enum):
-    """What to do about a failure that is no error of a store yet."""
+    """What to do about a failure that may pass."""
 
     TRY_AGAIN = "it may pass"
 
 
 Verdict = type[StorageError] | Judgement
 
-# All that redis-py raises.
+# Everything that redis-py raises.
 VENDOR = (vendor.RedisError, vendor.RedisClusterException, OSError)
-# The first that fits decides.
+# The first match decides.
 ERRORS: tuple[tuple[type[Exception], Verdict], ...] = (
     (vendor.AuthenticationError, Unavailable),
     (vendor.AuthorizationError, Unavailable),
     (vendor.OutOfMemoryError, NoSpace),
-    (vendor.ConnectionError, Judgement.TRY_AGAIN),  # also: still loading, no primary known
+    (vendor.ConnectionError, Judgement.TRY_AGAIN),  # also: loading, no primary known
     (vendor.TimeoutError, Judgement.TRY_AGAIN),
     (vendor.ReadOnlyError, Judgement.TRY_AGAIN),
     (vendor.ClusterError, Judgement.TRY_AGAIN),  # also: the slot has no primary
@@ -61,7 +61,7 @@ ERRORS: tuple[tuple[type[Exception], Verdict], ...] = (
     (vendor.AskError, Judgement.TRY_AGAIN),
     (vendor.RedisClusterException, Judgement.TRY_AGAIN),
 )
-# Answers that redis-py has no class for, by their first word.
+# Answers without a class in redis-py, by their first word.
 ANSWERS: dict[str, Verdict] = {
     "BUSY": Judgement.TRY_AGAIN,
     "NOREPLICAS": Judgement.TRY_AGAIN,
@@ -72,13 +72,13 @@ KILLED = "Script killed by user"
 
 def judge(error: Exception) -> Verdict:
     """
-    Return what an error of redis-py means.
+    Return what to do about an error of redis-py.
     """
     for kind, verdict in ERRORS:
         if isinstance(error, kind):
             return verdict
     if KILLED in str(error):
-        return Judgement.TRY_AGAIN  # only a script that has written nothing can be killed
+        return Judgement.TRY_AGAIN  # Redis kills only scripts that have written nothing
     return ANSWERS.get(str(error).partition(" ")[0], Unavailable)
 
 
@@ -87,7 +87,7 @@ class Script:
     """
     A script of the folder ``lua``, by its name.
 
-    One that *frees* memory, or that what frees it cannot do without, is also run when memory is full.
+    A script that *frees* memory, or that freeing memory depends on, also runs when memory is full.
     """
 
     name: str
@@ -103,7 +103,7 @@ class Script:
 
     @property
     def text_in_spite(self) -> str:
-        # Redis 7 and later understand it (redis.io/docs/latest/develop/programmability/lua-api: script flags).
+        # Since Redis 7 (redis.io/docs/latest/develop/programmability/lua-api: script flags).
         return f"#!lua flags=allow-oom\n{self.text}"
 
 
@@ -120,12 +120,12 @@ class RedisClient:
 
     @property
     def counts_receivers(self) -> bool:
-        """Whether the answer to PUBLISH counts every subscriber."""
+        """Whether the answer to PUBLISH counts every subscriber; in a Cluster it counts those of one node."""
         return self._servers.counts_receivers
 
     async def call(self, *command: Argument) -> Any:  # noqa: ANN401  # whatever the command answers
         """
-        Return what a command answers.  It has to be one that may be repeated.
+        Return the answer to a command, which must be safe to repeat.
 
         :raises NoSpace, Corrupted, Unavailable: see `holdfast.storage.errors`.
         """
@@ -133,7 +133,7 @@ class RedisClient:
 
     async def run(self, script: Script, keys: Sequence[Name], arguments: Sequence[Argument] = ()) -> Any:  # noqa: ANN401
         """
-        Return what *script* answers.
+        Return the answer of *script*, with retries.
 
         :raises NoSpace, Corrupted, Unavailable: see `holdfast.storage.errors`.
         """
@@ -141,7 +141,7 @@ class RedisClient:
 
     async def run_once(self, script: Script, keys: Sequence[Name], arguments: Sequence[Argument] = ()) -> Any:  # noqa: ANN401
         """
-        Return what *script* answers, or give up at once.
+        Return the answer of *script*, without retries.
 
         :raises NoSpace, Corrupted, Unavailable: see `holdfast.storage.errors`.
         """
@@ -149,7 +149,7 @@ class RedisClient:
 
     async def run_many(self, script: Script, calls: Sequence[Call]) -> list[Any]:
         """
-        Return what *script* answers to each of *calls*, which are sent together.
+        Return the answers of *script* to *calls*, which are sent in one pipeline.
 
         :raises NoSpace, Corrupted, Unavailable: see `holdfast.storage.errors`.
         """
@@ -169,14 +169,14 @@ class RedisClient:
 
     async def look_again(self) -> None:
         """
-        Find out whether the servers that are spoken with are still the right ones.
+        Check whether the primary has changed.
         """
         with suppress(*VENDOR):
             await self._servers.look_again()
 
     async def listener(self) -> Redis:
         """
-        Return a new client for a subscription; whoever asked closes it.
+        Return a new client for a subscription, which the caller closes.
 
         :raises Unavailable: no server answers.
         """
@@ -187,13 +187,13 @@ class RedisClient:
 
     def join(self) -> None:
         """
-        Share this line until `leave`.
+        Count one more user, until `leave`.
         """
         self._users += 1
 
     async def leave(self) -> None:
         """
-        Need it no longer; the last one closes it.
+        Count one user less; the last one closes the connections.
         """
         self._users -= 1
         if self._users == 0:
@@ -202,7 +202,7 @@ class RedisClient:
 
     def _place(self) -> _ConnectionSlot:
         if self._closed:
-            raise Unavailable("the line to Redis is closed")
+            raise Unavailable("the connections to Redis are closed")
         return _ConnectionSlot(self._room)
 
     async def _run(self, script: Script, keys: Sequence[Name], arguments: Sequence[Argument]) -> Any:  # noqa: ANN401
@@ -239,16 +239,16 @@ class RedisClient:
                 if isinstance(error, vendor.ReadOnlyError):
                     await self._servers.forget()
                 if verdict is not Judgement.TRY_AGAIN:
-                    raise verdict(_told(error)) from error
+                    raise verdict(_described(error)) from error
                 until = until or loop.time() + patience
                 if loop.time() + pause > until:
-                    raise Unavailable(_told(error)) from error
-            await asyncio.sleep(pause * (0.5 + random.random()))  # noqa: S311  # so that not all come back at once
+                    raise Unavailable(_described(error)) from error
+            await asyncio.sleep(pause * (0.5 + random.random()))  # noqa: S311  # so that clients do not retry in step
             pause = min(2 * pause, LONGEST_PAUSE)
 
 
 class _ConnectionSlot:
-    """One of the connections that may be used at a time; whoever waits for one too long is told so."""
+    """One of the connections; waiting for a free one is bounded."""
 
     def __init__(self, room: asyncio.Semaphore) -> None:
         self._room = room
@@ -264,5 +264,5 @@ class _ConnectionSlot:
         self._room.release()
 
 
-def _told(error: Exception) -> str:
+def _described(error: Exception) -> str:
     return f"Redis: {error}" if str(error) else f"Redis: {type(error).__name__}"

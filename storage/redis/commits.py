@@ -1,5 +1,5 @@
 """
-What a commit asks of a Redis.  Nothing here asks anybody.
+The arguments of the script ``commit``, made without I/O.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from holdfast.storage.redis.names import RedisNames, encoded, when_due
 
 NONE = b""
 HOURS = 60 * 60
-# Within this time an event that is told again is known, whoever tells it.
+# Within this time an event that is stored again is recognised.
 KEEP_EVENT_IDS = 1 * HOURS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RedisCommit:
-    """What one tenant stores together."""
+    """What one tenant stores in one step."""
 
     tenant: Tenant
     changes: Sequence[Change]
@@ -40,11 +40,11 @@ class Plan:
 
 def plan_commit(names: RedisNames, commit: RedisCommit, operation: str, releasing: Claim | None = None) -> Plan:
     """
-    Return what to give to the script ``commit``; *releasing* is who lets go of its lease in the same step.
+    Return the keys and arguments of a commit; *releasing* is the claim that lets go of its lease in the same step.
     """
     tenant = commit.tenant
     held, holder = (names.epoch(tenant), "") if releasing is None else (names.lease(releasing.ref), releasing.name)
-    # Of all others, what they change says that the operation was done.
+    # A commit of adjustments only leaves no record that would show that it was done, so it needs a mark of its own.
     marks = "" if commit.changes or commit.events else "1"
     keys: list[str | bytes] = [names.events(tenant), names.again(tenant), names.due(tenant), held, names.counters(tenant)]
     keys.append(names.done(tenant, operation))
@@ -93,7 +93,7 @@ def _name(record: Record) -> str:
 
 
 def _moves(old: Record | None, new: Record) -> list[bytes]:
-    """Return what leaves and enters the two indexes of what uploads may have: when it is due, and its idempotency key."""
+    """Return what leaves and enters two indexes of uploads: when they are due, and their idempotency keys."""
     if not isinstance(new, UploadRecord):
         return [NONE] * 4
     before = old if isinstance(old, UploadRecord) else None
@@ -107,5 +107,5 @@ def _move(out: bytes | None, into: bytes | None) -> list[bytes]:
 
 
 def _some(value: bytes | None) -> bytes:
-    """Return an argument that can be told from none, even when it is empty."""
+    """Return an argument that differs from NONE even for an empty value."""
     return NONE if value is None else b"+" + value

@@ -1,5 +1,5 @@
 """
-A desk in a Redis, where facts and leases of an upload are side by side: if nobody is in the way, each method is one round trip.
+LeasedUploads in a Redis, beside the records: without contention each method is one round trip.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from holdfast.storage.threads import unbroken
 
 class RedisLeasedUploads:
     """
-    `holdfast.storage.ports.LeasedUploads` over leases that are in the same Redis as the records.
+    `holdfast.storage.ports.LeasedUploads` over leases in the same Redis as the records.
     """
 
     def __init__(self, leases: RedisLeases) -> None:
@@ -27,8 +27,8 @@ class RedisLeasedUploads:
         self._rows = leases.rows
 
     async def status(self, ref: Ref) -> LeaseStatus:
-        document, held, timeline = await self._rows.read(ref)
-        return LeaseStatus(record=read_upload(ref, document, timeline), held=held)
+        document, held, failover_epoch = await self._rows.read(ref)
+        return LeaseStatus(record=read_upload(ref, document, failover_epoch), held=held)
 
     async def hold(self, ref: Ref, permit: Callable[[UploadRecord], object], evicted: Callable[[], object], wait: float) -> Hold:
         await self._leases.open()
@@ -39,7 +39,7 @@ class RedisLeasedUploads:
             if mine.epoch:
                 return Hold(lease=self._claims.granted(mine), record=record)
         except BaseException:
-            with suppress(StorageError):  # then its time will be over soon
+            with suppress(StorageError):  # otherwise the claim ends after its time
                 await unbroken(self._claims.let_go(mine))
             raise
         lease = await self._claims.take(mine, wait)
@@ -53,5 +53,5 @@ class RedisLeasedUploads:
         await self._leases.release(lease, fenced=fenced)
 
     async def _take_if_free(self, mine: Claim) -> UploadRecord:
-        document, mine.epoch, timeline = await self._rows.hold(mine.ref, mine.name)
-        return read_upload(mine.ref, document, timeline)
+        document, mine.epoch, failover_epoch = await self._rows.hold(mine.ref, mine.name)
+        return read_upload(mine.ref, document, failover_epoch)

@@ -1,13 +1,12 @@
 """
 Leases between processes on many machines, in a Redis.
 
-How claimants deal with each other is `holdfast.storage.leases.claims`.  Here a row is a hash beside the records of its tenant,
-and messages are
-published: the script that writes a newcomer into the row asks the holder in the same step.
+How claimants take leases from each other is `holdfast.storage.leases.claims`.  Here a row is a hash beside the records of its
+tenant, and messages are published: the script that writes a new claimant into the row also asks the holder to let go.
 
-Nobody can tell a dead process from one that is cut off.  So a row says *until* when its claimant is believed to be alive, by the
-clock of Redis, and each process puts that off for all its claims as long as it lives.  A claimant whose time is over, or to
-whose channel nobody listens, is passed over at once; the lease is forced then, for it may be asleep.
+No process can tell whether another one is dead or cut off.  So a row says *until* when its claimant is believed to be alive, by
+the clock of Redis, and each live process extends that for all its claims.  A claimant whose time is over, or whose channel has
+no subscriber, is fenced off at once; the new lease is then forced, since that claimant may still be running.
 """
 
 from __future__ import annotations
@@ -30,13 +29,13 @@ SECONDS = 1.0
 MILLISECONDS = 1000
 DAYS = 24 * 60 * 60
 LIFE = 15 * SECONDS
-# A row that was never fenced, and that nobody came for, tells of a sleeper; nobody sleeps longer.
+# A row that was never fenced keeps a forced lease on record; no holder stays unresponsive for longer than this.
 KEEP = 30 * DAYS
 REPEAT = 0.1 * SECONDS
-# On a busy network, by way of two nodes of a Cluster.
+# On a busy network, through two nodes of a Cluster.
 ANSWER = 0.3 * SECONDS
 
-# Who deletes something has to have its lease first, also when the memory of Redis is full.
+# A deletion needs the lease first, also when the memory of Redis is full.
 CLAIM, GIVE_BACK, SETTLE, FORGET, RENEW, HOLD = (
     Script(name, frees=True) for name in ("claim", "give_back", "settle", "forget", "renew", "hold")
 )
@@ -45,9 +44,9 @@ LOOK = Script("look")
 
 class RedisLeases:
     """
-    `holdfast.storage.ports.Leases` for all processes that know the same Redis.
+    `holdfast.storage.ports.Leases` for all processes that use the same Redis.
 
-    A claimant that is not heard of for *life* seconds counts as asleep; that is put off three times as often.
+    A claimant that is not renewed for *life* seconds counts as unresponsive; its process renews it three times as often.
     """
 
     def __init__(self, redis_client: RedisClient, names: RedisNames, life: float = LIFE) -> None:
@@ -73,9 +72,9 @@ class RedisLeases:
 
     async def open(self) -> None:
         """
-        Return when the claims of this process can be asked for.
+        Return once this process receives messages for its claims.
 
-        :raises Unavailable: they cannot.
+        :raises Unavailable: it cannot subscribe.
         """
         await self._mailbox.open(self.claims.process, self.claims.understand)
         if self._renewing is None:
@@ -96,16 +95,16 @@ class RedisLeases:
             await asyncio.sleep(self._renew_every)
             await self.redis_client.look_again()
             standing = self.claims.standing()
-            with suppress(StorageError):  # the next time will do
-                for mine, newcomer in zip(standing, await self.rows.renew(standing), strict=True):
-                    if newcomer is not None:
-                        self.claims.evict(mine)  # the message may be lost, and the newcomer have passed it over
+            with suppress(StorageError):  # the next renewal will do
+                for mine, successor in zip(standing, await self.rows.renew(standing), strict=True):
+                    if successor is not None:
+                        self.claims.evict(mine)  # its message may be lost, and this process fenced off
             await self._mailbox.check()
 
 
 class RedisRows:
     """
-    `holdfast.storage.leases.claims.Rows` in a Redis; *life* is how many seconds a claimant is believed to be alive.
+    `holdfast.storage.leases.claims.Rows` in a Redis; *life* is how many seconds an unrenewed claimant is believed to be alive.
     """
 
     def __init__(self, redis_client: RedisClient, names: RedisNames, life: float) -> None:
@@ -115,23 +114,23 @@ class RedisRows:
 
     async def read(self, ref: Ref) -> tuple[bytes | None, bool, str]:
         """
-        Return the document of an upload, whether somebody who is believed to be alive has its lease, and the timeline.
+        Return the document of an upload, whether a claimant that is believed to be alive has its lease, and the failover epoch.
         """
-        document, held, timeline = await self._redis.run(LOOK, [self._names.record(ref), self._names.lease(ref)])
-        return document, bool(held), timeline.decode()
+        document, held, failover_epoch = await self._redis.run(LOOK, [self._names.record(ref), self._names.lease(ref)])
+        return document, bool(held), failover_epoch.decode()
 
     async def hold(self, ref: Ref, name: str) -> tuple[bytes | None, int, str]:
         """
-        Take the lease for *name* if nobody has it; return the document of the upload, the epoch, or 0 if nothing was taken, and
-        the timeline.
+        Take the lease for *name* if it is free; return the document of the upload, the epoch (0 if the lease was not taken), and
+        the failover epoch.
         """
         keys: list[Name] = [self._names.record(ref), self._names.lease(ref), self._names.epoch(ref.tenant)]
         try:
-            document, epoch, timeline = await self._redis.run(HOLD, keys, [name, *self._times])
+            document, epoch, failover_epoch = await self._redis.run(HOLD, keys, [name, *self._times])
         except StorageError:
             await self._withdraw(ref, name)
             raise
-        return document, epoch, timeline.decode()
+        return document, epoch, failover_epoch.decode()
 
     async def swap(self, ref: Ref, name: str) -> Found:
         keys: list[Name] = [self._names.lease(ref), self._names.epoch(ref.tenant)]
@@ -163,13 +162,13 @@ class RedisRows:
 
     async def renew(self, claims: Sequence[Claim]) -> Sequence[bytes | None]:
         """
-        Put off the time at which *claims* count as asleep; return of each who stands in its row instead, if somebody does.
+        Extend the time of *claims*; return for each the claimant that its row names instead, or None.
         """
         calls: list[Call] = [([self._names.lease(mine.ref)], [mine.name, *self._times]) for mine in claims]
         return await self._redis.run_many(RENEW, calls)
 
     async def _withdraw(self, ref: Ref, name: str) -> None:
-        """Put whoever stood there before into the place of *name*, if that stands there, and if it can be done now."""
-        # Otherwise whoever finds it is told by its process that nobody knows it, and by the row whether it was behind somebody.
+        """Try to put the previous claimant back into a row that names *name*."""
+        # If this fails, the process of *name* answers "unknown", and the row says whether *name* was behind another claimant.
         with suppress(StorageError):
             await self._redis.run_once(GIVE_BACK, [self._names.lease(ref)], [name, *self._times, "", ""])

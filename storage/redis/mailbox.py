@@ -1,9 +1,9 @@
 """
-How the processes of a service speak with each other through Redis: each subscribes to a channel of its own.
+How processes send each other messages through Redis: each subscribes to a channel of its own.
 
-What a subscriber misses is lost: whoever has something to say says it again.  A subscription may also be dead without a sign, as
-after a failover that this process did not notice.  So now and then each process sends itself a message by the line that its
-commands take, and when that did not come back it subscribes anew.
+A subscriber that is disconnected misses messages, so senders repeat them.  A subscription may also be dead without an error, as
+after a failover that this process did not notice.  So each process regularly publishes a message to itself over the connections
+of its commands, and subscribes again when that does not arrive.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ from holdfast.storage.threads import stopped
 logger = logging.getLogger("holdfast")
 
 SECONDS = 1.0
-# A subscription that was lost is there again after this.
+# A lost subscription is usually restored after this.
 ONCE_MORE = 0.1 * SECONDS
 FIRST_PAUSE = 0.05 * SECONDS
 LONGEST_PAUSE = 1 * SECONDS
-# How long whoever needs the subscription waits for it.
+# How long `open` waits for the subscription.
 OPENING = 5 * SECONDS
-# How many of its own messages may be missing.
+# How many of its own messages a process may miss before it subscribes again.
 MISSING = 2
 
 
 class Mailbox:
     """
-    The channel of one process, and the way to those of others: `holdfast.storage.leases.claims.Post`.
+    The channel of one process, and `holdfast.storage.leases.claims.Post` to the others.
     """
 
     def __init__(self, redis_client: RedisClient, channels: str) -> None:
@@ -45,13 +45,14 @@ class Mailbox:
         self._listening: asyncio.Task[None] | None = None
         self._sending: set[asyncio.Task[Liveness]] = set()
         self._missing = 0
-        self._trouble = "nobody answered"
+        self._trouble = "no answer"
 
     async def open(self, process: str, understand: Callable[[str], object]) -> None:
         """
-        Return when messages for *process* come to *understand*; that goes on until `close`.
+        Return once *understand* is called with each message for *process*; it is called until `close`, and must neither block nor
+        raise.
 
-        :raises Unavailable: they do not.
+        :raises Unavailable: the subscription fails.
         """
         if self._listening is None:
             self._process, self._understand = process, understand
@@ -61,11 +62,11 @@ class Mailbox:
                 async with asyncio.timeout(OPENING):
                     await self._open.wait()
             except TimeoutError as error:
-                raise Unavailable(f"Redis: this process could not subscribe to its messages: {self._trouble}") from error
+                raise Unavailable(f"Redis: cannot subscribe to the messages for this process: {self._trouble}") from error
 
     async def ask(self, process: str, message: str) -> Liveness:
         """
-        Send *message*; when nobody listens, once more after a moment.  In a Cluster nobody knows who listens.
+        Send *message*, and again after a moment if it has no subscriber.  A Cluster does not report subscribers.
 
         :raises Unavailable: it could not be sent.
         """
@@ -78,7 +79,7 @@ class Mailbox:
 
     def tell(self, process: str, message: str) -> None:
         """
-        Send *message*, if that can be done.
+        Try to send *message*, in the background.
         """
         task = asyncio.create_task(self._send(process, message))
         self._sending.add(task)
@@ -86,7 +87,7 @@ class Mailbox:
 
     async def check(self) -> None:
         """
-        Send a message to this process itself, and subscribe anew when those before did not come.
+        Send a message to this process, and subscribe again if earlier ones have not arrived.
         """
         self._missing += 1
         if self._missing > MISSING and self._listening is not None:
@@ -98,7 +99,7 @@ class Mailbox:
 
     async def close(self) -> None:
         """
-        Listen no more.
+        End the subscription and cancel messages that are being sent.
         """
         if self._listening is not None:
             await stopped(self._listening)
@@ -109,7 +110,7 @@ class Mailbox:
         try:
             await self._redis.call("PUBLISH", self._channels + process, message)
         except StorageError:
-            return Liveness.UNKNOWN  # whoever waits for it asks again
+            return Liveness.UNKNOWN  # the claimant that waits for it asks again
         return Liveness.SENT
 
     async def _listen(self) -> None:
@@ -120,7 +121,7 @@ class Mailbox:
             except (*VENDOR, StorageError) as error:
                 self._trouble = str(error)
                 if self._open.is_set():
-                    logger.debug("messages of other processes do not come any more: %s", error)
+                    logger.debug("the subscription to messages of other processes ended: %s", error)
                     pause = FIRST_PAUSE
             finally:
                 self._open.clear()
@@ -128,7 +129,7 @@ class Mailbox:
             pause = min(2 * pause, LONGEST_PAUSE)
 
     async def _subscribe(self) -> None:
-        """Listen until the connection ends."""
+        """Receive messages until the connection ends."""
         client = await self._redis.listener()
         async with client, client.pubsub() as subscription:
             await subscription.subscribe(self._channels + self._process)

@@ -1,17 +1,17 @@
 """
 Records in a Redis, for services on many machines: one server, Sentinels or a Cluster.
 
-Each commit is one script in the hash slot of its tenant, and so happens whole or not at all, also in a Cluster.  It carries an
-operation of its own, which is stored with what it changed: a commit that is sent again because its answer was lost finds that it
-has happened, and does nothing.  When such an answer was lost, and somebody else changed the record in between, that is told as
-PreconditionFailed, for then it is no longer the one that was read.
+Each commit is one script in the hash slot of its tenant, and so is atomic, also in a Cluster.  It carries an operation id, which
+is stored with what it changed: a commit that is sent again because its answer was lost finds that it has happened, and does
+nothing.  If another commit changed the record in between, it raises PreconditionFailed, since the record is no longer the one
+that was read.
 
-Two things are of no tenant.  Upload keys are unique over all of them, so that a key is reserved before its record is there; a
-crash in between leaves the reservation, and nobody will ever draw that key again anyway.  And the set of tenants is where a
-sweeper begins.
+Two things belong to no tenant.  Upload keys are unique over all tenants, so a key is reserved before its record exists; a crash
+in between leaves the reservation, which does no harm: keys are random.  And the set of tenants is where the sweeper begins.
 
-Tested with Redis 7.0.  The server must not evict anything (``maxmemory-policy noeviction``).  How durable a commit is follows its
+Tested with Redis 7.0.  The server must not evict keys (``maxmemory-policy noeviction``).  How durable a commit is follows its
 configuration: ``appendonly yes`` with ``appendfsync always`` or ``everysec``.
+
 A failover may take the last commits back, which lowers revisions and offsets; the byte store goes on from the recorded ones.
 """
 
@@ -59,11 +59,11 @@ from holdfast.storage.threads import aside, unbroken
 T = TypeVar("T")
 
 PAGE = 1000
-# So many records are read in one go; between two of them others are answered.
+# Records that one script reads; other commands run in between.
 AT_ONCE = 100
-# How many tenants are asked together.
+# Tenants that one pipeline asks for.
 TOGETHER = 256
-# Where the key begins in the index of what is due.
+# Where the key begins in a member of the due index.
 BEHIND_MOMENT = len(moment(0))
 ALL = -1
 
@@ -75,7 +75,7 @@ MANY = Script("many")
 
 class RedisMetadataStore:
     """
-    A `holdfast.storage.ports.MetadataStore` on a line to a Redis, under names that begin with a prefix.
+    A `holdfast.storage.ports.MetadataStore` in a Redis, under names that begin with a prefix.
     """
 
     def __init__(self, redis_client: RedisClient, names: RedisNames) -> None:
@@ -127,7 +127,7 @@ class RedisMetadataStore:
     async def get_slot(self, ref: SlotRef) -> SlotRecord:
         found = await self._redis.call("HGET", self._names.record(ref), "document")
         if found is None:
-            raise NotFound(f"nothing was ever in {ref.slot} of {ref.id}")
+            raise NotFound(f"{ref.slot} of {ref.id} was never used")
         return await aside(partial(_read, SlotRecord.from_mapping, found), size=len(found) // ASSOCIATION_SIZE)
 
     async def get_slots(self, ref: ObjectRef) -> Sequence[SlotRecord]:
@@ -182,7 +182,7 @@ class RedisMetadataStore:
         await self._redis.call("SET", self._names.note(name), text)
 
     async def ping(self) -> None:
-        # A replica, or a server that is full, can be read only.
+        # A write: a replica, or a server that is full, still answers reads.
         await self._redis.call("SET", self._names.ping, "pong")
 
     async def close(self) -> None:
@@ -207,7 +207,7 @@ class RedisMetadataStore:
             await release.let_go()
 
     def _claims(self, release: Lease | None) -> Claims | None:
-        """Return the claims among which the holder of a lease is, if that is kept in the same Redis."""
+        """Return the claims that *release* is one of, if they are kept in the same Redis."""
         leases = None if release is None else release.leases
         return leases.claims if isinstance(leases, RedisLeases) and leases.redis_client is self._redis else None
 
@@ -218,16 +218,16 @@ class RedisMetadataStore:
                 change = commit.changes[number - 1]
                 raise PreconditionFailed(f"{change.new.ref} is no longer at revision {change.new.revision - 1}")
             case [b"taken", number]:
-                raise AlreadyExists(f"{commit.changes[number - 1].new.ref} is taken")
-            case [b"told", number]:
-                raise AlreadyExists(f"the event {commit.events[number - 1].id} was stored before")
+                raise AlreadyExists(f"{commit.changes[number - 1].new.ref} already exists")
+            case [b"repeated", number]:
+                raise AlreadyExists(f"the event {commit.events[number - 1].id} already exists")
             case [b"exceeded", number]:
                 raise QuotaExceeded(commit.adjustments[number - 1].name)
             case [b"again", document]:
-                raise AlreadyExists("the idempotency key is taken", _read(UploadRecord.from_mapping, document))
+                raise AlreadyExists("the idempotency key is in use", _read(UploadRecord.from_mapping, document))
 
     async def _reserve(self, records: Sequence[UploadRecord], operation: str) -> None:
-        """Reserve the keys of new uploads, and enter their tenant before its first upload is there."""
+        """Reserve the keys of new uploads, and add their tenant to the set of tenants before its first upload exists."""
         keys = [self._redis.run(RESERVE, [self._names.reservation(record.key)], [operation]) for record in records]
         entered = self._redis.call("SADD", self._names.tenants, encoded(records[0].tenant))
         *ours, _ = await asyncio.gather(*keys, entered)
@@ -240,31 +240,31 @@ class RedisMetadataStore:
             index, key = self._names.again(taken.tenant), encoded(taken.idempotency_key)
             known = await self._redis.run(AGAIN, [index], [key])
         existing = None if known is None else _read(UploadRecord.from_mapping, known)
-        raise AlreadyExists(f"the key {taken.key} is taken", existing)
+        raise AlreadyExists(f"the key {taken.key} is in use", existing)
 
     async def _unreserve(self, records: Sequence[UploadRecord], operation: str) -> None:
         for record in records:
-            with suppress(StorageError):  # what was found out is worth more than a few bytes
+            with suppress(StorageError):  # the caller's error matters more than a few bytes
                 await self._redis.run(UNRESERVE, [self._names.reservation(record.key)], [operation])
 
     async def _tenants(self) -> AsyncIterator[Sequence[Tenant]]:
-        """Yield every tenant that has an upload, some at a time."""
+        """Yield every tenant that has an upload, in pages."""
         names = await self._redis.call("SMEMBERS", self._names.tenants)
         found = sorted(Tenant(name.decode("utf-8", "surrogatepass")) for name in names)
         for begin in range(0, len(found), TOGETHER):
             yield found[begin : begin + TOGETHER]
 
 
-def read_upload(ref: Ref, document: bytes | None, timeline: str = UNKNOWN) -> UploadRecord:
+def read_upload(ref: Ref, document: bytes | None, failover_epoch: str = UNKNOWN) -> UploadRecord:
     """
-    Return the record of *document*, as read in *timeline*.
+    Return the record of *document*, as read in *failover_epoch*.
 
-    :raises NotFound: there is none.
-    :raises Corrupted: it is something else.
+    :raises NotFound: there is no document.
+    :raises Corrupted: it is not a record.
     """
     if document is None:
         raise NotFound(f"no upload {ref.key}")
-    return _read(partial(UploadRecord.from_mapping, timeline=timeline), document)
+    return _read(partial(UploadRecord.from_mapping, failover_epoch=failover_epoch), document)
 
 
 def _read_uploads(documents: Sequence[bytes]) -> list[UploadRecord]:
@@ -279,4 +279,4 @@ def _read(make: Callable[[Mapping[str, Any]], T], document: bytes) -> T:
     try:
         return make(json.loads(document))
     except (ValueError, TypeError, KeyError) as error:
-        raise Corrupted(f"a record in Redis is no record: {error}") from error
+        raise Corrupted(f"a record in Redis is damaged: {error}") from error

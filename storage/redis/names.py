@@ -1,5 +1,5 @@
 """
-What things are called in a Redis.
+The names of keys in a Redis.
 
     <prefix>{<tenant>}:upload:<key>                     hash: revision, operation, document (a record as JSON)
     <prefix>{<tenant>}:object:<kind>:<id>               likewise
@@ -9,20 +9,20 @@ What things are called in a Redis.
     <prefix>{<tenant>}:again                            hash: idempotency key → the hash of the upload that has it
     <prefix>{<tenant>}:events                           stream: event (as JSON); the ids of its entries are the positions
     <prefix>{<tenant>}:events:<attachment>              sorted set without scores: the positions of those that name it
-    <prefix>{<tenant>}:event:<id>                       the operation that told it, for a while
-    <prefix>{<tenant>}:counters                         hash: the name of a counter → what it is
-    <prefix>{<tenant>}:done:<operation>                 that this operation, which only adjusts counters, was done, for a while
+    <prefix>{<tenant>}:event:<id>                       the operation that stored it, for a while
+    <prefix>{<tenant>}:counters                         hash: counter → value
+    <prefix>{<tenant>}:done:<operation>                 marks an operation that only adjusts counters as done, for a while
     <prefix>{<tenant>}:lease:<key>                      hash: holder, epoch, behind, until
     <prefix>{<tenant>}:epoch                            the newest epoch
     <prefix>tenants                                     set: every tenant that has an upload
-    <prefix>key:<key>                                   the operation that created this upload, of whatever tenant
+    <prefix>key:<key>                                   the operation that created this upload, for any tenant
     <prefix>secret:<name>, <prefix>note:<name>
-    <prefix>process:<process>                           channel: what others have to say to a process
+    <prefix>process:<process>                           channel: messages to a process
 
-What is between braces decides on which node of a Cluster a key lives, so that all of a tenant can change in one step.
+The text in braces decides on which node of a Cluster a key lives, so that everything of a tenant can change in one step.
 
-Text of others that ends a name is kept as it is, because ranges have its order; elsewhere it is quoted as in a URL.  Scores are
-not used: of two that are equal no range begins behind one, and scripts compare text by the locale of the server.
+A client's text at the end of a name is kept as it is, because ranges follow its order; elsewhere it is quoted as in a URL.
+Scores are not used: a range cannot begin between two equal scores, and scripts compare text by the locale of the server.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ from holdfast.storage.records import Key, ObjectRef, Ref, SlotRef, Tenant, Uploa
 
 PREFIX = "holdfast:"
 _POSITION = re.compile(r"([0-9]{1,19})-([0-9]{1,19})")
-# A text never holds this byte, nor one that is greater.
+# Greater than every byte of a text.
 _BEHIND_ALL = b"\xff"
 _BIGGEST = 2**63
 
 
 def encoded(text: str) -> bytes:
     """
-    Return *text* as it stands in names and sets; bytes have the order of texts.
+    Return *text* as UTF-8, for names and sets; the bytes sort as the texts do.
     """
     return text.encode("utf-8", "surrogatepass")
 
@@ -55,19 +55,19 @@ def _quoted(text: str) -> str:
 
 class RedisNames:
     """
-    The names of everything that one service keeps.
+    The names of all keys of one service.
     """
 
     def __init__(self, prefix: str = PREFIX) -> None:
         if not prefix.isascii() or "{" in prefix or "}" in prefix:
-            raise ValueError("the prefix of the keys in Redis is ASCII without braces")
+            raise ValueError("the prefix of the keys in Redis must be ASCII without braces")
         self._prefix = prefix
         self.tenants = f"{prefix}tenants"
         self.ping = f"{prefix}ping"
         self.processes = f"{prefix}process:"
 
     def tenant(self, tenant: Tenant) -> str:
-        # Redis takes empty braces for none; a percent sign alone is no quoted text.
+        # Redis ignores empty braces; a percent sign alone is never a quoted text.
         return f"{self._prefix}{{{_quoted(tenant) or '%'}}}:"
 
     def reservation(self, key: Key) -> bytes:
@@ -139,31 +139,31 @@ class RedisNames:
 
 def when_due(record: UploadRecord) -> bytes | None:
     """
-    Return where a record stands among those that expire.
+    Return the place of a record in the due index, or None if it never expires.
     """
     return None if record.expires_at is None else moment(record.expires_at) + record.key.encode()
 
 
 def moment(time: float) -> bytes:
     """
-    Return 16 bytes of text that have the order of times.
+    Return a time (seconds since the epoch) as 16 bytes of text that sort as times do.
     """
-    (bits,) = struct.unpack(">Q", struct.pack(">d", time + 0.0))  # there is one zero only
+    (bits,) = struct.unpack(">Q", struct.pack(">d", time + 0.0))  # turns -0.0 into 0.0
     return b"%016x" % (bits ^ (_BIGGEST if bits < _BIGGEST else 2 * _BIGGEST - 1))
 
 
 def behind_moment(time: float) -> bytes:
     """
-    Return the end of a range: behind everything that expires at *time* or before.
+    Return the end of a range that includes everything that expires at *time* or before.
     """
     return b"(" + moment(time) + _BEHIND_ALL
 
 
 def parse_place(position: str) -> str:
     """
-    Return the beginning of a range of events, behind *position*; an empty one is before the first.
+    Return the beginning of a range of events after *position*; "" means before the first.
 
-    :raises UnknownPosition: it is none.
+    :raises UnknownPosition: *position* is malformed.
     """
     if not position:
         return "-"
@@ -173,9 +173,9 @@ def parse_place(position: str) -> str:
 
 def parse_place_of_one(position: str) -> str:
     """
-    Return what `parse_place` does, as it stands in the set of an attachment.
+    Return what `parse_place` does, in the form of an attachment's index.
 
-    :raises UnknownPosition: it is none.
+    :raises UnknownPosition: *position* is malformed.
     """
     if not position:
         return "-"
@@ -187,5 +187,5 @@ def _place(position: str) -> tuple[int, int]:
     found = _POSITION.fullmatch(position)
     milliseconds, number = (int(text) for text in found.groups()) if found else (_BIGGEST, 0)
     if milliseconds >= _BIGGEST or number >= _BIGGEST:
-        raise UnknownPosition("this is no position of an event")
+        raise UnknownPosition("this is not the position of an event")
     return milliseconds, number

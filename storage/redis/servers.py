@@ -1,8 +1,8 @@
 """
 The clients of one server, of the primary that Sentinels name, or of the nodes of a Cluster (`holdfast.storage.redis.address`).
 
-Nobody is asked for anything before the first command.  No client here repeats a command by itself: only who knows what a command
-does may do that (`holdfast.storage.redis.client`).
+None of them connects before the first command, and none retries: only `holdfast.storage.redis.client` knows which commands may be
+repeated.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ SENTINEL_TIMEOUT = 0.5 * SECONDS
 
 class Servers(Protocol):
     """
-    The clients of one Redis, wherever its primary is.
+    The clients of one Redis, whichever server is its primary.
     """
 
     commands: Redis | RedisCluster
     counts_receivers: bool
-    """Whether PUBLISH tells of every subscriber, and not only of those at one node."""
+    """Whether PUBLISH counts every subscriber, and not only those at one node."""
 
     async def listener(self) -> Redis:
         """
@@ -44,13 +44,13 @@ class Servers(Protocol):
 
     async def look_again(self) -> None:
         """
-        Find out whether the primary is still the one, as far as that is not found out by itself.
+        Check whether the primary has changed, if the client does not notice that by itself.
         """
         ...
 
     async def forget(self) -> None:
         """
-        Let go of the connections to what turned out to be no primary.
+        Drop the connections to a server that turned out not to be the primary.
         """
         ...
 
@@ -62,13 +62,13 @@ class Servers(Protocol):
 
 
 def _patience() -> dict[str, Any]:
-    """Return the options that all connections have."""
+    """Return the options of all connections."""
     return {
         "protocol": 3,
         "socket_timeout": SOCKET_TIMEOUT,
         "socket_connect_timeout": SOCKET_TIMEOUT,
         "retry": Retry(NoBackoff(), 0),
-        "driver_info": None,  # nothing but commands costs a round trip
+        "driver_info": None,  # saves a round trip per connection
         "maint_notifications_config": MaintNotificationsConfig(enabled=False),
     }
 
@@ -91,10 +91,10 @@ class SingleServer:
         return self._client(1)
 
     async def look_again(self) -> None:
-        pass  # there is one
+        pass  # there is only one server
 
     async def forget(self) -> None:
-        # Its name may mean another server now.
+        # Its name may resolve to another server now.
         if isinstance(self.commands, Redis):
             await self.commands.connection_pool.disconnect(inuse_connections=False)
 
@@ -103,7 +103,7 @@ class SingleServer:
 
 
 class _Sentinels(Sentinel):
-    """Sentinels of which none gets lost."""
+    """Sentinels that keep all their hosts."""
 
     def __init__(self, hosts: Sequence[tuple[str, int]], **options: Any) -> None:  # noqa: ANN401  # those of redis-py
         super().__init__(list(hosts), **options)  # type: ignore[no-untyped-call]
@@ -113,14 +113,14 @@ class _Sentinels(Sentinel):
         try:
             return await super().discover_master(service_name)
         finally:
-            # Whoever finds one that knows puts it first, by changing places.  When two do that at the same time, as of redis-py
-            # 8.1.0, one Sentinel is in the list twice, and another one is neither asked any more nor closed.
+            # redis-py moves a Sentinel that answers to the front by swapping.  Two such swaps at the same time (redis-py 8.1.0)
+            # leave one Sentinel twice in the list, and drop another without closing it.
             self.sentinels[:] = dict.fromkeys([*self.sentinels, *self._all])
 
 
 class SentinelServers:
     """
-    `Servers` of a service that Sentinels watch over.
+    `Servers` of a service that Sentinels monitor.
     """
 
     counts_receivers = True
@@ -145,12 +145,12 @@ class SentinelServers:
     async def look_again(self) -> None:
         pool = self._pool
         before = pool.master_address
-        # Whoever was the primary, and was out of the Sentinels' reach, believes that it still is.  This drops what is idle.
+        # A former primary that the Sentinels could not reach may still accept writes.  This drops idle connections to it.
         if await pool.get_master_address() != before:  # type: ignore[no-untyped-call]
             await pool.update_active_connections_for_reconnect()  # type: ignore[no-untyped-call]
 
     async def forget(self) -> None:
-        pass  # its connections do that by themselves
+        pass  # its connections look for the primary by themselves
 
     async def close(self) -> None:
         await self.commands.aclose()
@@ -168,7 +168,7 @@ class ClusterServers:
         options = {**_patience(), **address.options}
         options.pop("db", None)
         secure = options.pop("connection_class", None) is SSLConnection
-        # Each task that runs a command has one connection of a node, and one more may be on its way back.
+        # A running command uses one connection of a node, and one more may be on its way back to the pool.
         self._cluster = RedisCluster(
             startup_nodes=[ClusterNode(host, port) for host, port in address.hosts],
             max_connections=2 * connections,
@@ -191,7 +191,7 @@ class ClusterServers:
 
     async def close(self) -> None:
         await self._cluster.aclose()
-        # A client that was about to look for its nodes anew counts as closed, and leaves its connections open.
+        # The client counts as closed while it reinitialises, and then leaves its connections open.
         await self._cluster.nodes_manager.aclose()
         await self._cluster.nodes_manager.aclose("startup_nodes")
 
@@ -200,7 +200,7 @@ def find_servers(url: str, connections: int) -> Servers:
     """
     Return the servers of *url*, with at most *connections* to each.
 
-    :raises ValueError: *url* says nothing that can be understood.
+    :raises ValueError: *url* is malformed.
     """
     address = parse_address(url)
     match address.kind:

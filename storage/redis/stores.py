@@ -1,5 +1,5 @@
 """
-Everything that a service keeps in a Redis, from its URL.
+Opens everything that a service keeps in a Redis.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ from holdfast.storage.redis.names import PREFIX, RedisNames
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RedisStores:
-    """What is kept in one Redis; closing metadata and leases closes everything."""
+    """The stores in one Redis; closing metadata and leases closes all of it."""
 
     metadata: RedisMetadataStore
     leases: RedisLeases
     leased_uploads: RedisLeasedUploads
     advice: Callable[[], Awaitable[Sequence[str]]]
-    """What to say about how it is set up."""
+    """Returns advice about its configuration, for the log."""
 
 
 def open_redis(url: str, prefix: str = PREFIX) -> RedisStores:
     """
-    Return the stores of a Redis.  Nothing is asked of it before it is needed.  Services that share one have different prefixes.
+    Return the stores of a Redis, without connecting yet.  Services that share a Redis need different prefixes.
 
-    :raises ValueError: *url* is none (see `holdfast.storage.redis.address`), or *prefix* cannot be one.
+    :raises ValueError: *url* is malformed (see `holdfast.storage.redis.address`), or *prefix* is not ASCII without braces.
     """
     redis_client, names = RedisClient(url), RedisNames(prefix)
     metadata, leases = RedisMetadataStore(redis_client, names), RedisLeases(redis_client, names)

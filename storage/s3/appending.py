@@ -77,7 +77,7 @@ class Appending:
         self._outdated = state.outdated(tools.clock())
         self._state = state.without(self._outdated)
         # Whether it is known that nobody completed the multipart upload without recording it.
-        self._sure = not state.name or state.timeline == record.timeline != UNKNOWN
+        self._sure = not state.name or state.failover_epoch == record.failover_epoch != UNKNOWN
         self._summed = state.parts[0].crc is not None if state.parts else tools.summed
         self._position = record.offset
         self._filling: Filled | None = None
@@ -110,7 +110,7 @@ class Appending:
 
     def _receipt(self) -> Receipt:
         received = self._state.offset - self._base.offset
-        state = dataclasses.replace(self._state, timeline=self._record.timeline) if self._sure else self._state
+        state = dataclasses.replace(self._state, failover_epoch=self._record.failover_epoch) if self._sure else self._state
         return Receipt(received=received, parts=state.to_parts() if received else self._record.parts)
 
     # What comes.

@@ -37,7 +37,9 @@ class Salvaging:
         if not count and state.parts:
             # The multipart upload is gone, or has nothing of this: what comes takes another one.
             name, upload, sums = "", "", Sums.NONE
-            return dataclasses.replace(state, name=name, upload=upload, sums=sums, parts=(), short=0, pieces=(), timeline=UNKNOWN)
+            return dataclasses.replace(
+                state, name=name, upload=upload, sums=sums, parts=(), short=0, pieces=(), failover_epoch=UNKNOWN
+            )
         if count < len(state.parts):
             return dataclasses.replace(state, parts=state.parts[:count], short=0, pieces=())
         return dataclasses.replace(state, pieces=state.pieces[: await self._pieces(key, state)])

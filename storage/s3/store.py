@@ -101,7 +101,7 @@ class S3ByteStore:
 
     def exposed(self, record: UploadRecord) -> Parts:
         state = self.state(record)
-        return replace(state, timeline=UNKNOWN).to_parts() if state.upload else record.parts
+        return replace(state, failover_epoch=UNKNOWN).to_parts() if state.upload else record.parts
 
     async def read(self, record: UploadRecord, start: int, stop: int) -> AsyncIterator[memoryview]:
         state = self.state(record)

@@ -89,7 +89,7 @@ class SqliteLeases:
         row = await self._database.at_once(partial(_claimant, ref.key))
         if row is None:
             return False
-        return any(self._send(process_of(claimant), "hello") is not Liveness.NOBODY for claimant in row if claimant is not None)
+        return any(self._send(process_of(claimant), "hello") is not Liveness.DEAD for claimant in row if claimant is not None)
 
     async def ping(self) -> None:
         await self._database.at_once(partial(_claimant, Key("")))
@@ -126,7 +126,7 @@ class SqliteLeases:
     def _remove_dead(self) -> None:
         for name in os.listdir(self._folder):
             process, dot, kind = name.partition(".")
-            if (dot, kind) == (".", "socket") and self._send(process, "hello") is Liveness.NOBODY:
+            if (dot, kind) == (".", "socket") and self._send(process, "hello") is Liveness.DEAD:
                 self._database.call_now(partial(_forget_process, process))
                 with suppress(FileNotFoundError):
                     os.unlink(os.path.join(self._folder, name))
@@ -140,7 +140,7 @@ class SqliteLeases:
         try:
             self._socket.sendto(message.encode(), self._address(process))
         except ConnectionRefusedError:
-            return Liveness.NOBODY
+            return Liveness.DEAD
         except FileNotFoundError:
             return Liveness.UNKNOWN
         except BlockingIOError:

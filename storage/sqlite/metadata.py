@@ -67,7 +67,7 @@ class SqliteMetadataStore:
     def __init__(self, path: str, durability: Durability = Durability.ACKNOWLEDGED) -> None:
         self._sync_completion = durability is Durability.COMPLETE
         # What a power cut or a backup takes back, it takes from other processes than this one.
-        self._timeline = secrets.token_hex(4)
+        self._failover_epoch = secrets.token_hex(4)
         self._database = Database(
             path, SCHEMA, "FULL" if durability is Durability.ACKNOWLEDGED else "NORMAL", additions=ADDITIONS
         )
@@ -77,7 +77,7 @@ class SqliteMetadataStore:
         found = await self._one(UPLOADS.get, {"key": ref.key, "tenant": ref.tenant})
         if found is None:
             raise NotFound(f"no upload {ref.key}")
-        return UploadRecord.from_mapping(found, self._timeline)
+        return UploadRecord.from_mapping(found, self._failover_epoch)
 
     async def get_many(self, refs: Sequence[Ref]) -> Sequence[UploadRecord]:
         records: list[UploadRecord] = []
@@ -88,7 +88,7 @@ class SqliteMetadataStore:
             for key in asked:
                 if key not in found:
                     raise NotFound(f"no upload {key}")
-                records.append(UploadRecord.from_mapping(found[key], self._timeline))
+                records.append(UploadRecord.from_mapping(found[key], self._failover_epoch))
         return records
 
     async def counter(self, tenant: Tenant, name: str) -> int:

@@ -1,4 +1,4 @@
--- Answers the document of the upload that has an idempotency key.
+-- Returns the document of the upload that has an idempotency key.
 --
 -- KEYS: again.  ARGV: the idempotency key.
 

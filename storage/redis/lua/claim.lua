@@ -1,16 +1,16 @@
--- Writes a claimant into the row, and asks the one that stands there to let go.
+-- Writes a claimant into the row, and asks the claimant that it replaces to let go.
 --
 -- KEYS: lease, epoch.  ARGV: the claimant, the milliseconds that it is believed to be alive and that the row is kept,
--- what channels begin with.
+-- the prefix of channels.
 --
--- Answers the epoch, and if somebody stands there: who, behind whom that one is, whether it is believed to be alive, and how many
--- listen to it.  Epochs follow the clock, so that they grow even when Redis has lost them.
+-- Returns the epoch, and for a replaced claimant: its name, the one that it is behind, whether it is believed to be alive, and how
+-- many subscribers its channel has.  Epochs follow the clock, so that they grow even when Redis has lost them.
 
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local row = redis.call('HMGET', KEYS[1], 'holder', 'behind', 'until', 'epoch')
 local holder, behind = row[1], row[2]
-if holder == ARGV[1] then -- it has been written before, and the answer was lost
+if holder == ARGV[1] then -- an earlier try wrote it, and the answer was lost
   if behind == '' then
     return {tonumber(row[4])}
   end

@@ -2,16 +2,16 @@
 --
 -- KEYS: events, again, due, lease, counters, done; of each change its record and the index of its kind; of each event its id and
 -- its index.
--- ARGV: operation, seconds to keep event ids, who lets go of the lease or "", whether done says that the operation was done, the
+-- ARGV: operation, seconds to keep event ids, the claimant that lets go of the lease or "", "1" if done marks the operation, the
 --       number of changes, that of adjustments;
 --       of each change: expected revision or "", revision, document, and what enters the index of its kind,
 --       what leaves and enters due, what leaves and enters again ("" for nothing, or "+" and a text);
 --       of each adjustment: the name of the counter, what is added, and its bound;
 --       of each event: document, and whether it has an index.
 --
--- Answers "done", or why nothing was done: "changed" (the record is not at that revision), "taken" (the record is there),
--- "told" (an event of that id is), "exceeded" (a counter would pass its bound), each with its number; "again" with the document of the upload that has
--- the idempotency key.  Everything is read before anything is written, so that a key of another type stops nothing halfway.
+-- Returns "done", or why nothing was done, each with its number: "changed" (the record is not at that revision), "taken" (the record
+-- exists), "repeated" (an event of that id exists), "exceeded" (a counter would pass its bound); or "again" with the document of
+-- the upload that has the idempotency key.  All reads come before the first write: a key of a wrong type then changes nothing.
 
 local EVENTS, AGAIN, DUE, LEASE, COUNTERS, DONE = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 local operation, keep, holder, marks = ARGV[1], ARGV[2], ARGV[3], ARGV[4] ~= ''
@@ -25,7 +25,7 @@ for number = 1, count do
     again_out = ARGV[argument + 7], again_in = ARGV[argument + 8]}
   local stored = redis.call('HMGET', change.record, 'revision', 'operation')
   if stored[2] == operation then
-    return {'done'} -- before, and the answer was lost
+    return {'done'} -- by an earlier try whose answer was lost
   end
   change.stored = stored[1]
   changes[number] = change
@@ -33,8 +33,8 @@ end
 for number = 1, (#KEYS - 6) / 2 - count do
   local key, argument = 6 + 2 * (count + number - 1), 6 + 8 * count + 3 * adjustments + 2 * (number - 1)
   local event = {id = KEYS[key + 1], index = KEYS[key + 2], document = ARGV[argument + 1], has_index = ARGV[argument + 2] ~= ''}
-  event.teller = redis.call('GET', event.id)
-  if event.teller == operation then
+  event.writer = redis.call('GET', event.id)
+  if event.writer == operation then
     return {'done'}
   end
   events[number] = event
@@ -62,8 +62,8 @@ end
 redis.call('HLEN', AGAIN)
 redis.call('ZCARD', DUE)
 for number, event in ipairs(events) do
-  if event.teller then
-    return {'told', number}
+  if event.writer then
+    return {'repeated', number}
   end
   if event.has_index then
     redis.call('ZCARD', event.index)

@@ -1,9 +1,8 @@
--- Answers the events that name one attachment: position, document, position, document, and so on.
+-- Returns the events that name one attachment: position, document, position, document, and so on; false when there is no event
+-- at the position to go on from.
 --
--- KEYS: events, the index of the attachment.  ARGV: the beginning of the range of the index, the limit, the position that it is
--- behind or "".
---
--- Answers nothing when there is no event at that position.
+-- KEYS: events, the index of the attachment.  ARGV: the beginning of the range of the index, the limit, the position to go on
+-- from or "".
 
 if ARGV[3] ~= '' and #redis.call('XRANGE', KEYS[1], ARGV[3], ARGV[3]) == 0 then
   return false

@@ -1,9 +1,9 @@
--- Puts the claimant that stood in the row before back into the place of the one that does now.
+-- Puts the previous claimant back into the row of an upload.
 --
--- KEYS: lease.  ARGV: who stands there, the milliseconds that a claimant is believed to be alive and that the row is kept,
--- who stood there before and behind whom ("": as the row says).
+-- KEYS: lease.  ARGV: the claimant to be replaced, the milliseconds that a claimant is believed to be alive and that the row is
+-- kept, the previous claimant and the one that it was behind ("": as the row says).
 --
--- Answers whether it did, or somebody else stands there.
+-- Returns 1, or 0 if the row names another claimant.
 
 local row = redis.call('HMGET', KEYS[1], 'holder', 'behind')
 if row[1] ~= ARGV[1] then

@@ -1,7 +1,7 @@
--- Answers the documents of the records that an index names, in its order.
+-- Returns the documents of the records that an index names, in its order.
 --
--- KEYS: the index.  ARGV: what their names begin with (of the same tenant, and so on the same node), the range, the limit (-1: none),
--- and how much of a member comes before the name.
+-- KEYS: the index.  ARGV: the prefix of their names (of the same tenant, and so on the same node), the range, the limit (-1: none),
+-- and how many bytes of a member come before the name.
 
 local documents = {}
 for _, member in ipairs(redis.call('ZRANGEBYLEX', KEYS[1], ARGV[2], ARGV[3], 'LIMIT', 0, ARGV[4])) do

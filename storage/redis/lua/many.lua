@@ -1,4 +1,4 @@
--- Answers the documents of records, in the order of their names; false for one that is not there.
+-- Returns the documents of records, in the order of their names; false for one that does not exist.
 --
 -- KEYS: the records.
 

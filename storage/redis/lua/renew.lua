@@ -1,8 +1,8 @@
--- Puts off the time at which a claimant counts as asleep.
+-- Extends the time in which a claimant is believed to be alive.
 --
 -- KEYS: lease.  ARGV: the claimant, the milliseconds that it is believed to be alive and that the row is kept.
 --
--- Answers who stands there instead, if somebody does.
+-- Returns the claimant that the row names instead, or false.
 
 local holder = redis.call('HGET', KEYS[1], 'holder')
 if holder ~= ARGV[1] then

@@ -1,4 +1,4 @@
--- Reserves the key of a new upload; answers whether it is ours.
+-- Reserves the key of a new upload; returns 1 if the reservation belongs to the operation.
 --
 -- KEYS: the reservation.  ARGV: the operation.
 

@@ -1,6 +1,6 @@
--- Answers the secret of that name, which is the one that came first.
+-- Returns the secret of that name, creating it first if needed.
 --
--- KEYS: the secret.  ARGV: what it is if there is none yet.
+-- KEYS: the secret.  ARGV: its value if it does not exist.
 
 redis.call('SET', KEYS[1], ARGV[1], 'NX')
 return redis.call('GET', KEYS[1])

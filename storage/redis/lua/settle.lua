@@ -1,4 +1,4 @@
--- Writes down that a claimant is behind nobody.
+-- Records that a claimant is behind no other.
 --
 -- KEYS: lease.  ARGV: the claimant.
 

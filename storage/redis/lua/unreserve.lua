@@ -1,4 +1,4 @@
--- Takes a reservation back that nothing came of.
+-- Takes back a reservation that was not used.
 --
 -- KEYS: the reservation.  ARGV: the operation.
 

@@ -12,7 +12,7 @@ What has to be remembered of an upload in a bucket.  Nothing here waits or asks 
 # An upload without a multipart upload, whose one part is an object already, is *published*: that is how small content comes.
 #
 # A server is not asked either whether somebody completed the multipart upload, which the record need not know: it may have been
-# taken back (see below), or its content read.  The record then is of another timeline than the state, or the state of none.
+# taken back (see below), or its content read.  The record then is of another failover epoch than the state, or the state of none.
 #
 # Every name has a random end, chosen by the append that makes the object: so nobody overwrites what somebody else made, however
 # late he wakes up.  Only who publishes writes to a name that was chosen before, and whoever publishes a state writes the same.
@@ -117,7 +117,7 @@ class PartState:
     pieces: tuple[Piece, ...] = ()
     superseded: tuple[Superseded, ...] = ()
     """The oldest first."""
-    timeline: str = UNKNOWN
+    failover_epoch: str = UNKNOWN
     """That of the record when nobody had completed the multipart upload yet; as long as it is the same, nobody has since."""
 
     @property
@@ -211,7 +211,7 @@ class PartState:
         """
         plan = [self.plan.first, self.plan.doubles_every, self.plan.most]
         pieces = [[piece.name, piece.size, piece.etag, piece.crc] for piece in self.pieces]
-        line = [self.generation, self.name, self.upload, int(self.sums), self.timeline]
+        line = [self.generation, self.name, self.upload, int(self.sums), self.failover_epoch]
         etags = _pack_etags([part.etag for part in self.parts])
         crcs = _pack_crcs([part.crc for part in self.parts])
         values = [plan, line, etags, crcs, self.short, pieces, [[each.name, each.at] for each in self.superseded]]
@@ -226,7 +226,7 @@ class PartState:
         """
         try:
             (first, doubles_every, most), line, etags, crcs, short, pieces, superseded = json.loads(text)
-            generation, name, upload, sums, timeline = line
+            generation, name, upload, sums, failover_epoch = line
             known = _unpack_etags(etags)
             return cls(
                 plan=PartPlan(first=first, doubles_every=doubles_every, most=most),
@@ -238,7 +238,7 @@ class PartState:
                 short=short,
                 pieces=tuple(Piece(name=name, size=size, etag=etag, crc=crc) for name, size, etag, crc in pieces),
                 superseded=tuple(Superseded(name=name, at=at) for name, at in superseded),
-                timeline=timeline,
+                failover_epoch=failover_epoch,
             )
         except (ValueError, TypeError, IndexError, struct.error) as error:
             raise Corrupted("what was remembered of the parts cannot be understood") from error

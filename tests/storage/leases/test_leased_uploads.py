@@ -86,8 +86,8 @@ async def test_status(office: Office) -> None:
 
 
 async def test_timelines(office: Office) -> None:
-    """As long as no commit can have been lost, every holder is told the same timeline, whether it had to wait or not."""
-    record = await office.created(timeline="kelp")
+    """As long as no commit can have been lost, every holder is told the same failover epoch, whether it had to wait or not."""
+    record = await office.created(failover_epoch="kelp")
     first = await office.hold(record)
     waiting = asyncio.create_task(office.hold(record))
     await asyncio.sleep(SHORT)
@@ -95,7 +95,7 @@ async def test_timelines(office: Office) -> None:
     second = await waiting
     await office.leased_uploads.release(second.lease)
 
-    assert first.record.timeline == second.record.timeline != UNKNOWN
+    assert first.record.failover_epoch == second.record.failover_epoch != UNKNOWN
 
 
 @pytest.mark.parametrize("is_there", [True, False], ids=["of another tenant", "nowhere"])

@@ -52,12 +52,12 @@ async def store(request: pytest.FixtureRequest, clock: Clock) -> AsyncIterator[S
 
 def taken_back(record: UploadRecord) -> UploadRecord:
     """Return a record as it is read after later revisions of it were lost."""
-    return replace(record, timeline="after")
+    return replace(record, failover_epoch="after")
 
 
 async def course(store: S3ByteStore, clock: Clock, pause: float) -> list[UploadRecord]:
     """Return every revision of an upload that is interrupted all the time, for *pause* seconds."""
-    records = [new_upload(length=len(ALL), timeline="before")]
+    records = [new_upload(length=len(ALL), failover_epoch="before")]
     while records[-1].offset < len(ALL):
         at = records[-1].offset
         records.append(await appended(store, records[-1], ALL[at : at + STEP]))
@@ -82,7 +82,7 @@ async def test_revisions_that_come_back(store: S3ByteStore, clock: Clock, revisi
 
 async def test_revisions_from_before_a_move(store: S3ByteStore, clock: Clock) -> None:
     """Content that was moved to another name, and completed there, is still there under the name before."""
-    before = await appended(store, new_upload(length=len(ALL), timeline="before"), ALL[: PART + STEP])
+    before = await appended(store, new_upload(length=len(ALL), failover_epoch="before"), ALL[: PART + STEP])
     clock.now += 1
     after = await appended(store, claimed(before), ALL[PART + STEP :])
     await store.complete(after)
@@ -108,7 +108,7 @@ async def test_what_is_outdated(store: S3ByteStore, clock: Clock) -> None:
 @pytest.mark.parametrize("reached", [STEP, PART + STEP], ids=["pieces", "parts"])
 async def test_revisions_from_before_a_fence(store: S3ByteStore, clock: Clock, reached: int) -> None:
     """Content that a newcomer had to take over, and completed, goes on from what it found, if nothing else is remembered."""
-    found = claimed(await appended(store, new_upload(length=len(ALL), timeline="before"), ALL[:reached]))
+    found = claimed(await appended(store, new_upload(length=len(ALL), failover_epoch="before"), ALL[:reached]))
     await store.complete(await appended(store, found, ALL[reached:]))
     clock.now += KEPT / 2
     found = taken_back(found)
@@ -121,7 +121,7 @@ async def test_revisions_from_before_a_fence(store: S3ByteStore, clock: Clock, r
 
 async def test_revisions_that_come_back_twice(store: S3ByteStore, clock: Clock) -> None:
     """An append that sends no part does not forget that there is something to be looked after."""
-    first = await appended(store, new_upload(length=len(ALL), timeline="before"), ALL[: PART + STEP])
+    first = await appended(store, new_upload(length=len(ALL), failover_epoch="before"), ALL[: PART + STEP])
     await store.complete(await appended(store, first, ALL[PART + STEP :]))
     piece = await appended(store, taken_back(first), OTHER[PART + STEP : PART + 2 * STEP])
     again = await appended(store, piece, OTHER[PART + 2 * STEP :])
@@ -132,7 +132,7 @@ async def test_revisions_that_come_back_twice(store: S3ByteStore, clock: Clock) 
 
 async def test_what_was_read(store: S3ByteStore) -> None:
     """What was exposed, and read, goes on: its parts were completed, and nobody sends a part where they were."""
-    record = await appended(store, new_upload(length=len(ALL), timeline="before"), ALL[: PART + STEP])
+    record = await appended(store, new_upload(length=len(ALL), failover_epoch="before"), ALL[: PART + STEP])
     exposed = changed(record, parts=store.exposed(record))
     assert ALL[: PART + STEP] == await content_of(store, exposed)
     again = await appended(store, exposed, ALL[PART + STEP :])
@@ -145,7 +145,7 @@ async def test_what_was_read(store: S3ByteStore) -> None:
 async def test_a_move_that_fails(behind: Bucket, proxy: FaultyProxy) -> None:
     """When the parts of a completed upload cannot be moved, no part is sent to it, though several are under way."""
     async with opened(behind) as store:
-        before = await appended(store, new_upload(length=len(ALL), timeline="before"), ALL[: PART + STEP])
+        before = await appended(store, new_upload(length=len(ALL), failover_epoch="before"), ALL[: PART + STEP])
         after = await appended(store, before, ALL[PART + STEP :])
         await store.complete(after)
         proxy.asked.clear()
