@@ -2,14 +2,14 @@
 One append to a local file.
 
 Its file is made and written on the event loop, as long as the disk takes such calls at once.  A write costs a copy to the page
-cache, and the processor that has just received the block has it in its own cache; a thread on another one would fetch it from
-there first.  Measured, that took 1.6 times the CPU time, and longer than receiving and writing in turns.  Only what waits for the
-disk is done on threads: syncing, in one call for the names of new folders, that of the file and its content; and everything while
-the disk is slow.
+Its file is made and written on the event loop, as long as the disk takes such calls at once.  A write costs a copy to the page
+cache, and the block is still in the cache of the processor that received it; a thread on another processor would have to fetch
+it. Measured, a thread took 1.6 times the CPU time, and longer than receiving and writing in turns.  Threads do what waits for the
+disk: syncing, in one call for the names of new folders, that of the file and its content; and everything while the disk is slow.
 
-For the same reason content that will be synced begins its way to the disk soon after it was written, and not when a thread comes
-to sync 32 MiB of it.  Measured with one stream, that took 0.7 of the CPU time and half of the other: the disk always has work.
-PostgreSQL does the same, as often (bgwriter_flush_after).
+For the same reason the kernel is asked to write content soon after it came, and not when a thread comes to sync 32 MiB of it.
+Measured with one stream, that took 0.7 of the CPU time and half of the elapsed time: the disk always has work.  PostgreSQL does
+the same, as often (bgwriter_flush_after).
 """
 
 from __future__ import annotations
@@ -26,23 +26,26 @@ from holdfast.storage.threads import Threads
 KiB = 1024
 SECONDS = 1.0
 
-# When the disk is full, this much of what was just written is given back: recording the rest takes room as well.
+# When the disk is full, this much of what was just written is freed again, since recording the rest takes room as well.
 RESERVE = 256 * KiB
-# So much begins its way to the disk together.
+# Bytes that the kernel is asked to write together.
 FLUSH = 512 * KiB
-# To record less than that at once costs a slow upload more than to receive it; to send it again costs a client little.
+# Recording less than this costs a slow upload more than receiving it; sending it again costs a client little.
 UNRECORDED = 64 * KiB
 UNRECORDED_FOR = 30 * SECONDS
 
 Opened = tuple[int, Sequence[str]]
-"""A descriptor of a file, and the folders whose names have to reach the disk before what is written there is there for good."""
+"""A file descriptor, and the folders to sync before the names of what is written there are durable."""
 
 
 class LocalAppend:
     """
-    The file of an append, and how far it is; *syncs* says whether that has to be durable, *flushes* whether it will have to be.
+    The file of an append, and how far it is.
 
-    Less than *unrecorded* bytes are not worth being recorded at once.
+    :param opener: opens the file; it blocks, and is called once, on a thread or the event loop
+    :param syncs: whether received bytes must be durable before they are reported
+    :param flushes: whether they will have to be durable later
+    :param unrecorded: fewer bytes than this are not worth a record of their own
     """
 
     def __init__(
@@ -67,30 +70,30 @@ class LocalAppend:
         self._flushed = record.offset
         self._unrecorded = unrecorded
         self._descriptors: list[int] = []
-        """Empty, or the one that is open: known as soon as it is, whoever is cancelled meanwhile."""
+        """Empty, or the open descriptor; set as soon as it is open, so that a cancelled caller can close it."""
         self._folders: Sequence[str] = ()
-        self._received = self._told = self._synced = 0
-        self._told_at = clock()
+        self._received = self._reported = self._synced = 0
+        self._reported_at = clock()
 
     @property
     def has_news(self) -> bool:
-        """Whether what was received, and not told, is worth being told."""
-        news = self._received - self._told
-        return news >= self._unrecorded or (news > 0 and self._clock() >= self._told_at + UNRECORDED_FOR)
+        """Whether enough was received since the last report to record it."""
+        news = self._received - self._reported
+        return news >= self._unrecorded or (news > 0 and self._clock() >= self._reported_at + UNRECORDED_FOR)
 
-    def tell(self) -> Receipt:
+    def report(self) -> Receipt:
         """
-        Return what was received.
+        Return what was received; the caller has synced it.
         """
-        self._told, self._told_at = self._received, self._clock()
+        self._reported, self._reported_at = self._received, self._clock()
         return Receipt(received=self._received, parts=self._record.parts)
 
     async def open(self) -> None:
         """
-        Open the file before anything comes.  One that does not exist yet is made together with the first block.
+        Open the file before content comes.  A file that does not exist yet is made with the first block.
         """
         if self._record.generation:
-            await self._threads.run(self._open)  # it may have to be copied
+            await self._threads.run(self._open)  # may copy the file
         elif self._record.offset:
             await self._threads.nearby(self._open)
 
@@ -98,20 +101,20 @@ class LocalAppend:
         """
         Write the next block.
 
-        :raises NoSpace: with a receipt, if some of what was received is there.
+        :raises NoSpace: the disk is full; with a receipt if part of the received bytes is stored.
         """
         try:
             await self._threads.nearby(self._write, block)
         except NoSpace as error:
             if error.receipt is not None:
-                self._received = max(self._told, self._received + error.receipt.received - RESERVE)
+                self._received = max(self._reported, self._received + error.receipt.received - RESERVE)
                 await self._threads.run(files.truncate, self._descriptors[0], self._record.offset + self._received)
             raise
         self._received += len(block)
 
     async def sync(self) -> None:
         """
-        Return when the file is there, and what was received is as durable as it has to be.
+        Return once the file exists, and what was received is as durable as it has to be.
         """
         if not self._descriptors:
             await self._threads.nearby(self._open)
@@ -122,19 +125,19 @@ class LocalAppend:
 
     async def end(self) -> Receipt:
         """
-        Return what is durable when nothing more comes.
+        Return what is durable, after the content has ended.
         """
         await self.sync()
-        return self.tell()
+        return self.report()
 
     def close(self) -> None:
         """
-        Let go of the file.
+        Close the file.
         """
         for descriptor in self._descriptors:
             os.close(descriptor)
 
-    # What follows blocks.
+    # The methods below block.
 
     def _open(self) -> int:
         if not self._descriptors:

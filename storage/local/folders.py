@@ -1,8 +1,8 @@
 """
-The folders of files, and whether their names are on the disk.
+The folders of files, and whether their names are durable.
 
-A name is there for good when the folder that it is in was synced.  Whoever made a folder may have been killed before it did that,
-so a process believes nobody: it syncs the name of each folder once, also of one that was there already.
+A name is durable once its folder was synced.  A process that made a folder may have been killed before it synced its name, so
+each process syncs the name of each folder once, also of one that exists already.
 """
 
 from __future__ import annotations
@@ -22,31 +22,31 @@ class Folders:
     """
 
     def __init__(self) -> None:
-        self._there_for_good: set[str] = set()
+        self._durable: set[str] = set()
         self._doubtful: set[str] = set()
-        """Those of which a sync failed: the system has forgotten what it did not write, so that the next one proves nothing."""
+        """Folders whose sync failed: the kernel then drops what it did not write, so the next sync proves nothing."""
 
     def make(self, path: str) -> None:
         """
-        Make a folder, if it is not there.
+        Make a folder, if it does not exist.
         """
-        self._there_for_good.discard(path)
+        self._durable.discard(path)
         with suppress(FileExistsError):
             os.mkdir(path, 0o700)
 
     def above(self, path: str) -> Sequence[str]:
         """
-        Return the folders that have to be synced for a name in the folder *path* to be there for good.
+        Return the folders to sync for a name in the folder *path* to be durable.
         """
-        return (path,) if path in self._there_for_good else (path, os.path.dirname(path))
+        return (path,) if path in self._durable else (path, os.path.dirname(path))
 
     def sync(self, paths: Sequence[str]) -> None:
         """
-        Return when the names in the folders *paths* are on the disk.
+        Return once the names in the folders *paths* are durable.
         """
         for path in paths:
             if path in self._doubtful:
-                # What changes is written, and with it what is beside it.
+                # A change makes the kernel write the folder, with the names beside it.
                 with files.os_errors(), tempfile.NamedTemporaryFile(dir=path, prefix="."):
                     pass
             try:
@@ -55,12 +55,12 @@ class Folders:
                 self._doubtful.add(path)
                 raise
             self._doubtful.discard(path)
-        self._there_for_good.update(path for path in paths if os.path.dirname(path) in paths)
+        self._durable.update(path for path in paths if os.path.dirname(path) in paths)
 
 
 def make_root(path: str, *, syncs: bool) -> None:
     """
-    Make the folder *path* and those above it; *syncs* says whether their names have to be on the disk.
+    Make the folder *path* and those above it; *syncs* says whether their names must be durable.
     """
     path = os.path.abspath(path)
     missing = path
@@ -71,7 +71,7 @@ def make_root(path: str, *, syncs: bool) -> None:
         return
     while True:
         path, name = os.path.split(path)
-        with suppress(PermissionError):  # a folder of somebody else, which was there long before
+        with suppress(PermissionError):  # another user's folder existed before
             files.sync_folders([path])
         if not name or len(path) <= len(missing):
             return

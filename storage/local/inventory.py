@@ -1,5 +1,5 @@
 """
-What is in the directory of a local byte store, and what of it is needed.
+The files in the directory of a local byte store, and which of them are needed.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from holdfast.storage.ports.inventory import Stored
 from holdfast.storage.records import KEPT, State, UploadRecord
 from holdfast.storage.threads import Threads
 
-# So many files are looked at on a thread before anything else is done.
+# Files that are looked at in one call on the thread.
 PAGE = 1000
 
 
@@ -41,7 +41,7 @@ class LocalInventory:
         published = self._store.published_name(record)
         if record.state is State.COMPLETE:
             return frozenset({published})
-        # Where the newest generation has no file yet, its bytes are in the one before.
+        # If the newest generation has no file yet, its bytes are in an earlier one.
         return frozenset({published, *self._store.open_names(record)})
 
     async def examine(self, record: UploadRecord) -> None:
@@ -57,7 +57,7 @@ class LocalInventory:
         """
         self._threads.close()
 
-    # What follows blocks, and runs on the thread.
+    # The methods below block, and run on the thread.
 
     def _walk(self) -> Iterator[Stored]:
         with os_errors():
@@ -67,14 +67,14 @@ class LocalInventory:
                         key = keys.parse_key(name.partition(".")[0])
                         if key is None or os.path.basename(path) != keys.shard(key):
                             continue
-                        with suppress(FileNotFoundError):  # it went in this very moment
+                        with suppress(FileNotFoundError):  # deleted meanwhile
                             found = os.stat(os.path.join(path, name))
                             place = os.path.relpath(os.path.join(path, name), self._store.root)
                             yield Stored(name=place, key=key, size=found.st_size, changed_at=found.st_mtime)
 
     def _examine(self, record: UploadRecord) -> None:
         with os_errors():
-            # The newest first: of generations that were passed over, only what came before them counts.
+            # The newest first: of a generation that was fenced off, only the bytes before the fence count.
             names = [self._store.published_name(record)]
             if record.state is not State.COMPLETE:
                 names += self._store.open_names(record)

@@ -1,5 +1,5 @@
 """
-Whether a local byte store can take bytes: how much room the disk has, and a write now and then.
+Whether a local byte store can take bytes: free space on the disk, and a test write now and then.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ WRITTEN = 4 * 1024
 
 class LocalRoom:
     """
-    What the disk under *root* takes; *syncs* says whether what is written to find out has to reach it.
+    The free space under *root*; *syncs* says whether a test write must reach the disk.
     """
 
     def __init__(self, root: str, threads: Threads, *, syncs: bool) -> None:
@@ -33,36 +33,36 @@ class LocalRoom:
 
     async def ping(self) -> None:
         """
-        Return when bytes can be taken now.
+        Return if the store can take bytes now.
 
-        :raises NoSpace, Unavailable: they cannot.
+        :raises NoSpace, Unavailable: it cannot.
         """
         await self._threads.run(self._look)
         await self._probe.make()
 
     def doubt(self) -> None:
         """
-        Write again the next time, also if that is soon.
+        Make the next ping write again, however recent the last test write was.
         """
         self._probe.doubt()
 
-    # What follows blocks.
+    # The methods below block.
 
     def refuse_without_room(self, record: UploadRecord) -> None:
         """
-        Refuse before the first byte what does not fit.  Nothing is reserved: a client that goes away would keep it.
+        Refuse content that does not fit, before its first byte.  Nothing is reserved: an interrupted upload would hold it.
 
-        :raises NoSpace: it does not.
+        :raises NoSpace: it does not fit.
         """
         self.refuse_what_never_fits(record)
         if (record.remaining or 0) + RESERVE > self._free():
-            raise NoSpace(f"{record.remaining or 'more'} bytes do not fit")
+            raise NoSpace(f"{record.remaining or 'more'} bytes do not fit on the disk")
 
     def refuse_what_never_fits(self, record: UploadRecord) -> None:
         """
-        Refuse what is larger than the disk; what it has no room for at the moment may come as far as it fits.
+        Refuse content that is larger than the disk, or than files may be; other content may come as far as it fits.
 
-        :raises NoSpace: it is.
+        :raises NoSpace: it is larger.
         """
         if record.length is None or record.remaining is None:
             return
@@ -70,18 +70,18 @@ class LocalRoom:
             disk = os.statvfs(self._root)
         limit, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
         if record.remaining > disk.f_blocks * disk.f_frsize or 0 <= limit < record.length:
-            raise NoSpace(f"{record.remaining} bytes do not fit")
+            raise NoSpace(f"{record.remaining} bytes never fit on the disk")
 
     def _look(self) -> None:
         with files.os_errors():
             for folder in FOLDERS:
                 if not os.access(os.path.join(self._root, folder), os.W_OK | os.X_OK):
-                    raise Unavailable(f"the folder {folder} of the byte store cannot be written")
+                    raise Unavailable(f"the folder {folder} of the byte store is not writable")
         if self._free() < RESERVE:
             raise NoSpace(f"{self._root} has {self._free()} bytes left")
 
     def _write(self) -> None:
-        """Write a little as an append would, into a file without a name."""
+        """Write a little, as an append would, into a file without a name."""
         with files.os_errors(), tempfile.TemporaryFile(dir=self._root, buffering=0) as file:
             file.write(bytes(WRITTEN))
             if self._syncs:

@@ -7,20 +7,21 @@ Theory of operation
     <root>/uploads/ab/<key>[.<generation>]    while content still comes
     <root>/attachments/ab/<key>               published: never written again
 
-*Offsets.*  Blocks are written with pwrite at the recorded offset, never in append mode, so bytes of an append whose offset was
-never recorded are simply overwritten.  The size of the file is no evidence of anything.
+*Offsets.*  Blocks are written with pwrite at the recorded offset, never in append mode, so the bytes of an append that was
+never recorded are overwritten.  The size of a file proves nothing.
 
 *Publishing* is one rename.  A name under ``attachments/`` therefore always has its whole content, and `complete` looks there
-first: that makes it repeatable, wherever a crash came between.
+first: so it can be repeated after a crash at any point.
 
-*The fence.*  A process may be frozen at any place (SIGSTOP, a paused virtual machine) and wake up in the middle of a write, or
-just before it opens the file.  No lock helps against that.  So a file belongs to one generation: the first is ``<key>``, the next
-are ``<key>.<generation>``.  Who passes a holder over records the next generation first.  The first append or completion in it
-copies the bytes up to the recorded offset from the newest generation before it, renames the copy into place, and removes the
-earlier files.  Whatever a sleeper does under its own generation's name, it never meets the newcomer's file.  And if it makes a
-file in between, that has the same acknowledged bytes, for nothing was acknowledged since.
+*The fence.*  A process may be frozen anywhere (SIGSTOP, a paused virtual machine) and go on in the middle of a write, or just
+before it opens the file.  No lock helps against that.  So a file belongs to one generation: the first is ``<key>``, the next
+are ``<key>.<generation>``.  A new holder that fences an unresponsive one off records the next generation first.  Its first
+append or completion copies the bytes up to the recorded offset from the newest earlier generation, renames the copy into place,
+and removes the earlier files.  Whatever the old holder writes under its own generation's name, it never touches the new file.
+If it makes the
+file of its generation again, that has the same acknowledged bytes, since nothing was acknowledged in between.
 
-A holder that lets go, or is dead, is not passed over, so this copy is only made for sleepers.
+A holder that lets go, or is dead, needs no fence, so only unresponsive holders cause this copy.
 
 *Durability* (design: an acknowledged offset is a promise):
 
@@ -28,8 +29,8 @@ A holder that lets go, or is dead, is not passed over, so this copy is only made
     complete       the same, but only when the upload completes
     none           whatever the kernel does; survives a crash of the process, not of the machine
 
-*A sync that failed* is not believed when it is made again: what was not synced before is written again by the client that was not
-told of it, or has to be received again.
+*A failed sync* proves nothing when it is repeated: bytes that were not acknowledged are sent again by the client, and others
+have to be received again.
 """
 
 from __future__ import annotations
@@ -59,7 +60,7 @@ _NEW = _KNOWN | os.O_CREAT | os.O_EXCL
 
 class LocalByteStore:
     """
-    A `holdfast.storage.ports.ByteStore` on a directory that may be shared by any number of processes of one machine.
+    A `holdfast.storage.ports.ByteStore` on a directory that any number of processes of one machine share.
     """
 
     def __init__(
@@ -70,7 +71,7 @@ class LocalByteStore:
         unrecorded: int = UNRECORDED,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Less than *unrecorded* bytes are not worth being recorded as soon as somebody wishes it."""
+        """*unrecorded* is the number of bytes below which a requested checkpoint is skipped."""
         self._root = os.path.abspath(root)
         self._unrecorded = unrecorded
         self._clock = clock
@@ -99,7 +100,7 @@ class LocalByteStore:
 
     def open_names(self, record: UploadRecord) -> Sequence[str]:
         """
-        Return the paths below the root at which content that is not published may be, the newest generation first.
+        Return the paths, below the root, of content that is not published, the newest generation first.
         """
         generations = reversed(range(record.generation + 1))
         return [os.path.relpath(self._upload(record, generation), self._root) for generation in generations]
@@ -129,12 +130,12 @@ class LocalByteStore:
                     continue
                 if append.has_news:
                     await append.sync()
-                    await checkpoint(append.tell())
+                    await checkpoint(append.report())
             return await append.end()
         except NoSpace as error:
             self._room.doubt()
             if error.receipt is None:
-                raise  # not of a block
+                raise  # no block failed: nothing was received
             raise NoSpace(str(error), await append.end()) from error
         finally:
             append.close()
@@ -173,7 +174,7 @@ class LocalByteStore:
 
     @asynccontextmanager
     async def _opened(self, opener: Callable[[UploadRecord], int], record: UploadRecord) -> AsyncIterator[int]:
-        """Have the descriptor that *opener* returns; it is closed even if the caller is cancelled while it is opened."""
+        """Yield the descriptor that *opener* returns, and close it even if the caller is cancelled during the opening."""
         descriptors: list[int] = []
         try:
             await self._threads.run(lambda: descriptors.append(opener(record)))
@@ -182,7 +183,7 @@ class LocalByteStore:
             for descriptor in descriptors:
                 os.close(descriptor)
 
-    # What follows blocks, and runs on the threads.
+    # The methods below block, and run on the threads.
 
     def _upload(self, record: UploadRecord, generation: int) -> str:
         path = self._path("uploads", record)
@@ -197,10 +198,10 @@ class LocalByteStore:
         path = self._upload(record, record.generation)
         folder = os.path.dirname(path)
         try:
-            # What has no bytes yet has mostly no file.
+            # An upload without bytes usually has no file yet.
             descriptor = os.open(path, _NEW if not record.offset else _KNOWN, 0o600)
         except FileExistsError:
-            # Whoever made it may have been killed before its name was on the disk.
+            # Its maker may have been killed before the name was durable.
             descriptor = os.open(path, _KNOWN)
         except FileNotFoundError:
             self._folders.make(folder)
@@ -215,7 +216,7 @@ class LocalByteStore:
         if record.generation:
             try:
                 if self._sync_appends:
-                    # Those before it may go when this one is there for good, also if somebody else made it.
+                    # Earlier generations may be removed once this one is durable, also if another process made it.
                     self._folders.sync(folders)
                     folders = ()
                 self._remove_generations(record, below=record.generation)
@@ -230,7 +231,7 @@ class LocalByteStore:
         source = self._open_newest(record, below=record.generation)
         if source is None:
             self._refuse_without_folders()
-            raise Corrupted(f"{record.key} is missing its first {record.offset} bytes")
+            raise Corrupted(f"the first {record.offset} bytes of {record.key} are missing")
         temporary = path + COPY
         try:
             descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
@@ -274,7 +275,7 @@ class LocalByteStore:
             if os.fstat(descriptor).st_size > record.offset:
                 os.ftruncate(descriptor, record.offset)
             source = self._upload(record, record.generation)
-            # Though it was acknowledged: less may have been promised then.
+            # Also what was acknowledged: the durability setting may have been lower then.
             if self._sync_completion:
                 self._sync_or_drop(descriptor, record)
             try:
@@ -287,10 +288,10 @@ class LocalByteStore:
 
     def _sync_or_drop(self, descriptor: int, record: UploadRecord) -> None:
         """
-        Sync what is to be published; what was not synced before, and cannot be now, is no content any more.
+        Sync the content that is to be published; remove content that was never synced, and cannot be now.
 
-        After an error the system forgets what it did not write, and says next time that all is well.  Only what was acknowledged
-        as durable was synced before, and stays.
+        After an error the kernel drops what it did not write, and the next sync succeeds.  Only content that was acknowledged
+        as durable was synced before; it is kept.
         """
         try:
             os.fsync(descriptor)
@@ -300,12 +301,12 @@ class LocalByteStore:
             self._remove_generations(record, below=record.generation + 1)
             with suppress(StorageError):
                 files.sync_folders([os.path.dirname(self._upload(record, 0))])
-            raise Corrupted(f"the disk did not take all of {record.key}: {error}") from error
+            raise Corrupted(f"the disk did not store all of {record.key}: {error}") from error
 
     def _open_for_reading(self, record: UploadRecord) -> int:
         with files.os_errors():
             published = self._path("attachments", record)
-            # Publishing goes one way: what was not there yet, and then is no longer open, is there the second time.
+            # Content moves from uploads/ to attachments/ only: if it moves between the two looks, the second round finds it.
             for _ in range(2):
                 with suppress(FileNotFoundError):
                     return _whole(os.open(published, os.O_RDONLY | os.O_CLOEXEC), record)
@@ -316,7 +317,7 @@ class LocalByteStore:
         raise NotFound(f"there is no content of {record.key}")
 
     def _refuse_without_folders(self) -> None:
-        """Refuse to take content for lost while the file system with all of it is not mounted."""
+        """Refuse to report content as lost while its file system is not mounted."""
         for folder in FOLDERS:
             if not os.path.isdir(os.path.join(self._root, folder)):
                 raise Unavailable(f"the folder {folder} of the byte store is missing: is its file system mounted?")
@@ -341,7 +342,7 @@ class LocalByteStore:
 
 
 def _whole(descriptor: int, record: UploadRecord) -> int:
-    """Return *descriptor* if all that is promised of *record* is in its file; else close it."""
+    """Return *descriptor* if its file has all acknowledged bytes; otherwise close it and raise Corrupted."""
     size = os.fstat(descriptor).st_size
     if size < record.offset:
         os.close(descriptor)

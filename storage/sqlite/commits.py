@@ -1,5 +1,5 @@
 """
-Commits to an SQLite file: what is asked for, who waits for it, and how one of many is made.
+Commits to an SQLite file: what they store, and how one of a group is made.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ class SqliteCommit:
     """
     Statements that take effect together, or not at all.
 
-    *make* is called within a transaction, maybe more than once.  *synced* says whether it has to reach the disk in a database
-    that does not sync every commit, *large* whether making it takes too long for the event loop, and *frees* whether it makes
+    *make* is called within a transaction, maybe more than once, on a thread or the event loop.  *synced*: it must reach the
+    disk also in a database that does not sync every commit.  *large*: it takes too long for the event loop.  *frees*: it frees
     room, and so may use the reserve.
     """
 
@@ -31,26 +31,26 @@ class SqliteCommit:
 @dataclass(slots=True)
 class Turn:
     """
-    A commit that waits, and what became of it.
+    A waiting commit and its result.
     """
 
     commit: SqliteCommit
-    told: Result[None]
+    result: Result[None]
     error: BaseException | None = None
 
-    def tell(self) -> None:
+    def finish(self) -> None:
         """
-        Tell who waits for it.
+        Wake the caller with the result.
         """
         if self.error is None:
-            self.told.set_result(None)
+            self.result.set_result(None)
         else:
-            self.told.set_exception(self.error)
+            self.result.set_exception(self.error)
 
 
 def make_one(connection: sqlite3.Connection, turn: Turn) -> None:
     """
-    Make one commit of many, or refuse it; what else is wrong is raised.
+    Make one commit of a group; a refusal is kept in its turn, any other error is raised.
     """
     turn.error = None
     connection.execute("SAVEPOINT one")

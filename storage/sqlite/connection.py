@@ -1,5 +1,5 @@
 """
-Connections to an SQLite file in WAL mode, transactions on them, and what their errors mean.
+Connections to an SQLite file in WAL mode, transactions, and the translation of errors.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from holdfast.storage.errors import (
 )
 
 SECONDS = 1.0
-# How long a writer waits for the writers of other processes before it gives up.
+# How long a writer waits for the writers of other processes.
 BUSY_WAIT = 5 * SECONDS
 
 ERRORS: dict[int, type[StorageError]] = {
@@ -31,15 +31,15 @@ ERRORS: dict[int, type[StorageError]] = {
     sqlite3.SQLITE_CORRUPT: Corrupted,
     sqlite3.SQLITE_NOTADB: Corrupted,
 }
-# Others are in the way for the moment.
+# Another connection holds a lock for the moment.
 BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL)
-# What a single commit is refused for; everything else is trouble of the database.
+# What a single commit is refused for; any other error concerns the whole database.
 REFUSED = (PreconditionFailed, AlreadyExists, QuotaExceeded)
 
 
-class sqlite_errors:  # noqa: N801 - a context manager, and often used: a generator for each would cost more
+class sqlite_errors:  # noqa: N801 - a context manager; it is used so often that a generator would cost too much
     """
-    Raise SQLite's errors as storage errors, and those of the file system under it.
+    Raise the errors of SQLite, and of the file system under it, as storage errors.
     """
 
     __slots__ = ()
@@ -58,7 +58,7 @@ class sqlite_errors:  # noqa: N801 - a context manager, and often used: a genera
 
 class transaction:  # noqa: N801 - as above
     """
-    Make what is done meanwhile one transaction, or nothing.
+    Run the block in one transaction; an error rolls it back.
     """
 
     __slots__ = ("_connection",)
@@ -79,7 +79,7 @@ class transaction:  # noqa: N801 - as above
 
 def roll_back(connection: sqlite3.Connection) -> None:
     """
-    Undo the transaction that is under way, if one is: SQLite itself rolls back on some errors.
+    Roll back the open transaction, if there is one: SQLite itself rolls back on some errors.
     """
     if connection.in_transaction:
         connection.execute("ROLLBACK")
@@ -88,7 +88,7 @@ def roll_back(connection: sqlite3.Connection) -> None:
 @contextmanager
 def synced(connection: sqlite3.Connection, *, synced: bool) -> Iterator[None]:
     """
-    Have a commit reach the disk, where others need not.
+    Sync the commits within the block, in a database that does not sync every commit.
     """
     if not synced:
         yield
@@ -112,7 +112,7 @@ def connect(path: str, wait: float) -> sqlite3.Connection:
 @contextmanager
 def alone(path: str) -> Iterator[None]:
     """
-    Open a database one process after another: SQLite does not wait for its lock when it turns to WAL mode.
+    Let one process at a time open a database: SQLite does not wait for its lock when it switches to WAL mode.
     """
     os.makedirs(os.path.dirname(os.path.abspath(path)), mode=0o700, exist_ok=True)
     # SQLite gives its log the mode of the database.
@@ -127,7 +127,7 @@ def alone(path: str) -> Iterator[None]:
 
 def is_busy(error: BaseException | None) -> bool:
     """
-    Say whether somebody was in the way.
+    Say whether another connection held a lock.
     """
     return isinstance(error, sqlite3.Error) and _code(error) in BUSY
 

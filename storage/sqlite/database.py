@@ -1,43 +1,38 @@
 """
-An SQLite file in WAL mode: the event loop says what is stored, and threads wait for the disk and for other processes.
+An SQLite file in WAL mode: the event loop makes the statements, and threads wait for the disk and for other processes.
 
 Theory of operation
 -------------------
 
-*Commits* that come in one turn of the event loop, or while the disk has others, are one transaction:
+*Commits* that come in one turn of the event loop, or while an earlier one is being synced, form one transaction:
 
     BEGIN IMMEDIATE
     for each, in the order in which they came:
-        SAVEPOINT one                  a commit that is refused (another revision, a key that is taken) is rolled back
-        …                              to here, and only its own caller hears of it
+        SAVEPOINT one                  a commit that is refused (another revision, a key in use) is rolled back
+        …                              to here, and only its own caller gets the error
         RELEASE one
-    COMMIT                             before this has returned nobody is told anything
+    COMMIT                             no caller is answered before this returns
 
-Its statements change pages in memory.  So they are made on the event loop, by a connection that never waits for others; and so
-is a COMMIT that the page cache takes.  One that has to reach the disk is made on a thread: the log is synced once for all, and
-what others read meanwhile is what was there before.  The thread needs the interpreter twice for a transaction.  When it made the
-statements as well, it was twice for each, and under load a quarter of the processor time went into asking for it.
+The statements change pages in memory.  So they run on the event loop, on a connection that never waits for others; so does a
+COMMIT that only reaches the page cache.  A COMMIT that must reach the disk runs on a thread: the log is synced once for all,
+and readers meanwhile see what was there before.  The thread then needs the interpreter twice per transaction; when it ran each
+statement as well, it needed it twice per statement, and under load a quarter of the CPU time went into waiting for it.
 
-*What goes wrong* with no single commit (a full disk, a page that cannot be written) ends the whole transaction.  Then each commit
-is made again by itself, on the other thread: some may find room where all together did not, and each caller hears what became of
-its own.  That thread also waits when somebody else has the lock on the database.  If it is not to be had there is no second time,
-for all have waited for it.
+*An error of the database* (a full disk, a page that cannot be written) ends the whole transaction.  Then each commit is made
+again by itself, on the other thread: some may find room where all together did not, and each caller gets its own result.  That
+thread also waits when another process holds the lock on the database.  If it does not get the lock in time, all commits fail.
 
-*A sync that failed* is not believed when it is made again: what the log has is written again first
-(`holdfast.storage.sqlite.log`).
+*A failed sync* proves nothing when it is repeated: the log is written again first (`holdfast.storage.sqlite.log`).
 
-*On a full disk* a commit that frees room has to get through.  So a reserve is kept (`holdfast.storage.reserve`): it is given
-back when
-such a commit, or the opening of the database, finds no room, and is made again when there is some.
+*On a full disk* a commit that frees room has to succeed.  So a reserve is kept (`holdfast.storage.reserve`): it is freed when
+such a commit, or the opening of the database, finds no room, and is made again later.
 
-*Single records and leases* are read and written on the event loop too, by a connection of its own.  In WAL mode a reader waits
-for no writer, and what is asked for was mostly written a moment ago.  A record is read in 17 µs of processor time; with a thread
-it is 20 more on an idle machine, and 100 and more where threads and loop contend for the interpreter, as they do under load.
-
-When somebody is in the way (SQLITE_BUSY), the same goes to the thread.  When the loop was held up all the same, for the disk was
-busy with something, everything goes there for a while (`holdfast.storage.threads.Pace`).  What commits that are not synced
-leave in the
-log is synced and written back by the thread; when they never pause, it holds them off for it, or the log would grow for ever.
+*Single records and leases* are read and written on the event loop too, on a connection of their own.  In WAL mode a reader
+waits for no writer, and a record that is read was mostly written a moment ago.  Reading one takes 17 µs of CPU time; a thread
+adds 20 on an idle machine, and 100 and more where threads and the loop contend for the interpreter.  If another connection
+holds the lock (SQLITE_BUSY), the thread does it.  If a call still takes long, because the disk is busy, the thread does
+everything for a while (`holdfast.storage.threads.Pace`).  The thread also syncs the log of commits that are not synced, and
+writes it back; when such commits never pause, they wait for it, or the log would grow without bound.
 """
 
 from __future__ import annotations
@@ -62,27 +57,28 @@ from holdfast.storage.threads import Pace, Result, Threads
 T = TypeVar("T")
 
 MiB = 1024 * 1024
-# As many commits are taken together: who came first waits for the work of all, about 50 µs each.
+# Commits in one transaction: the first waits for the work of all, about 50 µs each.
 TOGETHER = 64
 
-# The log is written back after as many commits that were not synced; each changes up to ten pages.
+# The log is written back after this many commits without a sync; each changes up to ten pages.
 CHECKPOINT = 100
-# When so many were made before the thread came to it, those that follow wait for it.
+# After this many commits without a sync, the next ones wait for the thread.
 UNWRITTEN = 1000
-# Of a database that never syncs.  What it may come to is in its reserve.
+# For a database that never syncs; its reserve has room for a log of this size.
 SHORT_LOG = 100  # pages
 RESERVE = 8 * MiB
 
 
 class Busy(Exception):
     """
-    Something would have to be waited for.
+    The call would have to wait.
     """
 
 
 class Database:
     """
-    One file: a connection for commits, one on the event loop, which waits for nobody, and one on a thread, which does.
+    One file with three connections: one for commits and one for calls on the event loop, which never wait, and one for a
+    thread.
     """
 
     def __init__(
@@ -98,7 +94,10 @@ class Database:
         """
         Open the file, or make it; for *schema* and *additions* see `holdfast.storage.sqlite.schema`.
 
-        The *reserve* is in bytes; *lends* says that whatever is written may use it.
+        :param synchronous: SQLite's pragma: FULL, NORMAL or OFF
+        :param reserve: bytes of the reserve
+        :param lends: every write may use the reserve
+        :raises NoSpace, Unavailable, Corrupted: the file cannot be opened.
         """
         self._path, self._reserve, self._lends = path, Reserve(f"{os.path.abspath(path)}.reserve", reserve), lends
         while True:
@@ -110,14 +109,14 @@ class Database:
                     raise
         self._reserve.keep()
         self._threads = Threads("sqlite", 1)
-        self._syncing = Threads("sqlite-commit", 1)  # nothing else may hold up whoever has the lock of all writers
+        self._syncing = Threads("sqlite-commit", 1)  # of its own: nothing may delay a commit that holds the lock of all writers
         self._pace = Pace()
         self._turns: deque[Turn] = deque()
         self._at_work = self._closed = False
         self._log = Log(self._connection, len(schema))
         self._syncs_all = self._writer_syncs = synchronous == "FULL"
         self._unwritten = 0
-        """Commits that were not synced since the log was last written back."""
+        """Commits without a sync since the log was last written back."""
 
     def _open(self, schema: Sequence[str], additions: str, synchronous: str) -> None:
         path = self._path
@@ -133,10 +132,10 @@ class Database:
                 for connection in (self._near, self._writer):
                     connection.execute(f"PRAGMA synchronous = {synchronous}")
                     if synchronous == "NORMAL":
-                        connection.execute("PRAGMA wal_autocheckpoint = 0")  # it syncs, and so is for the thread
+                        connection.execute("PRAGMA wal_autocheckpoint = 0")  # a checkpoint syncs, so the thread makes it
                 if synchronous == "OFF":
                     for connection in (self._connection, self._near, self._writer):
-                        connection.execute(f"PRAGMA wal_autocheckpoint = {SHORT_LOG}")  # it costs little
+                        connection.execute(f"PRAGMA wal_autocheckpoint = {SHORT_LOG}")  # without a sync it costs little
             except BaseException:
                 self._close_near()
                 self._connection.close()
@@ -144,13 +143,13 @@ class Database:
 
     async def call(self, function: Callable[[sqlite3.Connection], T]) -> T:
         """
-        Return what *function* makes of the connection, on its thread.
+        Return the result of *function*, which is called with the connection, on its thread.
         """
         return await self._threads.run(self.call_now, function)
 
     def call_now(self, function: Callable[[sqlite3.Connection], T]) -> T:
         """
-        Return what *function* makes of the connection; for the time before there is an event loop.
+        Return the result of *function*, called now: for use before there is an event loop.
         """
         ask = partial(self._ask, self._connection, function)
         return self._with_reserve(ask) if self._lends else ask()
@@ -165,7 +164,7 @@ class Database:
 
     async def at_once(self, function: Callable[[sqlite3.Connection], T]) -> T:
         """
-        Return what *function* makes of a connection, without a thread if nobody is in the way; it may be called twice.
+        Return the result of *function*, on the event loop if it need not wait, else on the thread; it may be called twice.
         """
         try:
             return self.now(function)
@@ -178,9 +177,9 @@ class Database:
 
     def now(self, function: Callable[[sqlite3.Connection], T]) -> T:
         """
-        Return what *function* makes of a connection.
+        Return the result of *function*, called on the event loop.
 
-        :raises Busy: it cannot be made now, and nothing was.
+        :raises Busy: it would have to wait; nothing was done.
         """
         if not self._pace.is_quick:
             raise Busy("the disk is slow")
@@ -193,7 +192,7 @@ class Database:
 
     async def commit(self, commit: SqliteCommit) -> None:
         """
-        Make *commit*, together with those that wait as well.
+        Make *commit*, in one transaction with others that wait.
 
         :raises StorageError: nothing of it was stored.
         """
@@ -205,18 +204,18 @@ class Database:
         if not self._at_work:
             self._at_work = True
             loop.call_soon(self._go_on)
-        await turn.told
+        await turn.result
 
     async def ping(self, commit: SqliteCommit) -> None:
         """
-        Make *commit* to find out whether one can be made, and the reserve again if there is room for it.
+        Make *commit* to test the database, and the reserve again if there is room for it.
         """
         await self.commit(commit)
         await self._threads.run(self._reserve.keep)
 
     async def close(self) -> None:
         """
-        Close the connections; the last one of all processes tidies the log away.
+        Close the connections; the last one of all processes removes the log.
         """
         with suppress(StorageError):
             await self.commit(SqliteCommit(make=_nothing))  # those before it are made
@@ -231,14 +230,14 @@ class Database:
         self._writer.close()
 
     def _look(self) -> None:
-        # SQLite goes on in a file that was deleted or replaced; nobody else would ever see what it stores there.
+        # SQLite goes on in a file that was deleted or replaced, and no other process would see what it stores there.
         if not os.path.samestat(self._file, os.stat(self._path)):
             raise Unavailable("the database file was replaced")
 
-    # What follows runs on the event loop.
+    # The methods below run on the event loop.
 
     def _go_on(self) -> None:
-        """Begin to make the commits that wait; whoever ends calls this again."""
+        """Begin to make the waiting commits; each end of a group calls this again."""
         group = [self._turns.popleft() for _ in range(min(len(self._turns), TOGETHER))]
         self._at_work = bool(group)
         if not group:
@@ -256,7 +255,7 @@ class Database:
             self._made(group)
 
     def _begun(self, *, syncs: bool) -> bool:
-        """Begin a transaction, and say whether that could be done at once."""
+        """Begin a transaction; return False if that would have to wait."""
         writer = self._writer
         if self._log.is_doubtful:
             return False
@@ -267,18 +266,18 @@ class Database:
                 self._writer_syncs = syncs
             writer.execute("BEGIN IMMEDIATE")
         except (Unavailable, OSError, sqlite3.Error):
-            return False  # the thread will see what it is
+            return False  # the thread will raise the error
         return True
 
     def _stated(self, group: Sequence[Turn], *, commits: bool) -> bool:
-        """Make the statements of *group*, and say whether nothing was wrong but with single commits."""
+        """Run the statements of *group*; return False on any error but the refusal of single commits."""
         writer = self._writer
         try:
             for turn in group:
                 make_one(writer, turn)
             if commits:
                 writer.execute("COMMIT")
-        except Exception as error:  # noqa: BLE001 - whatever it is, it will be raised again where it is waited for
+        except Exception as error:  # noqa: BLE001 - the thread raises it again, to the callers
             self._log.notice(error)
             roll_back(writer)
             return False
@@ -293,7 +292,7 @@ class Database:
             self._wait_with(group, together=False)
 
     def _wait_with(self, group: Sequence[Turn], *, together: bool = True) -> None:
-        """Have *group* made on the thread that may wait: together, or each alone."""
+        """Make *group* on the thread that may wait: in one transaction, or each commit in its own."""
         making = self._threads.begin(partial(self._make, group, together=together))
         making.add_done_callback(partial(self._waited, group))
 
@@ -310,11 +309,11 @@ class Database:
         if self._reserve.is_short:
             self._threads.begin(self._reserve.keep)
         for turn in group:
-            turn.tell()
-        # Who was told may have more to commit: they come first.
+            turn.finish()
+        # The callers that were just answered may commit more: those join the next group.
         asyncio.get_running_loop().call_soon(self._go_on)
 
-    # What follows blocks, and runs on the thread.
+    # The methods below block, and run on the thread.
 
     def _make(self, group: Sequence[Turn], *, together: bool) -> None:
         if len(group) == 1 or not together or not self._make_together(group):
@@ -329,7 +328,7 @@ class Database:
                 self._with_reserve(make)
             else:
                 make()
-        except BaseException as error:  # noqa: BLE001 - whatever it is, it is raised again where it is waited for
+        except BaseException as error:  # noqa: BLE001 - it is raised to the caller
             turn.error = error
 
     def _make_now(self, commit: SqliteCommit) -> None:
@@ -340,7 +339,7 @@ class Database:
                 commit.make(connection)
 
     def _with_reserve(self, function: Callable[[], T]) -> T:
-        """Return what *function* makes; where it finds no room, the reserve is given back, and then the log begun anew."""
+        """Call *function*; when it finds no room, free the reserve, and then restart the log."""
         while True:
             try:
                 return function()
@@ -351,7 +350,7 @@ class Database:
         return function()
 
     def _make_together(self, group: Sequence[Turn]) -> bool:
-        """Say whether all is told of each commit; if not, nothing was stored."""
+        """Make *group* in one transaction; return False if it failed and nothing was stored."""
         connection, begun = self._connection, False
         try:
             with sqlite_errors():

@@ -1,16 +1,15 @@
 """
-Leases between worker processes of one machine: a row says who has one, a datagram asks for it.
+Leases between worker processes of one machine: a row names the holder, and a datagram asks it to let go.
 
-How claimants deal with each other is `holdfast.storage.leases.claims`.  Here their rows are in an SQLite file, and every
-process listens on a
-Unix datagram socket in the same folder.
+How claimants take leases from each other is `holdfast.storage.leases.claims`.  Here the rows are in an SQLite file, and every
+process listens on a Unix datagram socket in the same folder.
 
-A frozen process does not answer; it is passed over in time, and the lease is forced.  One whose socket is there, but refuses, is
-dead, for the kernel closes it after its last thread.  (A socket that is missing says nothing: somebody tidied up.)  It is passed
-over at once, and can do no harm.
+A frozen process does not answer; it is fenced off in time, and the lease is forced.  A process whose socket exists but refuses
+datagrams is dead, since the kernel closes a socket after its last thread: its leases are taken at once, without a fence.  (A
+missing socket proves nothing: it may have been deleted by hand.)
 
-Rows need not survive a power cut, so this database never syncs, and is mostly written on the event loop: a lease that nobody had
-is taken by one statement, and given back by another.
+Rows need not survive a power cut, so this database never syncs, and is mostly written on the event loop: a free lease is taken
+by one statement, and given back by another.
 """
 
 from __future__ import annotations
@@ -36,9 +35,9 @@ from holdfast.storage.sqlite.database import Busy, Database
 
 MiB = 1024 * 1024
 MILLISECONDS = 0.001
-# A local datagram takes well under a millisecond; repeating it covers a full queue and a process that was just starting.
+# A local datagram takes well under a millisecond; repeating it covers a full queue and a process that is just starting.
 REPEAT = 50 * MILLISECONDS
-# To delete something on a full disk takes a lease, too.
+# Deleting something on a full disk takes a lease, too.
 RESERVE = 1 * MiB
 MAX_DATAGRAM = 256  # bytes; names are 16 characters and a counter
 
@@ -56,13 +55,13 @@ CREATE TABLE leases (
 
 class SqliteLeases:
     """
-    `holdfast.storage.ports.Leases` for all processes that were given the same *folder*.
+    `holdfast.storage.ports.Leases` for all processes that use the same *folder*.
     """
 
     def __init__(self, folder: str) -> None:
         self._folder = os.path.abspath(folder)
         self._database = Database(os.path.join(self._folder, "leases.sqlite"), SCHEMA, "OFF", reserve=RESERVE, lends=True)
-        # Socket addresses are limited to 107 bytes; a name below an open folder is short however deep the folder lies.
+        # Socket addresses have at most 107 bytes; a path through the descriptor of the folder is short however deep that lies.
         self._directory = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK)
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -97,7 +96,7 @@ class SqliteLeases:
         with files.os_errors():
             names = os.listdir(self._directory)
         if f"{self._claims.process}.socket" not in names:
-            raise Unavailable("the socket of this process was removed")
+            raise Unavailable("the socket of this process was removed: restart the process")
 
     async def close(self) -> None:
         if self._loop is not None:
@@ -163,16 +162,16 @@ class _Rows:
 
     def enter_now(self, key: Key, name: str) -> int | None:
         """
-        Write *name* into a row where nobody stands, and return its epoch, if that can be done at once.
+        Write *name* into a new row, and return its epoch; None if a row exists, or the database would have to wait.
         """
         try:
             return self._database.now(partial(_enter, key, name))
         except (Busy, StorageError):
-            return None  # somebody will see what it is
+            return None  # `take` raises the error
 
     def forget_now(self, key: Key, name: str) -> bool:
         """
-        Delete the row if *name* stands there, and say True, if that can be done at once.
+        Delete the row if it names *name*; return False if the database would have to wait.
         """
         try:
             self._database.now(partial(_forget, key, name))
@@ -204,7 +203,7 @@ def _swap(key: Key, holder: str, connection: sqlite3.Connection) -> Found:
         cursor = connection.execute("INSERT OR REPLACE INTO leases (key, holder, behind) VALUES (?, ?, ?)", (key, holder, before))
         epoch = cursor.lastrowid
     if epoch is None:
-        raise Unavailable("SQLite did not name the row that it wrote")
+        raise Unavailable("SQLite did not return the row that it wrote")
     return Found(epoch=epoch, before=before, behind=behind)
 
 
@@ -231,6 +230,6 @@ def _take_and_give_back(connection: sqlite3.Connection) -> None:
 
 
 def _claimant(key: Key, connection: sqlite3.Connection) -> tuple[str, str | None] | None:
-    """Return who claims *key*, and whom it is behind."""
+    """Return the claimant of *key*, and the one that it is behind."""
     row = connection.execute("SELECT holder, behind FROM leases WHERE key = ?", (key,)).fetchone()
     return None if row is None else (row["holder"], row["behind"])

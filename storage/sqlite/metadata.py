@@ -1,12 +1,12 @@
 """
 Records in an SQLite file, shared by any number of worker processes of one machine.
 
-Each change is one statement on a database in WAL mode: SQLite's own lock orders the writers of all processes, readers never wait.
-How commits are made, and where, is `holdfast.storage.sqlite.database`.
+Each change is one statement on a database in WAL mode: SQLite's own lock orders the writers of all processes; readers never
+wait. How commits are made, and where, is `holdfast.storage.sqlite.database`.
 
 How durable a commit is follows `holdfast.storage.durability.Durability`: FULL syncs the log at every commit; NORMAL only at
-checkpoints, which
-loses the last commits in a power cut but never the consistency of the file (sqlite.org/pragma.html#pragma_synchronous).
+checkpoints, which loses the last commits in a power cut but never the consistency of the file
+(sqlite.org/pragma.html#pragma_synchronous).
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ from holdfast.storage.sqlite.tables import (
 from holdfast.storage.threads import aside
 
 PAGE = 1000
-# So many records are read in one go; between two of them others are answered.
+# Records that one query reads; other calls run in between.
 TOGETHER = 100
 
 
@@ -66,7 +66,7 @@ class SqliteMetadataStore:
 
     def __init__(self, path: str, durability: Durability = Durability.ACKNOWLEDGED) -> None:
         self._sync_completion = durability is Durability.COMPLETE
-        # What a power cut or a backup takes back, it takes from other processes than this one.
+        # A power cut, or a restored backup, that takes commits back also ends this process.
         self._failover_epoch = secrets.token_hex(4)
         self._database = Database(
             path, SCHEMA, "FULL" if durability is Durability.ACKNOWLEDGED else "NORMAL", additions=ADDITIONS
@@ -127,7 +127,7 @@ class SqliteMetadataStore:
     async def get_slot(self, ref: SlotRef) -> SlotRecord:
         found = await self._one(SLOTS.get, dataclasses.asdict(ref))
         if found is None:
-            raise NotFound(f"nothing was ever in {ref.slot} of {ref.id}")
+            raise NotFound(f"{ref.slot} of {ref.id} was never used")
         return await aside(partial(SlotRecord.from_mapping, found), size=slot_size(found))
 
     async def get_slots(self, ref: ObjectRef) -> Sequence[SlotRecord]:
@@ -181,12 +181,12 @@ class SqliteMetadataStore:
 
 
 def _change_nothing(connection: sqlite3.Connection) -> None:
-    # It is written all the same, and synced as any other commit is.
+    # SQLite writes it all the same, and syncs it as any other commit.
     connection.execute(f"PRAGMA user_version = {len(SCHEMA)}")
 
 
 def _secret(connection: sqlite3.Connection, name: str) -> bytes:
-    # Whoever comes first decides; made anew by nobody, for what was signed with it has to hold.
+    # The first one stays: what was signed with it must remain valid.
     connection.execute("INSERT OR IGNORE INTO secrets (name, value) VALUES (?, ?)", (name, secrets.token_bytes(SECRET_BYTES)))
     value: bytes = connection.execute("SELECT value FROM secrets WHERE name = ?", (name,)).fetchone()[0]
     return value
@@ -197,7 +197,7 @@ def _write_note(connection: sqlite3.Connection, name: str, text: str) -> None:
 
 
 def _is_promised(record: Record) -> bool:
-    """Say whether a power cut may not take *record* back, where offsets are not promised that."""
+    """Say whether *record* must survive a power cut, where only completion is promised to."""
     return not isinstance(record, UploadRecord) or record.state is State.COMPLETE
 
 
@@ -232,4 +232,4 @@ def _insert(connection: sqlite3.Connection, table: Table, values: dict[str, Any]
         if table is UPLOADS and values["idempotency_key"] is not None:
             row = connection.execute(BY_IDEMPOTENCY, values).fetchone()
         existing = UploadRecord.from_mapping(dict(row)) if row is not None else None
-        raise AlreadyExists("it is there already, or its idempotency key is taken", existing) from error
+        raise AlreadyExists("the record already exists, or its idempotency key is in use", existing) from error

@@ -1,14 +1,14 @@
 """
-What an SQLite file of ours has to look like: files of earlier versions are brought there, all others are refused by name.
+Brings an SQLite file to the current schema: files of earlier versions are migrated, all others refused with a reason.
 
-The version of a file (``PRAGMA user_version``) counts the steps that it went through.  A step was once changed after files had
-been made with it: those say version 2 and lack columns of it.  So the columns are looked at as well, and one that is missing is
-added as the step would have done it.
+The version of a file (``PRAGMA user_version``) counts the steps that it went through.  One step was changed after files had
+been made with it: those say version 2 and lack columns.  So the columns are checked as well, and a missing one is added as the
+step would have added it.
 
-Two versions of Holdfast share a file while one takes the place of the other, and none opens a file of a greater version than it
-knows.  So what is new is no step but an *addition*, which leaves the version as it is: a table that older versions do not know,
-or a column that they leave as it is, because each statement names its columns.  Such a column is nullable or has a default, for
-older versions insert rows without it.  A step is for what an older version must not touch.
+Two versions of Holdfast share a file during an upgrade, and neither opens a file with a greater version than it knows.  So new
+things are not steps but *additions*, which leave the version as it is: a table that older versions do not know, or a column
+that they ignore, because each statement names its columns.  Such a column is nullable or has a default, since older versions
+insert rows without it.  A step is for what an older version must not touch.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from holdfast.storage.errors import Unavailable
 from holdfast.storage.sqlite.connection import roll_back
 
 Columns = Mapping[str, Mapping[str, str | None]]
-"""By table and column, the definition by which a column can be added to a table with rows; None where it cannot."""
+"""By table and column: the definition with which the column can be added to a table with rows, or None if it cannot."""
 
 
 def prepare(connection: sqlite3.Connection, path: str, schema: Sequence[str], additions: str = "") -> None:
     """
-    Bring the file at *path* to the newest version, in one transaction: each of *schema* leads from one version to the next.
+    Bring the file at *path* to the newest version, in one transaction.
 
-    *additions* are the statements that, behind all steps, make what a file gets besides.
-
-    :raises Unavailable: this cannot be done; nothing was changed.
+    :param schema: scripts, each of which leads from one version to the next
+    :param additions: statements that make what a file has besides, after all steps
+    :raises Unavailable: this is impossible; nothing was changed.
     """
     version: int = connection.execute("PRAGMA user_version").fetchone()[0]
     newest = len(schema)
@@ -46,7 +46,7 @@ def prepare(connection: sqlite3.Connection, path: str, schema: Sequence[str], ad
             pristine.executescript(additions)
             wanted, added = _columns(pristine), {name: made for name, made in _made(pristine).items() if name not in required}
         if version == newest and not [*_missing(connection, wanted)] and added.keys() <= _made(connection).keys():
-            return  # nothing is written where nothing is missing: there may be no room
+            return  # without a write: the disk may be full
         connection.executescript(f"BEGIN IMMEDIATE; {''.join(schema[version:])}")
         found = _made(connection)
         for statement in (added[name] for name in added if name not in found):  # a table before its indexes
@@ -81,7 +81,7 @@ def _missing(connection: sqlite3.Connection, wanted: Columns) -> Iterator[tuple[
 
 
 def _made(connection: sqlite3.Connection) -> Mapping[str, str]:
-    """Return the statement that makes each table and index."""
+    """Return the statement that made each table and index, by name."""
     return dict(map(tuple, connection.execute("SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY rowid")))
 
 

@@ -1,5 +1,5 @@
 """
-The tables of records in an SQLite file, and the statements about them.
+The tables of records in an SQLite file, and their statements.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from holdfast.storage.objects import EVENT_FIELDS, OBJECT_FIELDS, SLOT_FIELDS, O
 from holdfast.storage.ports.metadata import Record
 from holdfast.storage.records import FIELDS, UploadRecord
 
-# Each brings a file from the version of its index to the next; a new file goes through all.
+# Each script brings a file from the version of its index to the next; a new file goes through all.
 SCHEMA = (
     """
 CREATE TABLE uploads (
@@ -87,7 +87,7 @@ CREATE INDEX events_by_attachment ON events (tenant, attachment, position) WHERE
 )
 
 
-# What a file gets besides, without another version (see `holdfast.storage.sqlite.schema`).
+# Made in every file, without a new version (see `holdfast.storage.sqlite.schema`).
 ADDITIONS = """
 CREATE TABLE counters (
     tenant TEXT NOT NULL,
@@ -101,7 +101,7 @@ CREATE TABLE counters (
 class Table:
     """The statements of one kind of record."""
 
-    # The names are those of our own dataclasses, not input: nothing a client says enters the text of a statement.
+    # The names are those of our dataclasses: no input of a client becomes part of a statement.
     def __init__(self, name: str, fields: Sequence[str], key: Sequence[str]) -> None:
         columns = ", ".join(fields)
         self.fields, self.key = fields, key
@@ -113,8 +113,8 @@ class Table:
         self.get = f"{self.select} WHERE {self.where}"
 
     def update(self, old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[str, list[Any]]:
-        """Return the statement that makes *old* into its next revision, and its values."""
-        # What is not named is not touched, and neither is any index of it.
+        """Return the statement, with its values, that turns *old* into its next revision."""
+        # Only changed columns are named, so the indexes of the others are not touched.
         changed = tuple(field for field in self.fields if new[field] != old[field])
         statement = self._updates.get(changed)
         if statement is None:
