@@ -13,12 +13,16 @@ import pytest
 from holdfast.service.core.commands import Append, Completes, Create, GetOffset
 from holdfast.service.core.content.content import Stop
 from holdfast.service.core.limits import Limits
+from holdfast.service.core.policies import Policies
+from holdfast.service.core.slots.objects import Objects
 from holdfast.service.core.uploads.uploads import Uploads
-from holdfast.storage.records import UploadRecord
+from holdfast.storage.ports.metadata import MetadataStore
+from holdfast.storage.records import Intent, SlotRef, UploadRecord
 from holdfast.storage.redis.stores import open_redis
 from holdfast.storage.s3.store import S3ByteStore
 from servers.stores.redis import RedisServer
 from tests.core.contents import FakeContent
+from tests.core.situations import PNG
 from tests.servers.fixtures import Bucket
 from tests.storage.backends import TENANT
 from tests.storage.redis.stores import prefix_of, url_of
@@ -42,6 +46,7 @@ class Counted:
     uploads: Uploads
     calls: Counter[str]
     redis: RedisServer
+    metadata: MetadataStore
 
     async def create(self, sent: FakeContent, length: int) -> UploadRecord:
         """Create an upload with *sent*."""
@@ -68,7 +73,7 @@ async def counts(
     stores = open_redis(url_of(redis_server), prefix_of(tmp_path_factory.mktemp("counts")))
     bytes_: S3ByteStore = s3_store(swift_place, part_size=PART)
     uploads = Uploads(bytes_, stores.metadata, stores.leased_uploads, Limits())
-    counts = Counted(uploads, counted(bytes_), redis_server)
+    counts = Counted(uploads, counted(bytes_), redis_server, stores.metadata)
     await counts.append(await counts.create(FakeContent(), 4), FakeContent(b"kelp"))
     await uploads.offset(GetOffset(ref=(await counts.create(FakeContent(), 4)).ref, completes=AT_LENGTH))
     counts.cost()
@@ -189,3 +194,25 @@ async def test_repeated_bytes(counts: Counted) -> None:
     assert ("complete", LENGTH) == (again.state, again.offset)
     content_ = b"".join([bytes(block) async for block in counts.uploads.read(again, 0, LENGTH)])
     assert CONTENT == content_
+
+
+async def test_an_association(counts: Counted) -> None:
+    """The append that completes an upload for a slot looks at the first bytes once: to verify the type, and for the slot."""
+    slot = SlotRef(tenant=TENANT, kind="user", id="kelp", slot="ProfilePhoto")
+    await Objects(counts.metadata, Policies()).register(slot.object)
+    command = Create(
+        tenant=TENANT,
+        completes=AT_LENGTH,
+        length=len(PNG),
+        content_length=0,
+        content_type="image/png",
+        verify_type=True,
+        intent=Intent(slot=slot),
+    )
+    record = (await counts.uploads.create(command, FakeContent())).record
+    counts.cost()
+    record = await counts.append(record, FakeContent(PNG))
+    calls, _ = counts.cost()
+
+    assert (slot,) == record.attached
+    assert {"PutObject": 1, "GetObject": 1} == calls
