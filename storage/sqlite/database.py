@@ -49,9 +49,10 @@ from typing import TypeVar
 from holdfast.storage.errors import NoSpace, StorageError, Unavailable
 from holdfast.storage.reserve import Reserve
 from holdfast.storage.sqlite.commits import SqliteCommit, Turn, make_one
-from holdfast.storage.sqlite.connection import BUSY_WAIT, alone, connect, is_busy, roll_back, sqlite_errors, synced, transaction
+from holdfast.storage.sqlite.connection import BUSY_WAIT, alone, connect, is_busy, sqlite_errors, synced, transaction
 from holdfast.storage.sqlite.log import Log
 from holdfast.storage.sqlite.schema import prepare
+from holdfast.storage.sqlite.writer import Writer
 from holdfast.storage.threads import Pace, Result, Threads
 
 T = TypeVar("T")
@@ -114,7 +115,8 @@ class Database:
         self._turns: deque[Turn] = deque()
         self._at_work = self._closed = False
         self._log = Log(self._connection, len(schema))
-        self._syncs_all = self._writer_syncs = synchronous == "FULL"
+        self._syncs_all = synchronous == "FULL"
+        self._writer = Writer(self._committing, self._log, self._look, syncs=self._syncs_all)
         self._unwritten = 0
         """Commits without a sync since the log was last written back."""
 
@@ -124,17 +126,17 @@ class Database:
             self._connection = connect(path, BUSY_WAIT)
             self._file = os.stat(path)
             self._near = connect(path, 0.0)
-            self._writer = connect(path, 0.0)
+            self._committing = connect(path, 0.0)
             try:
                 self._connection.execute("PRAGMA journal_mode = WAL")
                 self._connection.execute(f"PRAGMA synchronous = {synchronous}")
                 prepare(self._connection, path, schema, additions)
-                for connection in (self._near, self._writer):
+                for connection in (self._near, self._committing):
                     connection.execute(f"PRAGMA synchronous = {synchronous}")
                     if synchronous == "NORMAL":
                         connection.execute("PRAGMA wal_autocheckpoint = 0")  # a checkpoint syncs, so the thread makes it
                 if synchronous == "OFF":
-                    for connection in (self._connection, self._near, self._writer):
+                    for connection in (self._connection, self._near, self._committing):
                         connection.execute(f"PRAGMA wal_autocheckpoint = {SHORT_LOG}")  # without a sync it costs little
             except BaseException:
                 self._close_near()
@@ -227,7 +229,7 @@ class Database:
 
     def _close_near(self) -> None:
         self._near.close()
-        self._writer.close()
+        self._committing.close()
 
     def _look(self) -> None:
         # SQLite goes on in a file that was deleted or replaced, and no other process would see what it stores there.
@@ -243,52 +245,23 @@ class Database:
         if not group:
             return
         syncs = self._syncs_all or any(turn.commit.synced for turn in group)
-        large = any(turn.commit.large for turn in group)
-        if large or self._unwritten >= UNWRITTEN or not self._pace.is_quick or not self._pace.timed(self._begun, syncs=syncs):
+        waits = not self._pace.is_quick or self._unwritten >= UNWRITTEN or any(turn.commit.large for turn in group)
+        if waits or not self._pace.timed(self._writer.begin, syncs=syncs):
             self._wait_with(group)
-        elif not self._pace.timed(self._stated, group, commits=not syncs):
+        elif not self._pace.timed(self._writer.make, group, commits=not syncs):
             self._wait_with(group, together=False)
         elif syncs:
-            commit = self._syncing.begin(partial(self._writer.execute, "COMMIT"))
+            commit = self._syncing.begin(self._writer.commit)
             commit.add_done_callback(partial(self._synced, group))
         else:
             self._made(group)
 
-    def _begun(self, *, syncs: bool) -> bool:
-        """Begin a transaction; return False if that would have to wait."""
-        writer = self._writer
-        if self._log.is_doubtful:
-            return False
-        try:
-            self._look()
-            if syncs is not self._writer_syncs:
-                writer.execute(f"PRAGMA synchronous = {'FULL' if syncs else 'NORMAL'}")
-                self._writer_syncs = syncs
-            writer.execute("BEGIN IMMEDIATE")
-        except (Unavailable, OSError, sqlite3.Error):
-            return False  # the thread will raise the error
-        return True
-
-    def _stated(self, group: Sequence[Turn], *, commits: bool) -> bool:
-        """Run the statements of *group*; return False on any error but the refusal of single commits."""
-        writer = self._writer
-        try:
-            for turn in group:
-                make_one(writer, turn)
-            if commits:
-                writer.execute("COMMIT")
-        except Exception as error:  # noqa: BLE001 - the thread raises it again, to the callers
-            self._log.notice(error)
-            roll_back(writer)
-            return False
-        return True
-
-    def _synced(self, group: Sequence[Turn], commit: asyncio.Future[sqlite3.Cursor]) -> None:
-        if commit.exception() is None:
+    def _synced(self, group: Sequence[Turn], commit: asyncio.Future[None]) -> None:
+        error = commit.exception()
+        if error is None:
             self._made(group)
         else:
-            self._log.notice(commit.exception())
-            roll_back(self._writer)
+            self._writer.undo(error)
             self._wait_with(group, together=False)
 
     def _wait_with(self, group: Sequence[Turn], *, together: bool = True) -> None:
