@@ -73,9 +73,8 @@ class MemoryByteStore:
         return nullcontext()
 
     async def salvage(self, record: UploadRecord) -> Remains:
-        generations = self._open.get(record.key, {})
-        newest = max((number for number in generations if number <= record.generation), default=None)
-        left = 0 if newest is None else len(generations[newest])
+        known = self._open.get(record.key, {}).items()
+        _, left = max(((number, len(content)) for number, content in known if number <= record.generation), default=(0, 0))
         return Remains(offset=min(left, record.offset), parts=record.parts)
 
     def lose(self, key: Key, left: int) -> None:
