@@ -19,93 +19,23 @@ _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 # What the dialects read.
 DIALECT_FIELDS = (
-    "Authorization",
-    "Content-Digest",
-    "Content-Disposition",
-    "Content-Encoding",
-    "Content-Range",
-    "Content-Type",
-    "Holdfast-Attach-To",
-    "Idempotency-Key",
-    "If-Match",
-    "If-Modified-Since",
-    "If-None-Match",
-    "If-Range",
-    "If-Unmodified-Since",
-    "Origin",
-    "Range",
-    "Repr-Digest",
-    "Tus-Resumable",
-    "Upload-Checksum",
-    "Upload-Complete",
-    "Upload-Concat",
-    "Upload-Defer-Length",
-    "Upload-Draft-Interop-Version",
-    "Upload-Incomplete",
-    "Upload-Length",
-    "Upload-Metadata",
-    "Upload-Name",
-    "Upload-Offset",
-    "Want-Content-Digest",
-    "Want-Repr-Digest",
-    "X-HTTP-Method-Override",
-    "X-Symphony-Host",
+    "Authorization, Content-Digest, Content-Disposition, Content-Encoding, Content-Range, Content-Type, Holdfast-Attach-To, "
+    "Idempotency-Key, If-Match, If-Modified-Since, If-None-Match, If-Range, If-Unmodified-Since, Origin, Range, "
+    "Repr-Digest, Tus-Resumable, Upload-Checksum, Upload-Complete, Upload-Concat, Upload-Defer-Length, "
+    "Upload-Draft-Interop-Version, Upload-Incomplete, Upload-Length, Upload-Metadata, Upload-Name, Upload-Offset, "
+    "Want-Content-Digest, Want-Repr-Digest, X-HTTP-Method-Override, X-Symphony-Host"
 )
 # What clients send besides, to any server: from libraries for uploads, against forged requests, for traces.
 CLIENT_FIELDS = (
-    "B3",
-    "Baggage",
-    "Cache-Control",
-    "Pragma",
-    "Request-Id",
-    "Sentry-Trace",
-    "Traceparent",
-    "Tracestate",
-    "Tus-Extension",
-    "Tus-Max-Size",
-    "Tus-Version",
-    "X-B3-ParentSpanId",
-    "X-B3-Sampled",
-    "X-B3-SpanId",
-    "X-B3-TraceId",
-    "X-CSRF-Token",
-    "X-CSRFToken",
-    "X-Datadog-Origin",
-    "X-Datadog-Parent-Id",
-    "X-Datadog-Sampling-Priority",
-    "X-Datadog-Trace-Id",
-    "X-Request-ID",
-    "X-Requested-With",
-    "X-XSRF-Token",
+    "B3, Baggage, Cache-Control, Pragma, Request-Id, Sentry-Trace, Traceparent, Tracestate, Tus-Extension, Tus-Max-Size, "
+    "Tus-Version, X-B3-ParentSpanId, X-B3-Sampled, X-B3-SpanId, X-B3-TraceId, X-CSRF-Token, X-CSRFToken, X-Datadog-Origin, "
+    "X-Datadog-Parent-Id, X-Datadog-Sampling-Priority, X-Datadog-Trace-Id, X-Request-ID, X-Requested-With, X-XSRF-Token"
 )
 RESPONSE_FIELDS = (
-    "Accept-Patch",
-    "Accept-Ranges",
-    "Allow",
-    "Content-Digest",
-    "Content-Disposition",
-    "Content-Encoding",
-    "Content-Range",
-    "Date",
-    "ETag",
-    "Location",
-    "Range",
-    "Repr-Digest",
-    "Retry-After",
-    "Tus-Extension",
-    "Tus-Max-Size",
-    "Tus-Resumable",
-    "Tus-Version",
-    "Upload-Complete",
-    "Upload-Defer-Length",
-    "Upload-Draft-Interop-Version",
-    "Upload-Expires",
-    "Upload-Incomplete",
-    "Upload-Length",
-    "Upload-Limit",
-    "Upload-Metadata",
-    "Upload-Offset",
-    "WWW-Authenticate",
+    "Accept-Patch, Accept-Ranges, Allow, Content-Digest, Content-Disposition, Content-Encoding, Content-Range, Date, ETag, "
+    "Location, Range, Repr-Digest, Retry-After, Tus-Extension, Tus-Max-Size, Tus-Resumable, Tus-Version, Upload-Complete, "
+    "Upload-Defer-Length, Upload-Draft-Interop-Version, Upload-Expires, Upload-Incomplete, Upload-Length, Upload-Limit, "
+    "Upload-Metadata, Upload-Offset, WWW-Authenticate"
 )
 
 
@@ -152,9 +82,9 @@ def cors(origins: str, fields: str = "") -> Middleware:
         Cors,
         allow_origins=named,
         allow_methods=METHODS,
-        allow_headers=(*DIALECT_FIELDS, *CLIENT_FIELDS, *parse_fields(fields)),
+        allow_headers=parse_fields(f"{DIALECT_FIELDS}, {CLIENT_FIELDS}, {fields}"),
         allow_credentials="*" not in named,
-        expose_headers=RESPONSE_FIELDS,
+        expose_headers=parse_list(RESPONSE_FIELDS),
         max_age=DAY,
     )
 
