@@ -28,9 +28,8 @@ from holdfast.service.asgi.serving.download import Downloads
 from holdfast.service.asgi.serving.health import Health
 from holdfast.service.asgi.serving.pictures import PictureResponses
 from holdfast.service.asgi.serving.texts import Texts
-from holdfast.service.asgi.verbs import Verbs
 from holdfast.service.authentication import open_accounts
-from holdfast.service.core.filing import Filing
+from holdfast.service.core.access.authorised import Access
 from holdfast.service.core.limits import Limits
 from holdfast.service.core.pictures import Pictures
 from holdfast.service.core.policies import BUILT_IN, Policies
@@ -38,6 +37,8 @@ from holdfast.service.core.slots.attachments import Attachments
 from holdfast.service.core.slots.objects import Objects
 from holdfast.service.core.timekeeper import Timekeeper
 from holdfast.service.core.uploads.uploads import Uploads
+from holdfast.service.core.uploads.views import UploadViews
+from holdfast.service.core.verbs import Verbs
 from holdfast.service.health.stores import Ping, StoreHealth
 from holdfast.service.images.limits import ImageLimits
 from holdfast.service.images.pool import Images
@@ -73,19 +74,26 @@ def create_app(settings: Settings, stores: Stores) -> Starlette:
     objects = Objects(metadata, policies, minimum_retention=kept, clock=now)
     uploads = Uploads(content, metadata, stores.leased_uploads, limits, attachments, forget=cache.remove, times=timekeeper)
     links = Links(settings.jwt_secret.encode() or None, longest=settings.link_life)
+    views = UploadViews(content, metadata, links.sign, link_life=kept, times=timekeeper)
     accounts = open_accounts(settings, links)
     tenant = Tenant(settings.default_tenant)
     proxies = Proxies(parse_networks(settings.trusted_proxies), parse_base(settings.public_url), settings.relative_location)
     store_health = StoreHealth(_pings(StoreLocations.of(settings), stores))
     timers = ReceiveTimers(idle_timeout=settings.idle_timeout, min_rate=settings.min_rate)
-    answers, texts = LargeAnswers(), Texts(uploads)
+    answers, texts = LargeAnswers(), Texts(views)
     authenticate = accounts or WithoutAccounts(proxies, is_open=settings.open_behind_proxy)
     driver = Driver(authenticate, tenant, limits, proxies=proxies, timers=timers, store_health=store_health, answers=answers)
-    filing = Filing(uploads, attachments, objects, metadata, links.sign, times=timekeeper)
-    verbs = Verbs(uploads, filing, Pictures(uploads, attachments), policies, Turns(settings.idle_timeout))
-    pictures = PictureResponses(uploads, filing, Renditions(images, cache), policies, answers)
+    verbs = Verbs(
+        access=Access(policies),
+        uploads=uploads,
+        views=views,
+        attachments=attachments,
+        objects=objects,
+        pictures=Pictures(uploads, views, attachments),
+    )
+    pictures = PictureResponses(verbs, Renditions(images, cache), policies, answers)
     downloads = Downloads(
-        uploads,
+        verbs,
         texts,
         pictures.sanitised,
         store_health,
@@ -95,7 +103,19 @@ def create_app(settings: Settings, stores: Stores) -> Starlette:
     )
     files, health = Files(driver, verbs, downloads, texts), Health(store_health)
     strict = settings.symphony_host == "strict"
-    table = routes(driver, verbs, files, downloads, pictures, health, policies, tenant, strict_originator=strict)
+    turns = Turns(settings.idle_timeout)
+    table = routes(
+        driver,
+        verbs,
+        turns,
+        files,
+        downloads,
+        pictures,
+        health,
+        policies,
+        tenant,
+        strict_originator=strict,
+    )
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:

@@ -18,6 +18,7 @@ from holdfast.service.asgi.proxies import Proxies
 from holdfast.service.asgi.receiving.content import RequestContent
 from holdfast.service.asgi.receiving.timers import ReceiveTimers
 from holdfast.service.asgi.requests import read_request, refuse_head
+from holdfast.service.core.access.rights import tenant_of
 from holdfast.service.core.errors import UploadError, UploadNotFound
 from holdfast.service.core.limits import Limits
 from holdfast.service.core.principals import Principal
@@ -128,9 +129,7 @@ class Driver:
         if request.method == "OPTIONS":  # asked by browsers on their own, and answered without looking at anything
             return request
         principal = await self._authenticate(request)
-        tenant = request.tenant if request.tenant_named or principal.tenant is None else principal.tenant
-        if principal.tenant not in (None, tenant):
-            raise UploadNotFound("there is nothing here")
+        tenant = tenant_of(principal, request.tenant, is_named=request.tenant_named)
         if principal is request.principal and tenant == request.tenant:
             return request
         return dataclasses.replace(request, principal=principal, tenant=tenant)

@@ -16,14 +16,15 @@ from starlette.types import Receive, Scope, Send
 from holdfast.service.asgi.answers import BLOCK, LargeAnswers
 from holdfast.service.asgi.receiving.content import RequestContent
 from holdfast.service.core.errors import UploadNotFound
+from holdfast.service.core.principals import Principal
 from holdfast.service.protocols.http.wire import RETRY_AFTER, Dialect, Fields, ProtocolError, Request, Response
 
 logger = logging.getLogger("holdfast")
 
 C = TypeVar("C")
 Out = TypeVar("Out")
-Perform = Callable[[C, RequestContent], Awaitable[Out]]
-"""Does what a command asks; the content is that of the request."""
+Perform = Callable[[Principal, C, RequestContent], Awaitable[Out]]
+"""Does what a caller asks by a command; the content is that of the request."""
 
 KiB = 1024
 SECONDS = 1.0
@@ -77,7 +78,7 @@ class Exchange:
         if isinstance(command, Response):
             response = command
         else:
-            outcome = await perform(command, self.content)
+            outcome = await perform(request.principal, command, self.content)
             now = time.time()
             if now - request.now >= FINEST:
                 request = dataclasses.replace(request, now=now)

@@ -16,37 +16,28 @@ from holdfast.service.asgi.endpoints.attachments_api import AttachmentsApi, Bina
 from holdfast.service.asgi.endpoints.documents import GroupPictures, Native
 from holdfast.service.asgi.endpoints.files import Files
 from holdfast.service.asgi.endpoints.pictures import Picture
+from holdfast.service.asgi.receiving.turns import Turns
 from holdfast.service.asgi.requests import community_of, queried_tenant
 from holdfast.service.asgi.serving.download import Downloads
 from holdfast.service.asgi.serving.health import Health, describe
 from holdfast.service.asgi.serving.pictures import PictureResponses
-from holdfast.service.asgi.verbs import Verbs
 from holdfast.service.core.policies import GROUP_AVATAR, ORG_GROUP_PICTURE, Policies
+from holdfast.service.core.verbs import Verbs
 from holdfast.service.protocols.attachments_api.uploads import AttachmentUploads
 from holdfast.service.protocols.native.attachments import Attachment, AttachmentLinks, Events, Timeline
 from holdfast.service.protocols.native.objects import Object, ObjectList, Slot, SlotEntry, SlotUndo
-from holdfast.service.protocols.native.resource import Resource, reject
+from holdfast.service.protocols.native.resource import reject
 from holdfast.service.protocols.one_shot.group_avatar import GroupAvatar
 from holdfast.service.protocols.one_shot.group_picture import GroupPicture
 from holdfast.storage.records import Tenant
 
-NATIVE: dict[str, type[Resource]] = {
-    "/api/v1/attachments/{key}": Attachment,
-    "/api/v1/attachments/{key}/events": Timeline,
-    "/api/v1/attachments/{key}/links": AttachmentLinks,
-    "/api/v1/events": Events,
-    "/api/v1/objects/{kind}": ObjectList,
-    "/api/v1/objects/{kind}/{id}": Object,
-    "/api/v1/objects/{kind}/{id}/slots/{slot}": Slot,
-    "/api/v1/objects/{kind}/{id}/slots/{slot}/attachments/{key}": SlotEntry,
-    "/api/v1/objects/{kind}/{id}/slots/{slot}/undo": SlotUndo,
-}
 COMMUNITY = "/.api2/api/v1/communities/{community}"
 
 
 def routes(
     driver: Driver,
     verbs: Verbs,
+    turns: Turns,
     uploads: Files,
     downloads: Downloads,
     pictures: PictureResponses,
@@ -65,8 +56,9 @@ def routes(
     policy = policies.same(GROUP_AVATAR)
     group = functools.partial(GroupAvatar, policy=policy, is_avatar=False, strict=strict_originator)
     avatar = functools.partial(GroupAvatar, policy=policy, is_avatar=True, strict=strict_originator)
-    ellipsis = functools.partial(GroupPicture, policy=policies.same(ORG_GROUP_PICTURE))
-    group_picture = GroupPictures(driver, verbs, ellipsis, "picture")
+    ellipsis_policy = policies.same(ORG_GROUP_PICTURE)
+    ellipsis = functools.partial(GroupPicture, policy=ellipsis_policy)
+    group_picture = GroupPictures(driver, verbs, turns, ellipsis_policy, ellipsis, "picture")
     # A key is whatever stands there: what cannot be one is refused in the words of the dialect, not by the router.
     table: dict[str, Callable[..., Any]] = {
         "/files": uploads,
@@ -85,12 +77,20 @@ def routes(
         "/.api2/binaries/{key}/thumbnails/{name:path}": picture(pictures.thumbnail, queried_tenant),
         "/avatars/static/{size}/default.png": picture(pictures.default, is_public=True),
         "/avatars/{tenant}/{size}/{key}/{name}": picture(pictures.avatar, _tenant),
-        "/profile-manager/v1/groups/{group}": GroupPictures(driver, verbs, group, "image"),
-        "/profile-manager/v1/groups/{group}/avatar": GroupPictures(driver, verbs, avatar, "image"),
+        "/profile-manager/v1/groups/{group}": GroupPictures(driver, verbs, turns, policy, group, "image"),
+        "/profile-manager/v1/groups/{group}/avatar": GroupPictures(driver, verbs, turns, policy, avatar, "image"),
         "/organization/group/{group}/profile": group_picture,
         "/v3/organization/group/{group}/profile": group_picture,
         "/api/v1/objects/{kind}/{id}/slots/{slot}/picture": Picture(driver, reject, pictures.current, queried_tenant),
-        **{path: Native(driver, verbs, resource) for path, resource in NATIVE.items()},
+        "/api/v1/attachments/{key}": Native(driver, Attachment, verbs.attachment),
+        "/api/v1/attachments/{key}/events": Native(driver, Timeline, verbs.events),
+        "/api/v1/attachments/{key}/links": Native(driver, AttachmentLinks, verbs.link),
+        "/api/v1/events": Native(driver, Events, verbs.events),
+        "/api/v1/objects/{kind}": Native(driver, ObjectList, verbs.page),
+        "/api/v1/objects/{kind}/{id}": Native(driver, Object, verbs.object),
+        "/api/v1/objects/{kind}/{id}/slots/{slot}": Native(driver, Slot, verbs.slot),
+        "/api/v1/objects/{kind}/{id}/slots/{slot}/attachments/{key}": Native(driver, SlotEntry, verbs.slot),
+        "/api/v1/objects/{kind}/{id}/slots/{slot}/undo": Native(driver, SlotUndo, verbs.slot),
         "/healthz": health.alive,
         "/readyz": health.ready,
         "/openapi.json": describe,

@@ -7,12 +7,11 @@ To the core, protocols differ only in how the offset is written and in what comp
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from holdfast.service.core.conditions import ALWAYS, Condition
 from holdfast.service.core.content.content import Stop
-from holdfast.service.core.principals import ANYBODY, Capability, Principal
+from holdfast.service.core.principals import Capability
 from holdfast.storage.objects import LoggedEvent, ObjectRecord, SlotRecord
 from holdfast.storage.records import Intent, Key, ObjectRef, Ref, SlotRef, Tenant, UploadRecord
 
@@ -41,10 +40,9 @@ class Create:
     verify_type: bool = False
     metadata: str | None = None
     idempotency_key: str | None = None
-    """What the client calls this request; it belongs to the principal."""
+    """What the client calls this request; it belongs to the caller."""
     intent: Intent | None = None
     """What the upload is to be attached to as soon as it is complete."""
-    principal: Principal = ANYBODY
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +59,6 @@ class Append:
     """Given where it has to agree with the type declared at creation."""
     compares: bool = False
     """Whether content before the recorded offset is compared with what is stored, instead of refused."""
-    principal: Principal = ANYBODY
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,15 +69,13 @@ class GetOffset:
     completes: Completes
     length: int | None = None
     """Given where it has to agree with the length of the upload."""
-    principal: Principal = ANYBODY
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cancel:
-    """Give the upload up, and its attachment if there is one already."""
+    """Give the upload up, or delete the attachment that became of it and is in no slot."""
 
     ref: Ref
-    principal: Principal = ANYBODY
 
 
 Command = Create | Append | GetOffset | Cancel
@@ -106,25 +101,22 @@ class GetAttachment:
     """Ask what is known of an upload or an attachment."""
 
     ref: Ref
-    principal: Principal = ANYBODY
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DeleteAttachment:
-    """Delete an attachment that is in no slot, or give an upload up."""
+class GetContent:
+    """Ask for the content of a complete upload."""
 
     ref: Ref
-    principal: Principal = ANYBODY
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MakeLink:
-    """Sign a URL that opens one upload to whoever has it, for one purpose and *seconds*."""
+    """Sign a URL that opens one upload to its holder, for one purpose and *seconds*."""
 
     ref: Ref
     purpose: Capability
     seconds: int
-    principal: Principal = ANYBODY
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,7 +138,6 @@ class GetEvents:
     after: str
     limit: int
     wanted: EventFilter = EventFilter()
-    principal: Principal = ANYBODY
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,7 +149,6 @@ class Register:
     """A JSON object."""
     condition: Condition = ALWAYS
     """Of the object."""
-    principal: Principal = ANYBODY
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,7 +156,6 @@ class GetObject:
     """Ask what is known of an object."""
 
     ref: ObjectRef
-    principal: Principal = ANYBODY
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,7 +164,6 @@ class DeleteObject:
 
     ref: ObjectRef
     condition: Condition = ALWAYS
-    principal: Principal = ANYBODY
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -186,7 +174,6 @@ class ListObjects:
     kind: str
     after: str
     limit: int
-    principal: Principal = ANYBODY
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -194,7 +181,6 @@ class GetSlot:
     """Ask what is, and was, in a slot."""
 
     slot: SlotRef
-    principal: Principal = ANYBODY
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -206,7 +192,6 @@ class Attach:
     place: int | None = None
     condition: Condition = ALWAYS
     """Of the slot, which is not there before anything was in it."""
-    principal: Principal = ANYBODY
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -216,7 +201,6 @@ class Detach:
     slot: SlotRef
     key: Key | None
     condition: Condition = ALWAYS
-    principal: Principal = ANYBODY
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -226,7 +210,6 @@ class Reorder:
     slot: SlotRef
     order: tuple[Key, ...]
     condition: Condition = ALWAYS
-    principal: Principal = ANYBODY
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -235,7 +218,6 @@ class Undo:
 
     slot: SlotRef
     condition: Condition = ALWAYS
-    principal: Principal = ANYBODY
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -245,23 +227,15 @@ class SetPicture:
     slot: SlotRef
     condition: Condition = ALWAYS
     """Of the object."""
-    admits: Callable[[ObjectRecord], None] | None = None
-    """A rule of the dialect about the object, asked before any content is read; it raises what it refuses with."""
-    principal: Principal = ANYBODY
+    originator: str | None = None
+    """The system that asks on the caller's behalf, as it calls itself: for the audit."""
 
 
-AttachmentCommand = GetAttachment | DeleteAttachment | MakeLink
+AttachmentCommand = GetAttachment | Cancel
 ObjectCommand = Register | GetObject | DeleteObject
 PictureCommand = SetPicture | GetObject
 SlotCommand = GetSlot | Attach | Detach | Reorder | Undo
-FiledCommand = AttachmentCommand | GetEvents | ObjectCommand | ListObjects | SlotCommand
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AttachmentOutcome:
-    """The upload or attachment as it is now."""
-
-    record: UploadRecord
+AnyCommand = Command | GetAttachment | GetContent | MakeLink | GetEvents | ObjectCommand | ListObjects | SlotCommand | SetPicture
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -313,6 +287,3 @@ class LinkOutcome:
     record: UploadRecord
     link: str
     expires_at: int
-
-
-FiledOutcome = LinkOutcome | AttachmentOutcome | EventsOutcome | ObjectOutcome | ObjectsOutcome | SlotOutcome

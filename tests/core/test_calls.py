@@ -4,6 +4,7 @@ What each verb of an upload costs over Redis and S3: calls of the S3 server, and
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -14,13 +15,13 @@ from holdfast.service.core.commands import Append, Completes, Create, GetOffset
 from holdfast.service.core.content.content import Stop
 from holdfast.service.core.limits import Limits
 from holdfast.service.core.policies import Policies
-from holdfast.service.core.slots.objects import Objects
 from holdfast.service.core.uploads.uploads import Uploads
 from holdfast.storage.ports.metadata import MetadataStore
 from holdfast.storage.records import Intent, SlotRef, UploadRecord
 from holdfast.storage.redis.stores import open_redis
 from holdfast.storage.s3.store import S3ByteStore
 from servers.stores.redis import RedisServer
+from tests.core.access.callers import AskedObjects, AskedUploads
 from tests.core.contents import FakeContent
 from tests.core.situations import PNG
 from tests.servers.fixtures import Bucket
@@ -43,7 +44,8 @@ AT_LENGTH = Completes.AT_LENGTH
 class Counted:
     """The verbs of uploads, and what they cost."""
 
-    uploads: Uploads
+    uploads: AskedUploads
+    bytes: S3ByteStore
     calls: Counter[str]
     redis: RedisServer
     metadata: MetadataStore
@@ -72,8 +74,8 @@ async def counts(
     """Return the verbs over stores that have done everything once, so that the server knows their scripts."""
     stores = open_redis(url_of(redis_server), prefix_of(tmp_path_factory.mktemp("counts")))
     bytes_: S3ByteStore = s3_store(swift_place, part_size=PART)
-    uploads = Uploads(bytes_, stores.metadata, stores.leased_uploads, Limits())
-    counts = Counted(uploads, counted(bytes_), redis_server, stores.metadata)
+    uploads = AskedUploads(Uploads(bytes_, stores.metadata, stores.leased_uploads, Limits()))
+    counts = Counted(uploads, bytes_, counted(bytes_), redis_server, stores.metadata)
     await counts.append(await counts.create(FakeContent(), 4), FakeContent(b"kelp"))
     await uploads.offset(GetOffset(ref=(await counts.create(FakeContent(), 4)).ref, completes=AT_LENGTH))
     counts.cost()
@@ -192,14 +194,14 @@ async def test_repeated_bytes(counts: Counted) -> None:
     again = (await counts.uploads.append(command, sent)).record
 
     assert ("complete", LENGTH) == (again.state, again.offset)
-    content_ = b"".join([bytes(block) async for block in counts.uploads.read(again, 0, LENGTH)])
+    content_ = b"".join([bytes(block) async for block in counts.bytes.read(again, 0, LENGTH)])
     assert CONTENT == content_
 
 
 async def test_an_association(counts: Counted) -> None:
     """The append that completes an upload for a slot looks at the first bytes once: to verify the type, and for the slot."""
     slot = SlotRef(tenant=TENANT, kind="user", id="kelp", slot="ProfilePhoto")
-    await Objects(counts.metadata, Policies()).register(slot.object)
+    await AskedObjects(counts.metadata, Policies(), time.time).register(slot.object)
     command = Create(
         tenant=TENANT,
         completes=AT_LENGTH,

@@ -98,7 +98,7 @@ def test_begin() -> None:
     """A new upload is open at zero, has what it was announced with, and a time to live."""
     key = new_key()
     command = creation(length=7, name="kelp", content_type="image/png", verify_type=True, metadata="a b", idempotency_key="again")
-    record = admission.begin(command, key, LIMITS, NOW)
+    record = admission.begin(command, None, key, LIMITS, NOW)
     expected = new_upload(
         key=key,
         length=7,
@@ -130,7 +130,7 @@ def test_begin() -> None:
 )
 def test_begin_knows_the_length(asked: dict[str, Any], length: int | None) -> None:
     """The length is what was announced; a request that completes the upload tells it by its content."""
-    assert length == admission.begin(creation(**asked), new_key(), LIMITS, NOW).length
+    assert length == admission.begin(creation(**asked), None, new_key(), LIMITS, NOW).length
 
 
 @pytest.mark.parametrize(
@@ -150,7 +150,7 @@ def test_begin_knows_the_length(asked: dict[str, Any], length: int | None) -> No
 def test_begin_refuses(asked: dict[str, Any], error: type[UploadError]) -> None:
     """What contradicts itself or is too large is not created: there is no record to ask for."""
     with pytest.raises(error) as caught:
-        admission.begin(creation(**asked), new_key(), LIMITS, NOW)
+        admission.begin(creation(**asked), None, new_key(), LIMITS, NOW)
 
     assert caught.value.record is None
 

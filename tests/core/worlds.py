@@ -10,11 +10,15 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from holdfast.service.core.commands import Append, Completes, Create, GetOffset, Outcome
+from holdfast.service.core.access.authorised import Access
+from holdfast.service.core.commands import Append, Completes, Create, GetAttachment, GetOffset, Outcome
 from holdfast.service.core.limits import Limits
+from holdfast.service.core.policies import Policies
+from holdfast.service.core.principals import ANYBODY
 from holdfast.service.core.timekeeper import Times
 from holdfast.service.core.uploads.observer import Observer
 from holdfast.service.core.uploads.uploads import Uploads
+from holdfast.service.core.uploads.views import UploadViews
 from holdfast.storage.durability import Durability
 from holdfast.storage.errors import LeaseLost, NoSpace, StorageError, Unavailable
 from holdfast.storage.keys import new_key
@@ -28,10 +32,12 @@ from holdfast.storage.ports.salvage import Remains
 from holdfast.storage.records import Key, Parts, Receipt, Ref, State, Tenant, UploadRecord
 from holdfast.storage.sqlite.leases import SqliteLeases
 from holdfast.storage.sqlite.metadata import SqliteMetadataStore
+from tests.core.access.callers import AskedUploads
 from tests.core.contents import FakeContent
 from tests.storage.backends import NOW, TENANT, content_of
 
 LIMITS = Limits(eviction_wait=5, finish_retry=60, idle_expiry=1000, final_expiry=5000, max_size=1_000_000)
+ANYTHING = Access(Policies())
 
 
 class Clock:
@@ -184,10 +190,19 @@ class World:
     times: Times | None = None
     """What says what has expired; None: the clock."""
 
-    def uploads(self, limits: Limits = LIMITS, keys: Callable[[], Key] = new_key) -> Uploads:
+    def uploads(self, limits: Limits = LIMITS, keys: Callable[[], Key] = new_key) -> AskedUploads:
         """Return the verbs over these stores."""
         leased_uploads = SeparateLeasedUploads(self.metadata, self.leases)
-        return Uploads(self.content, self.metadata, leased_uploads, limits, clock=self.clock, times=self.times, keys=keys)
+        uploads = Uploads(self.content, self.metadata, leased_uploads, limits, clock=self.clock, times=self.times, keys=keys)
+        return AskedUploads(uploads)
+
+    def views(self) -> UploadViews:
+        """Return what callers see over these stores."""
+        return UploadViews(self.content, self.metadata, lambda **_facts: "", link_life=60, clock=self.clock, times=self.times)
+
+    async def seen(self, ref: Ref) -> UploadRecord:
+        """Return an upload as a caller sees it that may see everything."""
+        return (await self.views().get(ANYTHING(ANYBODY, GetAttachment(ref=ref)))).record
 
     def frozen(self) -> World:
         """Return the same world, as a process that was stopped in the middle of its next append sees it."""
@@ -244,7 +259,7 @@ class World:
             length=length,
             compares=compares,
         )
-        return await self.uploads(limits).append(command, content, observer)
+        return await self.uploads(limits).append(command, content, observer=observer)
 
     async def offset(
         self, record: UploadRecord, completes: Completes = Completes.AT_LENGTH, limits: Limits = LIMITS

@@ -7,12 +7,14 @@ from __future__ import annotations
 import dataclasses
 import tempfile
 import time
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Mapping, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Collection, Mapping, Sequence
 from typing import Any, Protocol, Self
 
 import httpx
+from starlette.routing import Route
 
 from holdfast.service.app import create_app
+from holdfast.service.asgi.endpoints.documents import Native
 from holdfast.service.settings import Settings
 from holdfast.service.stores import Stores
 from holdfast.storage.errors import NotFound
@@ -78,6 +80,13 @@ class Service:
     async def __aexit__(self, *_: object) -> None:
         await self._client.aclose()
         self._folder.cleanup()
+
+    def native(self) -> dict[str, Collection[str]]:
+        """
+        Return the methods of each path of the native API.
+        """
+        routes = [route for route in self.app.routes if isinstance(route, Route)]
+        return {route.path: route.endpoint.resource.verbs for route in routes if isinstance(route.endpoint, Native)}
 
     async def send(self, method: str, path: str, fields: Fields = (), content: Content = b"") -> httpx.Response:
         """

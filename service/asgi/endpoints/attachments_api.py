@@ -10,11 +10,11 @@ from holdfast.service.asgi.driver import Driver, refuse_writing, refusing
 from holdfast.service.asgi.exchange import Exchange
 from holdfast.service.asgi.requests import community_key_invalid, community_of, key_of, queried_tenant
 from holdfast.service.asgi.serving.download import Downloads
-from holdfast.service.asgi.verbs import Verbs
+from holdfast.service.core.verbs import Verbs
 from holdfast.service.protocols.attachments_api.associations import AssociationDialect, AttachmentsOfObject
 from holdfast.service.protocols.attachments_api.uploads import AttachmentUploads
 from holdfast.service.protocols.attachments_api.view import AttachmentView
-from holdfast.service.protocols.http.wire import FiledDialect, UploadDialect
+from holdfast.service.protocols.http.wire import SlotDialect, UploadDialect
 
 
 class AttachmentsApi:
@@ -35,11 +35,11 @@ class AttachmentsApi:
             await self._driver.answer(exchange, self._dialect.reject, refusing(community_key_invalid()))
         elif "object" in names:
             which = AssociationDialect if key is not None else AttachmentsOfObject
-            association: FiledDialect = which(self._dialect, names["object"].removesuffix("/"))
-            await self._driver.converse(exchange, association, self._verbs.perform_filed, keyed=key is not None)
+            association: SlotDialect = which(self._dialect, names["object"].removesuffix("/"))
+            await self._driver.converse(exchange, association, self._verbs.slot, keyed=key is not None)
         else:
             dialect: UploadDialect = self._dialect
-            await self._driver.converse(exchange, dialect, self._verbs.perform, keyed=key is not None)
+            await self._driver.converse(exchange, dialect, self._verbs.upload, keyed=key is not None)
 
 
 class Views:
@@ -49,8 +49,8 @@ class Views:
 
     def __init__(self, driver: Driver, verbs: Verbs, dialect: AttachmentUploads) -> None:
         self._driver = driver
-        self._perform = verbs.perform_filed
-        self._dialect: FiledDialect = AttachmentView(dialect)
+        self._perform = verbs.attachment
+        self._dialect = AttachmentView(dialect)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         exchange = self._driver.begin(scope, receive, send, tenant=queried_tenant(scope), key=key_of(scope))

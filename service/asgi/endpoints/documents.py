@@ -6,30 +6,39 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from typing import Generic
 
 from starlette.types import Receive, Scope, Send
 
 from holdfast.service.asgi.driver import Driver
+from holdfast.service.asgi.exchange import C, Out, Perform
+from holdfast.service.asgi.receiving.content import RequestContent
+from holdfast.service.asgi.receiving.decoding import DecodedContent
+from holdfast.service.asgi.receiving.turns import Turns
 from holdfast.service.asgi.requests import queried_tenant
-from holdfast.service.asgi.verbs import Verbs
-from holdfast.service.protocols.http.wire import FiledDialect, PictureDialect
+from holdfast.service.core.commands import GetObject, ObjectOutcome, PictureCommand
+from holdfast.service.core.errors import ContentCut
+from holdfast.service.core.pictures import Admit
+from holdfast.service.core.policies import Policy
+from holdfast.service.core.principals import Principal
+from holdfast.service.core.verbs import Verbs
+from holdfast.service.protocols.http.wire import PictureDialect
 from holdfast.service.protocols.native.resource import Resource
 
 
-class Native:
+class Native(Generic[C, Out]):
     """
     One kind of URLs of the native JSON API.
     """
 
-    def __init__(self, driver: Driver, verbs: Verbs, resource: type[Resource]) -> None:
+    def __init__(self, driver: Driver, resource: type[Resource[C, Out]], perform: Perform[C, Out]) -> None:
         self._driver = driver
-        self._perform = verbs.perform_filed
-        self._resource = resource
+        self.resource = resource
+        self._perform = perform
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         exchange = self._driver.begin(scope, receive, send, tenant=queried_tenant(scope))
-        dialect: FiledDialect = self._resource(scope["path_params"])
-        await self._driver.converse(exchange, dialect, self._perform, keyed=False)
+        await self._driver.converse(exchange, self.resource(scope["path_params"]), self._perform, keyed=False)
 
 
 class GroupPictures:
@@ -37,12 +46,31 @@ class GroupPictures:
     Pictures that come in one request: avatars of groups (Symphony) and pictures of organizations' groups (Ellipsis).
     """
 
-    def __init__(self, driver: Driver, verbs: Verbs, dialect: Callable[[str], PictureDialect], member: str) -> None:
+    def __init__(
+        self, driver: Driver, verbs: Verbs, turns: Turns, policy: Policy, dialect: Callable[[str], PictureDialect], member: str
+    ) -> None:
+        """The picture comes as base64 in *member* of a JSON object."""
         self._driver = driver
+        self._verbs = verbs
+        self._turns = turns
+        self._max_bytes = policy.max_bytes
         self._dialect = dialect
-        self._perform = functools.partial(verbs.perform_picture, member=member)
+        self._member = member
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         exchange = self._driver.begin(scope, receive, send)
         dialect = self._dialect(scope["path_params"]["group"])
-        await self._driver.converse(exchange, dialect, self._perform, keyed=False)
+        await self._driver.converse(exchange, dialect, functools.partial(self._perform, dialect.admit), keyed=False)
+
+    async def _perform(self, admit: Admit, by: Principal, command: PictureCommand, content: RequestContent) -> ObjectOutcome:
+        if isinstance(command, GetObject):
+            return await self._verbs.object(by, command, content)
+        decoded = DecodedContent(content, self._member, self._max_bytes)
+        client = None if by.subject is None else (command.slot.tenant, by.subject)
+        try:
+            async with self._turns.turn(client, decoded.size):
+                return await self._verbs.set_picture(by, command, decoded, admit)
+        except ContentCut:
+            if decoded.error is not None:
+                raise decoded.error from None
+            raise

@@ -15,8 +15,9 @@ from holdfast.service.asgi.receiving.content import RequestContent
 from holdfast.service.asgi.requests import key_of
 from holdfast.service.asgi.serving.download import Downloads
 from holdfast.service.asgi.serving.texts import Texts
-from holdfast.service.asgi.verbs import Verbs
 from holdfast.service.core.commands import Command, Outcome
+from holdfast.service.core.principals import Principal
+from holdfast.service.core.verbs import Verbs
 from holdfast.service.protocols.http.wire import ProtocolError, UploadDialect
 from holdfast.service.protocols.uploads import files
 
@@ -49,10 +50,10 @@ class Files:
         elif files.is_download(request):
             await self._downloads.respond(exchange, files.download_fields(request))
         else:
-            perform = self._describe if files.asks_about_content(request) else self._verbs.perform
+            perform = self._describe if files.asks_about_content(request) else self._verbs.upload
             await exchange.converse(dialect, perform, keyed=key_of(exchange.scope) is not None)
 
-    async def _describe(self, command: Command, content: RequestContent) -> Outcome:
+    async def _describe(self, by: Principal, command: Command, content: RequestContent) -> Outcome:
         """Do what is asked, and describe complete content as a download would."""
-        outcome = await self._verbs.perform(command, content)
+        outcome = await self._verbs.upload(by, command, content)
         return dataclasses.replace(outcome, record=await self._texts.described(outcome.record))

@@ -14,9 +14,10 @@ from starlette.types import Message, Receive, Send
 from holdfast.service.asgi.exchange import Exchange, encode_fields
 from holdfast.service.asgi.receiving.connection import ConnectionExtension
 from holdfast.service.asgi.serving.texts import Texts
-from holdfast.service.core.commands import Completes, GetOffset
+from holdfast.service.core.access.authorised import View
 from holdfast.service.core.errors import UploadError, UploadNotFound
-from holdfast.service.core.uploads.uploads import Uploads
+from holdfast.service.core.uploads.views import UploadViews
+from holdfast.service.core.verbs import Verbs
 from holdfast.service.health.stores import StoreHealth
 from holdfast.service.protocols.http.representation import in_front, offered, redirect, select
 from holdfast.service.protocols.http.wire import Fields, ProtocolError, Request, Response
@@ -25,7 +26,7 @@ from holdfast.storage.records import Ref, State, UploadRecord
 logger = logging.getLogger("holdfast")
 
 NOTHING: Message = {"type": "http.response.body", "body": b"", "more_body": True}
-Sanitised = Callable[[Request, UploadRecord], Awaitable[Response | None]]
+Sanitised = Callable[[Request, View], Awaitable[Response | None]]
 """Returns what is shown of an attachment instead of its content, if something is."""
 
 
@@ -42,7 +43,7 @@ class Downloads:
 
     def __init__(
         self,
-        uploads: Uploads,
+        verbs: Verbs,
         texts: Texts,
         sanitised: Sanitised,
         store_health: StoreHealth,
@@ -55,7 +56,7 @@ class Downloads:
         A client that reads nothing for *idle_timeout* seconds is cut off.  *redirect_url* says where the store itself serves
         complete content, *accel_path* where an nginx in front does.
         """
-        self._uploads = uploads
+        self._verbs = verbs
         self._texts = texts
         self._sanitised = sanitised
         self._store_health = store_health
@@ -70,18 +71,17 @@ class Downloads:
         :raises UploadError, ProtocolError: there is none, or not for this client; nothing was sent.
         """
         request, extension = exchange.request, exchange.extension
-        record = await complete(self._uploads, request)
-        other = await self._sanitised(request, record)
+        view = await complete(self._verbs, request)
+        other = await self._sanitised(request, view)
         if other is not None:
             await exchange.respond(other)
             return
-        record = await self._texts.described(record)
+        record = await self._texts.described(view.record)
         # The method that came decides, whatever is meant by it: behind the head of an answer to HEAD the next answer begins.
         method = exchange.scope["method"]
         selection = select(record, method, request.fields, request.now)
         start, stop = (selection.start, selection.stop) if method == "GET" else (0, 0)
-        # What a link opens is open for as long as the link is; elsewhere it would be for longer.
-        if self._redirect_url is not None and start < stop and request.principal.key is None:
+        if self._redirect_url is not None and start < stop and view.redirects:
             await exchange.respond(redirect(self._redirect_url(record, *offered(record))))
             return
         # nginx takes no Content-Encoding over from an answer of ours.
@@ -89,7 +89,7 @@ class Downloads:
         if self._accel_path is not None and start < stop and is_plain and "if-range" not in request.fields:
             await exchange.respond(in_front(selection, fields, self._accel_path(record)))
             return
-        async with _source(self._uploads, extension, record, start, stop) as source:
+        async with _source(self._verbs.views, extension, view, start, stop) as source:
             # The first block is here before the head goes out: a store that fails can still say so.
             first = await anext(source, b"") if not isinstance(source, int) else b""
             await exchange.start(selection.status, encode_fields((*selection.fields, *fields)))
@@ -102,40 +102,37 @@ class Downloads:
                     await _send_blocks(first, source, exchange.receive, _impatient(exchange.send, self._idle_timeout))
 
 
-async def complete(uploads: Uploads, request: Request) -> UploadRecord:
+async def complete(verbs: Verbs, request: Request) -> View:
     """
     Return the attachment that *request* asks for, finished if that is all it needs.
 
-    :raises UploadError, ProtocolError: there is none, or not for whoever asks.
+    :raises UploadError, ProtocolError: there is none, or not for this client.
     """
     if request.key is None:
         raise UploadNotFound("there is no such upload")
-    ref = Ref(tenant=request.tenant, key=request.key)
-    record = await uploads.get(ref, request.principal)
-    if record.state is State.RECEIVED:
-        record = (await uploads.offset(GetOffset(ref=ref, completes=Completes.LATER, principal=request.principal))).record
-    if record.state is not State.COMPLETE:
+    view = await verbs.view(request.principal, Ref(tenant=request.tenant, key=request.key))
+    if view.record.state is not State.COMPLETE:
         raise ProtocolError(404, "upload_incomplete", "the upload is not complete yet")
-    return record
+    return view
 
 
 @asynccontextmanager
 async def _source(
-    uploads: Uploads, extension: ConnectionExtension | None, record: UploadRecord, start: int, stop: int
+    views: UploadViews, extension: ConnectionExtension | None, view: View, start: int, stop: int
 ) -> AsyncGenerator[int | AsyncIterator[bytes], None]:
     """Have where the content comes from: an open file, if there is one and the server can send it by itself, else blocks."""
     async with AsyncExitStack() as stack:
         if extension is not None and extension.sends_files and start < stop:
-            file = await stack.enter_async_context(uploads.file(record))
+            file = await stack.enter_async_context(views.file(view))
             if file is not None:
                 yield file
                 return
-        yield await stack.enter_async_context(aclosing(_content(uploads, record, start, stop)))
+        yield await stack.enter_async_context(aclosing(_content(views, view, start, stop)))
 
 
-async def _content(uploads: Uploads, record: UploadRecord, start: int, stop: int) -> AsyncGenerator[bytes, None]:
+async def _content(views: UploadViews, view: View, start: int, stop: int) -> AsyncGenerator[bytes, None]:
     if start < stop:
-        async with aclosing(uploads.read(record, start, stop)) as blocks:
+        async with aclosing(views.read(view, start, stop)) as blocks:
             async for block in blocks:
                 yield bytes(block)
 

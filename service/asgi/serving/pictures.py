@@ -6,20 +6,22 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from contextlib import suppress
 from urllib.parse import quote
 
 from holdfast.service.asgi.answers import LargeAnswers
 from holdfast.service.asgi.requests import community_key_invalid, community_of
 from holdfast.service.asgi.serving.download import complete
 from holdfast.service.core import upload as rules
-from holdfast.service.core.access import rights
+from holdfast.service.core.access.authorised import View
 from holdfast.service.core.commands import GetSlot, SlotOutcome
+from holdfast.service.core.content.content import NoContent
 from holdfast.service.core.content.media_types import is_of_images
 from holdfast.service.core.content.sniffing import SNIFFED_BYTES, sniff
 from holdfast.service.core.errors import ObjectNotFound
-from holdfast.service.core.filing import Filing
 from holdfast.service.core.policies import PROFILE_PHOTO, Policies
-from holdfast.service.core.uploads.uploads import Uploads
+from holdfast.service.core.uploads.views import UploadViews
+from holdfast.service.core.verbs import Verbs
 from holdfast.service.images.default import MAX_SIZE
 from holdfast.service.images.errors import ImageRefused, ImagesBusy, RenditionInvalid
 from holdfast.service.images.render import Rendered
@@ -47,12 +49,9 @@ class PictureResponses:
     Everything that is shown of images.
     """
 
-    def __init__(
-        self, uploads: Uploads, filing: Filing, renditions: Renditions, policies: Policies, answers: LargeAnswers
-    ) -> None:
+    def __init__(self, verbs: Verbs, renditions: Renditions, policies: Policies, answers: LargeAnswers) -> None:
         """Clients that are sent the same image share the copy that *answers* hold."""
-        self._uploads = uploads
-        self._filing = filing
+        self._verbs = verbs
         self._answers = answers
         self._policies = policies
         self._sizes = frozenset(size for policy in policies for size in policy.renditions)
@@ -64,8 +63,8 @@ class PictureResponses:
         Return an attachment in the size that the query asks for, or the next larger one that is made.
         """
         rendition = rounded_up(wanted(request), self._sizes)
-        record = await complete(self._uploads, request)
-        return _shown(request, await self.rendered(record, rendition, request), THUMBNAIL)
+        view = await complete(self._verbs, request)
+        return _shown(request, await self.rendered(view, rendition, request), THUMBNAIL)
 
     async def avatar(self, request: Request, names: Mapping[str, str]) -> Response:
         """
@@ -75,9 +74,9 @@ class PictureResponses:
         is_size = size in (ORIGINAL, *map(str, self._sizes))
         if key is None or not is_size or not is_avatar_name(names["name"], request.tenant, key, size):
             raise ProtocolError(404, "picture_not_found", "there is no such picture")
-        record = await complete(self._uploads, request)
+        view = await complete(self._verbs, request)
         rendition = Rendition() if size == ORIGINAL else Rendition(width=int(size), height=int(size), crop=True)
-        return _shown(request, await self.rendered(record, rendition, request), IMMUTABLE)
+        return _shown(request, await self.rendered(view, rendition, request), IMMUTABLE)
 
     async def default(self, request: Request, names: Mapping[str, str]) -> Response:
         """
@@ -110,11 +109,8 @@ class PictureResponses:
         slot = SlotRef(tenant=request.tenant, kind=kind, id=object_id(identifier), slot=name)
         rendition = rounded_up(wanted(request), self._sizes)
         found: SlotOutcome | None = None
-        try:
-            outcome = await self._filing.perform(GetSlot(slot=slot, principal=request.principal))
-            found = outcome if isinstance(outcome, SlotOutcome) else None
-        except ObjectNotFound:
-            pass  # who is not known here has no picture either: pages full of errors help nobody
+        with suppress(ObjectNotFound):  # an object that is not known has no picture: pages full of errors would help no reader
+            found = await self._verbs.slot(request.principal, GetSlot(slot=slot), NoContent())
         etag = found.slot.etag if found is not None and found.slot.etag else "none"
         fields = (("ETag", f'"{etag}"'), STABLE)
         if condition_of(request.fields, strict=False).knows(etag):
@@ -126,15 +122,15 @@ class PictureResponses:
             location = self._location(request.tenant, image.key, rendition)
         return Response(status=302, fields=(*fields, ("Location", request.prefix + location)))
 
-    async def sanitised(self, request: Request, record: UploadRecord) -> Response | None:
+    async def sanitised(self, request: Request, view: View) -> Response | None:
         """
         Return what others than its owner see of an image: nothing but its pixels.  None: it is no image, and shown as it is.
 
         :raises ProtocolError: it is one that cannot be shown.
         """
-        if rights.owns(request.principal, record) or not await self._is_image(record):
+        if view.original or not await self._is_image(view.record):
             return None
-        return _shown(request, await self.rendered(record, Rendition(), request), THUMBNAIL)
+        return _shown(request, await self.rendered(view, Rendition(), request), THUMBNAIL)
 
     async def _first_image(self, found: SlotOutcome) -> UploadRecord | None:
         """Return the first image of a slot; where it takes anything else, only the first few are looked at."""
@@ -146,23 +142,19 @@ class PictureResponses:
         return None
 
     async def _is_image(self, record: UploadRecord) -> bool:
-        start = b""
-        async for block in self._uploads.read(record, 0, min(SNIFFED_BYTES, record.offset)):
-            start += block
-        return sniff(start) is not None
+        return sniff(await self._verbs.views.start_of(record, SNIFFED_BYTES)) is not None
 
-    async def rendered(self, record: UploadRecord, rendition: Rendition, request: Request) -> Rendered:
+    async def rendered(self, view: View, rendition: Rendition, request: Request) -> Rendered:
         """
         Return an image in another size, made once.
 
         :raises ProtocolError: it is none that can be shown.
         """
-        if record.offset > MAX_ORIGINAL:
+        if view.record.offset > MAX_ORIGINAL:
             raise ProtocolError(404, "no_thumbnail", "the attachment is too large to be shown as an image")
-
         by = Claimant(request.tenant, request.principal.subject)
         try:
-            rendered = await self._renditions.get(record.key, rendition, _Stored(self._uploads, record), by)
+            rendered = await self._renditions.get(view.record.key, rendition, _Stored(self._verbs.views, view), by)
         except ImageRefused as error:
             raise ProtocolError(404, "no_thumbnail", str(error)) from error
         except ImagesBusy as error:
@@ -187,15 +179,15 @@ class PictureResponses:
 class _Stored:
     """An attachment as the original of renditions."""
 
-    def __init__(self, uploads: Uploads, record: UploadRecord) -> None:
-        self._uploads = uploads
-        self._record = record
+    def __init__(self, views: UploadViews, view: View) -> None:
+        self._views = views
+        self._view = view
 
     async def read(self) -> list[bytes]:
-        return [bytes(block) async for block in self._uploads.read(self._record, 0, self._record.offset)]
+        return [bytes(block) async for block in self._views.read(self._view, 0, self._view.record.offset)]
 
     async def exists(self) -> bool:
-        return not rules.is_over(await self._uploads.find(self._record.ref))
+        return not rules.is_over(await self._views.record_of(self._view.record.ref))
 
 
 def wanted(request: Request) -> Rendition:

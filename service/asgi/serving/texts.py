@@ -8,7 +8,7 @@ import dataclasses
 from collections import OrderedDict
 
 from holdfast.service.core.content.sniffing import TEXT_BYTES, is_utf8
-from holdfast.service.core.uploads.uploads import Uploads
+from holdfast.service.core.uploads.views import UploadViews
 from holdfast.storage.records import Key, State, UploadRecord
 
 REMEMBERED = 1024  # texts
@@ -19,8 +19,8 @@ class Texts:
     Looks at the beginning of texts, once: content that is complete does not change, and its key is used for no other.
     """
 
-    def __init__(self, uploads: Uploads) -> None:
-        self._uploads = uploads
+    def __init__(self, views: UploadViews) -> None:
+        self._views = views
         self._known: OrderedDict[Key, bool] = OrderedDict()
 
     async def described(self, record: UploadRecord) -> UploadRecord:
@@ -42,10 +42,8 @@ class Texts:
     async def _is_utf8(self, record: UploadRecord) -> bool:
         known = self._known.get(record.key)
         if known is None:
-            stop, start = min(TEXT_BYTES, record.offset), b""
-            async for block in self._uploads.read(record, 0, stop):
-                start += block
-            known = self._known[record.key] = is_utf8(start, whole=stop == record.offset)
+            start = await self._views.start_of(record, TEXT_BYTES)
+            known = self._known[record.key] = is_utf8(start, whole=len(start) == record.offset)
             if len(self._known) > REMEMBERED:
                 self._known.popitem(last=False)
         return known

@@ -1,11 +1,13 @@
 """
-Who may do what.  Each function refuses, or returns nothing; none of them waits.
+The rules of who may do what, of which `holdfast.service.core.access.authorised` asks those that a command needs.
+
+Each function refuses, or returns nothing; none of them waits.
 """
 
 # Theory of operation
 # -------------------
 #
-# Another tenant's things do not exist: the driver compares the tenant of a request with that of its principal before any dialect
+# Another tenant's things do not exist: `tenant_of` compares the tenant of a request with that of its principal before any dialect
 # looks at it, and stores are always asked within a tenant.  Within a tenant what may not be done is Forbidden.
 #
 # An upload belongs to its creator and to the administrators.  Its content may be seen by others of the tenant once it is in a
@@ -21,14 +23,27 @@ from holdfast.service.core.errors import Forbidden, UploadNotFound
 from holdfast.service.core.names import canonical_guid
 from holdfast.service.core.policies import Policy, Who
 from holdfast.service.core.principals import ACCOUNT_HOLDER, ADMIN, Capability, Principal
-from holdfast.storage.records import Key, SlotRef, State, UploadRecord
+from holdfast.storage.records import Key, SlotRef, State, Tenant, UploadRecord
+
+
+def tenant_of(principal: Principal, tenant: Tenant, *, is_named: bool) -> Tenant:
+    """
+    Return the tenant that a request is about: *tenant*, or where the URL named none, the caller's own.
+
+    :raises UploadNotFound: it is another's, so there is nothing to be seen of it.
+    """
+    if principal.tenant in (None, tenant):
+        return tenant
+    if is_named:
+        raise UploadNotFound("there is nothing here")
+    return principal.tenant
 
 
 def refuse_without(principal: Principal, capability: Capability) -> None:
     """
-    Refuse whoever was not given *capability*.
+    Refuse a caller without *capability*.
 
-    :raises Forbidden: they were not.
+    :raises Forbidden: it has not got it.
     """
     if not principal.trusted and capability not in principal.capabilities:
         raise Forbidden(f"this needs the capability {capability}")
@@ -87,7 +102,7 @@ def refuse_history(principal: Principal, record: UploadRecord) -> None:
     """
     Refuse to tell what happened to an upload, which tombstones tell as well.
 
-    :raises UploadNotFound, Forbidden: it is none of their business.
+    :raises UploadNotFound, Forbidden: the history is not for the caller.
     """
     _refuse_other_key(principal, record)
     refuse_without(principal, Capability.VIEW)

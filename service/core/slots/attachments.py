@@ -8,14 +8,13 @@ import asyncio
 import dataclasses
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from weakref import WeakValueDictionary
 
 from holdfast.service.core import upload as rules
-from holdfast.service.core.access import rights
-from holdfast.service.core.commands import SlotOutcome
-from holdfast.service.core.conditions import ALWAYS, Condition
+from holdfast.service.core.access.authorised import Authorised
+from holdfast.service.core.commands import Attach, Detach, GetSlot, Reorder, SlotOutcome, Undo
 from holdfast.service.core.content.media_types import is_undeclared, takes
 from holdfast.service.core.content.sniffing import canonical
 from holdfast.service.core.errors import ManagedElsewhere, SlotBusy, TooLarge, UploadIncomplete, UploadNotFound
@@ -37,6 +36,7 @@ from holdfast.storage.threads import aside
 # Each time another process committed first; so the more processes change one slot, the more tries it may take.
 TRIES = 200
 LONGEST_PAUSE = 0.05  # seconds
+Asked = Authorised[Attach] | Authorised[Detach] | Authorised[Reorder] | Authorised[Undo]
 
 
 class Attachments:
@@ -70,57 +70,55 @@ class Attachments:
         """
         return KnownSlot(self._metadata, ref)
 
-    async def get_slot(self, ref: SlotRef) -> SlotRecord:
+    async def get(self, asked: Authorised[GetSlot]) -> SlotOutcome:
         """
-        Return a slot of an object.
+        Return a slot of an object, and what is in it.
 
         :raises SlotUnknown, ObjectNotFound: there is none.
         """
-        self._policies.of(ref)
-        known = self.known(ref)
+        self._policies.of(asked.command.slot)
+        known = self.known(asked.command.slot)
         await known.read()
         known.owner()
-        return known.slot
+        attachments = await known.uploads(slots.keys(known.slot))
+        return SlotOutcome(slot=known.slot, attachments=tuple(attachments.values()))
 
-    async def attach(
-        self, ref: SlotRef, attachment: Key, by: Principal = ANYBODY, *, place: int | None = None, condition: Condition = ALWAYS
-    ) -> SlotOutcome:
+    async def attach(self, asked: Authorised[Attach]) -> SlotOutcome:
         """
         Put a complete upload into a slot; in a slot of one it replaces what is there.
 
-        Doing it again changes nothing.  *condition* is about the etag of the slot; before anything was in it, it is not there.
+        Doing it again changes nothing.
 
         :raises UploadError: see `holdfast.service.core.errors`; nothing was changed.
         """
-        policy, known = self.refuse_change(ref, by, attachment), self.known(ref)
+        command, by, attachment = asked.command, asked.by, asked.command.ref.key
+        policy, known = self._policies.of(command.slot), self.known(command.slot)
         upload = await known.read(attachment)
         known.owner()
         if upload is None:
             raise UploadNotFound("there is no such upload")
-        rights.refuse_attachment(by, upload)
+        asked.permit(upload)
         rules.refuse_gone(upload, self._clock())
         if upload.state is not State.COMPLETE:
             raise UploadIncomplete("the upload is not complete yet", upload)
-        if ref not in upload.attached:
+        if command.slot not in upload.attached:
             await self._acceptance.kind(upload, policy, FirstBytes(self._bytes, upload))
             await self._acceptance.inspect(upload, policy)
-        rule = self._attaching(attachment, policy, by.subject, place)
-        slot = await self._change(SlotChange(ref=ref, policy=policy, rule=rule, by=by, condition=condition), known)
-        return SlotOutcome(slot=slot, record=(await known.uploads([attachment]))[attachment])
+        outcome = await self._changed(asked, self._attaching(attachment, policy, by.subject, command.place), known)
+        return dataclasses.replace(outcome, record=(await known.uploads([attachment]))[attachment])
 
     async def expect(
         self,
         intent: Intent,
         length: int | None,
         content_type: str | None,
-        by: Principal,
         content_encoding: str | None = None,
         known: KnownSlot | None = None,
     ) -> None:
         """
         Refuse an upload for a slot that it could not get into, as far as that can be seen when it begins.
         """
-        policy, known = self.refuse_change(intent.slot, by), known or self.known(intent.slot)
+        policy, known = self._policies.of(intent.slot), known or self.known(intent.slot)
         await known.read()
         refuse_other_object(known.owner(), intent.if_match)
         if policy.max_bytes is not None and (length or 0) > policy.max_bytes:
@@ -133,16 +131,6 @@ class Attachments:
             raise not_accepted(policy)
         refuse_encoded(content_encoding, policy)
         refuse_full(known.slot, policy)
-
-    def refuse_change(self, ref: SlotRef, by: Principal, attachment: Key | None = None) -> Policy:
-        """
-        Refuse to change a slot, and return its policy; *attachment* is the only one of which it is another slot afterwards.
-
-        :raises SlotUnknown, UploadNotFound, Forbidden, ManagedElsewhere: it is not to be changed, or not by them.
-        """
-        policy = self._policies.of(ref)
-        rights.refuse_change(by, policy, ref, attachment)
-        return _changeable(policy)
 
     async def fit(self, upload: UploadRecord, intent: Intent, start: FirstBytes, known: KnownSlot) -> str | None:
         """
@@ -189,45 +177,25 @@ class Attachments:
         await self._change(change, known)
         return (await known.uploads([received.key]))[received.key]
 
-    async def detach(
-        self, ref: SlotRef, attachment: Key | None, by: Principal = ANYBODY, *, condition: Condition = ALWAYS
-    ) -> SlotRecord:
+    async def detach(self, asked: Authorised[Detach]) -> SlotOutcome:
         """
         Take an attachment out of a slot, or all of them; it is kept for the grace of the slot.
         """
-        policy = self.refuse_change(ref, by, attachment)
+        key, by, policy = asked.command.key, asked.by.subject, self._policies.of(asked.command.slot)
+        return await self._changed(asked, lambda slot, _gone: slots.detach(slot, key, policy, by, self._clock()))
 
-        def rule(slot: SlotRecord, _gone: object) -> SlotRecord:
-            return slots.detach(slot, attachment, policy, by.subject, self._clock())
-
-        return await self._change(SlotChange(ref=ref, policy=policy, rule=rule, by=by, condition=condition), self.known(ref))
-
-    async def reorder(
-        self, ref: SlotRef, order: Sequence[Key], by: Principal = ANYBODY, *, condition: Condition = ALWAYS
-    ) -> SlotRecord:
+    async def reorder(self, asked: Authorised[Reorder]) -> SlotOutcome:
         """
         Change the order of a slot.
         """
-        policy = self.refuse_change(ref, by)
-        change = SlotChange(
-            ref=ref, policy=policy, rule=lambda slot, _gone: slots.reorder(slot, order), by=by, condition=condition
-        )
-        return await self._change(change, self.known(ref))
+        return await self._changed(asked, lambda slot, _gone: slots.reorder(slot, asked.command.order))
 
-    async def undo(self, ref: SlotRef, by: Principal = ANYBODY, *, condition: Condition = ALWAYS) -> SlotRecord:
+    async def undo(self, asked: Authorised[Undo]) -> SlotOutcome:
         """
         Put back what left the slot last and is still there.
         """
-        policy = self.refuse_change(ref, by)
-        change = SlotChange(
-            ref=ref,
-            policy=policy,
-            rule=lambda slot, gone: slots.undo(slot, policy, by.subject, self._clock(), gone),
-            by=by,
-            condition=condition,
-            restores=True,
-        )
-        return await self._change(change, self.known(ref))
+        by, policy = asked.by.subject, self._policies.of(asked.command.slot)
+        return await self._changed(asked, lambda slot, gone: slots.undo(slot, policy, by, self._clock(), gone))
 
     def _attaching(self, attachment: Key, policy: Policy, by: Subject | None, place: int | None) -> Rule:
         def rule(slot: SlotRecord, _gone: object) -> SlotRecord:
@@ -235,6 +203,18 @@ class Attachments:
             return slots.attach(slot, association, policy, place)
 
         return rule
+
+    async def _changed(self, asked: Asked, rule: Rule, known: KnownSlot | None = None) -> SlotOutcome:
+        command = asked.command
+        change = SlotChange(
+            ref=command.slot,
+            policy=self._policies.of(command.slot),
+            rule=rule,
+            by=asked.by,
+            condition=command.condition,
+            restores=isinstance(command, Undo),
+        )
+        return SlotOutcome(slot=await self._change(change, known or self.known(command.slot)))
 
     async def _change(self, change: SlotChange, known: KnownSlot) -> SlotRecord:
         """Make *change*; when another request changed any of the records meanwhile, read them and decide again."""

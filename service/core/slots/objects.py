@@ -11,17 +11,19 @@ from functools import partial
 from typing import Any
 
 from holdfast.service.core import upload as rules
-from holdfast.service.core.conditions import ALWAYS, Condition
+from holdfast.service.core.access.authorised import Authorised
+from holdfast.service.core.commands import DeleteObject, GetObject, ListObjects, ObjectOutcome, ObjectsOutcome, Register
+from holdfast.service.core.conditions import Condition
 from holdfast.service.core.errors import ObjectNotFound, SlotBusy, SlotChanged
 from holdfast.service.core.events.events import event, new_etag, new_name
 from holdfast.service.core.policies import Policies, Policy
-from holdfast.service.core.principals import ANYBODY, Principal
+from holdfast.service.core.principals import Principal
 from holdfast.service.core.slots import slots
 from holdfast.service.core.store_errors import translated
 from holdfast.storage import errors as storage_errors
 from holdfast.storage.objects import Ending, Event, ObjectRecord, SlotRecord
 from holdfast.storage.ports.metadata import Change, MetadataStore
-from holdfast.storage.records import Key, ObjectRef, Ref, SlotRef, Tenant, UploadRecord
+from holdfast.storage.records import Key, ObjectRef, Ref, SlotRef, UploadRecord
 from holdfast.storage.threads import aside
 
 KiB = 1024
@@ -44,27 +46,31 @@ class Objects:
         minimum_retention: float = 0,
         clock: Callable[[], float] = time.time,
     ) -> None:
+        """What left its last slot is kept for *minimum_retention* seconds, however short the grace of the slot is."""
         self._metadata = metadata
         self._policies = policies
-        self._kept_at_least = minimum_retention
+        self._minimum_retention = minimum_retention
         self._clock = clock
 
-    async def register(
-        self, ref: ObjectRef, attributes: str = "{}", by: Principal = ANYBODY, *, condition: Condition = ALWAYS
-    ) -> ObjectRecord:
+    async def register(self, asked: Authorised[Register]) -> ObjectOutcome:
         """
         Make an object of another system known, or change what is known of it.
 
-        *condition* is about its etag; as long as it is not known, it is not there.
+        As long as it is not known, it is not there, and has no etag.
 
         :raises SlotChanged: it is not as the caller believes.
         """
+        command, by, ref, attributes = asked.command, asked.by, asked.command.ref, asked.command.attributes
         with translated():
             for _ in range(TRIES):
                 old = await self._find(ref)
-                if old is not None and (old.attributes, old.deleted_at) == (attributes, None) and condition.holds(old.etag):
-                    return old
-                self._refuse_other(old, condition)
+                if (
+                    old is not None
+                    and (old.attributes, old.deleted_at) == (attributes, None)
+                    and command.condition.holds(old.etag)
+                ):
+                    return await self._outcome(old)
+                self._refuse_other(old, command.condition)
                 new = self._registered(old, ref, attributes, by)
                 known = old is not None and old.deleted_at is None
                 told = event("object.changed" if known else "object.registered", ref, self._clock(), by)
@@ -72,19 +78,20 @@ class Objects:
                     await self._metadata.commit([Change(old=old, new=new)], events=[told])
                 except (storage_errors.PreconditionFailed, storage_errors.AlreadyExists):
                     continue
-                return new
+                return await self._outcome(new)
         raise SlotBusy("too many change this object at once")
 
-    async def delete(self, ref: ObjectRef, by: Principal = ANYBODY, *, condition: Condition = ALWAYS) -> ObjectRecord:
+    async def delete(self, asked: Authorised[DeleteObject]) -> ObjectOutcome:
         """
         Forget an object; what is in its slots leaves them in the same commit, and is kept for their grace.
 
         :raises ObjectNotFound: it is not known.
         """
+        by, ref = asked.by, asked.command.ref
         with translated():
             for _ in range(TRIES):
-                old = await self.get(ref)
-                self._refuse_other(old, condition)
+                old = await self.record_of(ref)
+                self._refuse_other(old, asked.command.condition)
                 now = self._clock()
                 new = dataclasses.replace(old, **self._touched(by, now), deleted_at=now, revision=old.revision + 1)
                 changes, told = await self._emptied(ref, by, now)
@@ -94,49 +101,61 @@ class Objects:
                     )
                 except storage_errors.PreconditionFailed:
                     continue
-                return new
+                return await self._outcome(new)
         raise SlotBusy("too many change this object at once")
 
-    async def get(self, ref: ObjectRef) -> ObjectRecord:
+    async def get(self, asked: Authorised[GetObject]) -> ObjectOutcome:
         """
-        Return an object.
+        Return an object and its slots.
+
+        :raises ObjectNotFound: there is none.
+        """
+        return await self._outcome(await self.record_of(asked.command.ref))
+
+    async def record_of(self, ref: ObjectRef) -> ObjectRecord:
+        """
+        Return an object, to the core itself.
 
         :raises ObjectNotFound: there is none.
         """
         with translated():
             return existing(await self._find(ref))
 
-    async def page(self, tenant: Tenant, kind: str, after: str, limit: int) -> tuple[Sequence[ObjectRecord], bool]:
+    async def page(self, asked: Authorised[ListObjects]) -> ObjectsOutcome:
         """
-        Return up to *limit* objects of one kind behind the id *after*, and whether there are more.
+        Return a page of the objects of one kind.
 
         There are fewer where they would be larger than `LARGEST_PAGE` together; one there always is.
         """
+        command, after = asked.command, asked.command.after
         found: list[ObjectRecord] = []
         size = 0
         with translated():
             while True:
-                page = await self._metadata.list_objects(tenant, kind, after, STEP)
+                page = await self._metadata.list_objects(command.tenant, command.kind, after, STEP)
                 for record in page:
                     if record.deleted_at is not None:
                         continue
                     size += len(record.attributes)
-                    if len(found) == limit or (found and size > LARGEST_PAGE):
-                        return found, True
+                    if len(found) == command.limit or (found and size > LARGEST_PAGE):
+                        return ObjectsOutcome(records=tuple(found), more=True)
                     found.append(record)
                 if len(page) < STEP:
-                    return found, False
+                    return ObjectsOutcome(records=tuple(found), more=False)
                 after = page[-1].id
 
-    async def get_slots(self, ref: ObjectRef) -> Sequence[SlotRecord]:
+    async def slots_of(self, ref: ObjectRef) -> Sequence[SlotRecord]:
         """
-        Return every slot that the object has, by name, and those in which anything ever was.
+        Return, to the core itself, every slot that the object has, by name, and those in which anything ever was.
         """
         with translated():
             used = {slot.slot: slot for slot in await self._metadata.get_slots(ref)}
         names = [policy.slot for policy in self._policies if policy.kind == ref.kind]
         every = {name: slots.empty(SlotRef(tenant=ref.tenant, kind=ref.kind, id=ref.id, slot=name), "") for name in names} | used
         return [every[name] for name in sorted(every)]
+
+    async def _outcome(self, record: ObjectRecord) -> ObjectOutcome:
+        return ObjectOutcome(record=record, slots=tuple(await self.slots_of(record.ref)))
 
     async def _find(self, ref: ObjectRef) -> ObjectRecord | None:
         try:
@@ -183,7 +202,7 @@ class Objects:
         emptied = {slot.ref.object for slot in used}
         for upload in uploads:
             left = tuple(slot for slot in upload.attached if slot.object not in emptied)
-            expires_at = rules.kept_until(upload, now + max(kept_for[upload.key], self._kept_at_least))
+            expires_at = rules.kept_until(upload, now + max(kept_for[upload.key], self._minimum_retention))
             moved = dataclasses.replace(upload, attached=left, expires_at=expires_at, revision=upload.revision + 1)
             changes.append(Change(old=upload, new=moved))
         return changes, told

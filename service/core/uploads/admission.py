@@ -44,9 +44,9 @@ class Admitted:
     room: int
 
 
-def begin(command: Create, key: Key, limits: Limits, now: float) -> UploadRecord:
+def begin(command: Create, creator: Subject | None, key: Key, limits: Limits, now: float) -> UploadRecord:
     """
-    Return the record of a new upload.
+    Return the record of a new upload of *creator*.
 
     :raises TooLarge: it is going to be larger than *limits* say.
     :raises LengthExceeded, LengthMismatch: the content that comes along contradicts the length.
@@ -61,8 +61,8 @@ def begin(command: Create, key: Key, limits: Limits, now: float) -> UploadRecord
         content_encoding=command.content_encoding,
         verify_type=command.verify_type,
         metadata=command.metadata,
-        idempotency_key=_own(command.idempotency_key, command.principal.subject),
-        creator=command.principal.subject,
+        idempotency_key=_own(command.idempotency_key, creator),
+        creator=creator,
         intent=command.intent,
     )
     if command.length is not None and command.length > limits.max_size:
@@ -79,13 +79,7 @@ def first_append(command: Create, record: UploadRecord) -> Append:
     """
     Return the append of the content that comes along with a creation.
     """
-    return Append(
-        ref=record.ref,
-        offset=0,
-        completes=command.completes,
-        content_length=command.content_length,
-        principal=command.principal,
-    )
+    return Append(ref=record.ref, offset=0, completes=command.completes, content_length=command.content_length)
 
 
 def admit(record: UploadRecord, command: Append, limits: Limits, now: float) -> Admitted:

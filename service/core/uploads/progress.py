@@ -9,6 +9,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 
 from holdfast.service.core import upload as rules
+from holdfast.service.core.access.authorised import Authorised
 from holdfast.service.core.commands import Append
 from holdfast.service.core.content.content import NOTHING, Content
 from holdfast.service.core.errors import AlreadyComplete, ContentConflict, LengthMismatch, OutOfSpace
@@ -49,7 +50,7 @@ class AppendProgress:
         self.stored = admitted.stored
         self.record = admitted.record
 
-    async def receive(self, command: Append, content: Content, held: Held) -> UploadRecord:
+    async def receive(self, asked: Authorised[Append], content: Content, held: Held) -> UploadRecord:
         """
         Store what comes, up to the room that there is; record how far the upload is now and then and at the end.
 
@@ -61,7 +62,7 @@ class AppendProgress:
             if self.stored.state is State.OPEN and (parts := self._store.exposed(self.stored)) != self.stored.parts:
                 self.stored = await self._journal.replace(self.stored, dataclasses.replace(self.stored, parts=parts))
                 self.record = dataclasses.replace(self.record, parts=parts, revision=self.stored.revision)
-            if not await self._repeats(command, content):
+            if not await self._repeats(asked.command, content):
                 return self.stored
         if self._room and not content.ended:
             before = self.record.offset
@@ -69,7 +70,7 @@ class AppendProgress:
             self._room -= self.record.offset - before
         if not self._room:
             await self._receive_end(content)
-        recorded = await self._record_end(command, content, held)
+        recorded = await self._record_end(asked, content, held)
         if self._report is not None:
             self._report.advanced(recorded)
         return recorded
@@ -114,11 +115,11 @@ class AppendProgress:
             if self.record != self.stored and not content.ended:
                 await self._record()  # only the end of the coding is missing, and it is late
 
-    async def _record_end(self, command: Append, content: Content, held: Held) -> UploadRecord:
+    async def _record_end(self, asked: Authorised[Append], content: Content, held: Held) -> UploadRecord:
         """Record the last offset of an append, and in the same revision whether the upload has all its bytes."""
         record = self.record
         try:
-            if rules.is_filled(record, command.completes, ended=content.ended):
+            if rules.is_filled(record, asked.command.completes, ended=content.ended):
                 record = rules.fill(record, self._limits, self._clock())
         except LengthMismatch as error:
             error.record = await self._journal.replace(self.stored, record)
@@ -126,8 +127,8 @@ class AppendProgress:
         if record == self.stored:
             return record
         if record.state is State.OPEN:
-            return await self._journal.settle(held, self.stored, record, command.principal)
-        return await self._journal.replace(self.stored, record, command.principal)
+            return await self._journal.settle(held, self.stored, record, asked.by)
+        return await self._journal.replace(self.stored, record, asked.by)
 
     async def _repeats(self, command: Append, content: Content) -> bool:
         """Compare content with the stored bytes it repeats; return whether it goes on after them."""

@@ -6,16 +6,15 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 
 from holdfast.service.core import upload as rules
-from holdfast.service.core.access import rights
+from holdfast.service.core.access.authorised import Authorised
 from holdfast.service.core.commands import Append, Cancel, Completes, Create, GetOffset, Outcome
 from holdfast.service.core.content.content import Content, NoContent, Stop
 from holdfast.service.core.errors import (
     BytesLost,
-    ContentLost,
     Evicted,
     LengthExceeded,
     StoreFailed,
@@ -23,10 +22,10 @@ from holdfast.service.core.errors import (
 )
 from holdfast.service.core.limits import Limits
 from holdfast.service.core.policies import Policies
-from holdfast.service.core.principals import ANYBODY, Principal
+from holdfast.service.core.principals import Principal
 from holdfast.service.core.slots.attachments import Attachments
 from holdfast.service.core.slots.known import KnownSlot
-from holdfast.service.core.store_errors import log_level, lost, translated
+from holdfast.service.core.store_errors import log_level, translated
 from holdfast.service.core.timekeeper import ByClock, Times
 from holdfast.service.core.upload import Step
 from holdfast.service.core.uploads import admission
@@ -81,31 +80,29 @@ class Uploads:
         self.limits = limits
 
     async def create(
-        self, command: Create, content: Content, observer: Observer | None = None, *, known: KnownSlot | None = None
+        self, asked: Authorised[Create], content: Content, observer: Observer | None = None, *, known: KnownSlot | None = None
     ) -> Outcome:
         """
         Begin an upload, and append the content that comes along.
 
         *observer* hears of the append.  *known* is the slot that the upload is for.
         """
-        rights.refuse_creation(command.principal)
+        command = asked.command
         if (intent := command.intent) is not None:
             known = known or self._attachments.known(intent.slot)
-            await self._attachments.expect(
-                intent, command.length, command.content_type, command.principal, command.content_encoding, known
-            )
+            await self._attachments.expect(intent, command.length, command.content_type, command.content_encoding, known)
         with translated():
-            record, is_new = await self._create(command)
+            record, is_new = await self._create(command, asked.by)
         if not is_new:
-            return await self.offset(GetOffset(ref=record.ref, completes=Completes.LATER, principal=command.principal))
+            return await self.offset(asked.then(GetOffset(ref=record.ref, completes=Completes.LATER)))
         if command.content_length == 0 and not rules.is_filled(record, command.completes, ended=True):
             return Outcome(record=record)
         # Content that the dialect does not take for the upload's, the command does not count: nobody looks at it.
         first = content if command.content_length != 0 else NoContent()
-        return await self.append(admission.first_append(command, record), first, observer, known=known)
+        return await self.append(asked.then(admission.first_append(command, record)), first, observer, known=known)
 
     async def append(
-        self, command: Append, content: Content, observer: Observer | None = None, *, known: KnownSlot | None = None
+        self, asked: Authorised[Append], content: Content, observer: Observer | None = None, *, known: KnownSlot | None = None
     ) -> Outcome:
         """
         Add content to an upload; finish the upload if that completes it.
@@ -113,36 +110,37 @@ class Uploads:
         *observer* hears of what became durable, and of the end.  *known* is the slot that the upload is for.
         """
         if observer is None:
-            return await self._append(command, content, None, known)
+            return await self._append(asked, content, None, known)
         report = Report(observer)
         try:
-            outcome = await self._append(command, content, report, known)
+            outcome = await self._append(asked, content, report, known)
         except BaseException as error:
             report.ended(error.record if isinstance(error, UploadError) else None, content.stopped, error)
             raise
         report.ended(outcome.record, outcome.stopped)
         return outcome
 
-    async def _append(self, command: Append, content: Content, report: Report | None, known: KnownSlot | None) -> Outcome:
+    async def _append(
+        self, asked: Authorised[Append], content: Content, report: Report | None, known: KnownSlot | None
+    ) -> Outcome:
+        command, by = asked.command, asked.by
+
         def evicted() -> bool:
             content.stop(Stop.EVICTED)
             return True  # as soon as the disk has what came before
 
-        def permit(record: UploadRecord) -> None:
-            self._refuse_others(record, command.principal)
-
         with translated():
-            async with self._hold(command.ref, permit, evicted) as held:
+            async with self._hold(command.ref, asked.permit, evicted) as held:
                 try:
-                    record = await self._end.finish(held.record, command.principal, known=known)
+                    record = await self._end.finish(held.record, by, known=known)
                     admitted = admission.admit(record, command, self.limits, self._times.at_least())
                     progress = AppendProgress(self._bytes, self._journal, admitted, self.limits, self._times.at_most, report)
-                    record = await progress.receive(command, content, held)
+                    record = await progress.receive(asked, content, held)
                     self._empty_appends.count(admitted.stored, record, content)
-                    record = await self._end.finish(record, command.principal, held, known)
+                    record = await self._end.finish(record, by, held, known)
                 except LengthExceeded as error:
                     if error.record is not None and admission.invalidates(error.record, command, record.offset):
-                        error.record = await self._end.bury(error.record, Step.OVERRUN, command.principal)
+                        error.record = await self._end.bury(error.record, Step.OVERRUN, by)
                     raise
                 except (storage_errors.Corrupted, storage_errors.NotFound) as error:
                     left = await self._losses.settle(command.ref, error)
@@ -153,18 +151,19 @@ class Uploads:
             raise Evicted("a newer request has the upload now", record)
         return Outcome(record=record, stopped=content.stopped)
 
-    async def offset(self, command: GetOffset) -> Outcome:
+    async def offset(self, asked: Authorised[GetOffset]) -> Outcome:
         """
         Tell how far an upload is, after whoever appends to it has let go.
         """
+        command = asked.command
         with translated():
             status = await self._leased_uploads.status(command.ref)
             record = status.record
-            rights.refuse_question(command.principal, record)
+            asked.permit(record)
             rules.refuse_gone(record, self._times.at_least())
             if status.held or rules.is_pending(record, command):
                 try:
-                    record = await self._settled(command)
+                    record = await self._settled(asked)
                 except storage_errors.NoSpace:
                     # On a full disk no lease can be had; nor can anybody append.
                     if rules.is_pending(record, command):
@@ -173,64 +172,15 @@ class Uploads:
         admission.refuse_other_length(record, command)
         return Outcome(record=record)
 
-    async def cancel(self, command: Cancel) -> Outcome:
+    async def cancel(self, asked: Authorised[Cancel]) -> Outcome:
         """
         Give an upload up, or delete its attachment.
         """
         with translated():
-            async with self._hold(command.ref, lambda record: rights.refuse_upload(command.principal, record)) as held:
+            async with self._hold(asked.command.ref, asked.permit) as held:
                 rules.refuse_gone(held.record, self._times.at_least())
                 rules.refuse_attached(held.record)
-                return Outcome(record=await self._end.bury(held.record, Step.CANCEL, command.principal))
-
-    async def get(self, ref: Ref, principal: Principal = ANYBODY) -> UploadRecord:
-        """
-        Return an upload without disturbing whoever appends to it, to somebody who may see its content.
-
-        :raises UploadNotFound, Forbidden, UploadGone, ContentRejected: there is none to be had.
-        """
-        record = await self.find(ref)
-        rights.refuse_view(principal, record)
-        rules.refuse_gone(record, self._times.at_least())
-        return record
-
-    async def find(self, ref: Ref) -> UploadRecord:
-        """
-        Return the newest facts of an upload, whatever they are and whoever asks.
-
-        :raises UploadNotFound: there is none.
-        """
-        with translated():
-            return await self._metadata.get(ref)
-
-    async def read(self, record: UploadRecord, start: int, stop: int) -> AsyncGenerator[memoryview, None]:
-        """
-        Yield the content of a complete upload from *start* up to *stop*.
-        """
-        with translated():
-            try:
-                async for block in self._bytes.read(record, start, stop):
-                    yield block
-            except (storage_errors.NotFound, storage_errors.Corrupted) as error:
-                raise await self._missing(record, error) from error
-
-    @asynccontextmanager
-    async def file(self, record: UploadRecord) -> AsyncGenerator[int | None, None]:
-        """
-        Have a descriptor of a file that begins with the content of a complete upload; None where its store has no files.
-        """
-        async with AsyncExitStack() as stack:
-            with translated():
-                try:
-                    descriptor = await stack.enter_async_context(self._bytes.file(record))
-                except (storage_errors.NotFound, storage_errors.Corrupted) as error:
-                    raise await self._missing(record, error) from error
-            yield descriptor
-
-    async def _missing(self, record: UploadRecord, error: storage_errors.StorageError) -> ContentLost:
-        """Return the error that content which was complete is not there."""
-        rules.refuse_gone(await self.find(record.ref), self._times.at_least())  # it may be, meanwhile
-        return lost(record, error)
+                return Outcome(record=await self._end.bury(held.record, Step.CANCEL, asked.by))
 
     async def sweep(self, page: int = 100) -> int:
         """
@@ -256,12 +206,12 @@ class Uploads:
                 return count
             after = due[-1]
 
-    async def _create(self, command: Create) -> tuple[UploadRecord, bool]:
+    async def _create(self, command: Create, by: Principal) -> tuple[UploadRecord, bool]:
         """Return the record, and whether it is a new one."""
         for _ in range(KEY_TRIES):
-            record = admission.begin(command, self._keys(), self.limits, self._times.at_most())
+            record = admission.begin(command, by.subject, self._keys(), self.limits, self._times.at_most())
             try:
-                await self._journal.create(record, command.principal)
+                await self._journal.create(record, by)
             except storage_errors.AlreadyExists as error:
                 if error.existing is None:
                     continue
@@ -303,16 +253,17 @@ class Uploads:
             record = await self._metadata.get(record.ref)
             return await self._journal.replace(record, rules.claim(record))
 
-    async def _settled(self, command: GetOffset) -> UploadRecord:
+    async def _settled(self, asked: Authorised[GetOffset]) -> UploadRecord:
         """Return the upload after its holder has let go, finished if it was to be."""
+        command = asked.command
         for _ in range(OFFSET_TRIES):
             try:
                 async with self._hold(command.ref) as held:
                     record = held.record
                     if rules.is_pending(record, command) and record.state is State.OPEN:
                         filled = rules.fill(record, self.limits, self._times.at_most())
-                        record = await self._journal.replace(record, filled, command.principal)
-                    return await self._finished(record, command, held)
+                        record = await self._journal.replace(record, filled, asked.by)
+                    return await self._finished(record, asked, held)
             except storage_errors.LeaseLost:
                 # A newer request has the upload.  What is recorded is durable all the same, and so a true answer.
                 record = await self._metadata.get(command.ref)
@@ -320,21 +271,15 @@ class Uploads:
                     return record
         raise Evicted("newer requests have the upload now")
 
-    async def _finished(self, record: UploadRecord, command: GetOffset, held: Held) -> UploadRecord:
+    async def _finished(self, record: UploadRecord, asked: Authorised[GetOffset], held: Held) -> UploadRecord:
         """Return the upload finished, if it was to be; or what is left of it, if bytes of it are lost."""
         try:
-            return await self._end.finish(record, command.principal, held)
+            return await self._end.finish(record, asked.by, held)
         except (storage_errors.Corrupted, storage_errors.NotFound) as error:
-            left = await self._losses.settle(command.ref, error)
+            left = await self._losses.settle(asked.command.ref, error)
             if left is None:
                 raise _failed(error) from error
             return left
-
-    def _refuse_others(self, record: UploadRecord, principal: Principal) -> None:
-        """Refuse to go on with an upload: nobody may evict what is not theirs, nor fill what they may not attach."""
-        rights.refuse_upload(principal, record)
-        if record.intent is not None and principal.key is None:
-            self._attachments.refuse_change(record.intent.slot, principal)
 
     async def _sweep_one(self, ref: Ref) -> None:
         async with self._hold(ref) as held:

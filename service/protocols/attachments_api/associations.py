@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from urllib.parse import parse_qsl
 
-from holdfast.service.core.commands import Attach, Detach, FiledCommand, FiledOutcome, GetSlot, SlotOutcome
+from holdfast.service.core.commands import Attach, Detach, GetSlot, SlotCommand, SlotOutcome
 from holdfast.service.core.errors import UploadError
 from holdfast.service.protocols.attachments_api.uploads import AttachmentUploads, to_response
 from holdfast.service.protocols.http.wire import ProtocolError, Request, Response, condition_of
@@ -32,19 +32,18 @@ class AssociationDialect:
     def document_limit(self, _request: Request) -> int:
         return 0
 
-    def receive(self, request: Request) -> FiledCommand | Response:
+    def receive(self, request: Request) -> SlotCommand | Response:
         if request.method == "OPTIONS":
             return Response(status=204, fields=(("Allow", METHODS),))
         if request.method not in ("POST", "DELETE") or request.key is None:
             raise ProtocolError(405, "method_not_allowed", f"{request.method} means nothing here", (("Allow", METHODS),))
         ref = Ref(tenant=request.tenant, key=request.key)
-        slot, condition, by = self.slot(request), condition_of(request.fields), request.principal
+        slot, condition = self.slot(request), condition_of(request.fields)
         if request.method == "DELETE":
-            return Detach(key=request.key, slot=slot, condition=condition, principal=by)
-        return Attach(ref=ref, slot=slot, condition=condition, principal=by)
+            return Detach(key=request.key, slot=slot, condition=condition)
+        return Attach(ref=ref, slot=slot, condition=condition)
 
-    def send(self, request: Request, _command: FiledCommand, outcome: FiledOutcome) -> Response:
-        assert isinstance(outcome, SlotOutcome)  # noqa: S101 - what the commands above come to
+    def send(self, request: Request, _command: SlotCommand, outcome: SlotOutcome) -> Response:
         etag = ("ETag", f'"{outcome.slot.etag}"')
         if outcome.record is None:
             return Response(status=204, fields=(etag,))
@@ -67,16 +66,15 @@ class AttachmentsOfObject(AssociationDialect):
     The dialect of ``…/objects/{objectId}/attachments?type=SLOT``: what is in a slot.
     """
 
-    def receive(self, request: Request) -> FiledCommand | Response:
+    def receive(self, request: Request) -> SlotCommand | Response:
         allow = ("Allow", "GET, HEAD, OPTIONS")
         if request.method == "OPTIONS":
             return Response(status=204, fields=(allow,))
         if request.method not in ("GET", "HEAD"):
             raise ProtocolError(405, "method_not_allowed", f"{request.method} means nothing here", (allow,))
-        return GetSlot(slot=self.slot(request), principal=request.principal)
+        return GetSlot(slot=self.slot(request))
 
-    def send(self, request: Request, _command: FiledCommand, outcome: FiledOutcome) -> Response:
-        assert isinstance(outcome, SlotOutcome)  # noqa: S101 - what the command above comes to
+    def send(self, request: Request, _command: SlotCommand, outcome: SlotOutcome) -> Response:
         items = [self.content_range.document(request, record) for record in outcome.attachments]
         etag = (("ETag", f'"{outcome.slot.etag}"'),) if outcome.slot.etag else ()
         return to_response(200, {"items": items}, etag)

@@ -113,9 +113,9 @@ class AttachmentUploads:
                 return self._append(request, Ref(tenant=request.tenant, key=key))
             case (("HEAD" | "GET"), key) if key is not None:
                 ref = Ref(tenant=request.tenant, key=key)
-                return GetOffset(ref=ref, completes=Completes.AT_LENGTH, principal=request.principal)
+                return GetOffset(ref=ref, completes=Completes.AT_LENGTH)
             case "DELETE", key if key is not None:
-                return Cancel(ref=Ref(tenant=request.tenant, key=key), principal=request.principal)
+                return Cancel(ref=Ref(tenant=request.tenant, key=key))
             case "OPTIONS", _:
                 return Response(status=204, fields=(("Allow", COLLECTION if request.key is None else ENTRY),))
         raise method_not_allowed(request, collection=COLLECTION, entry=ENTRY)
@@ -171,7 +171,6 @@ class AttachmentUploads:
             verify_type=True,
             idempotency_key=idempotency_key,
             intent=attach_to,
-            principal=request.principal,
         )
 
     def _append(self, request: Request, ref: Ref) -> Append | GetOffset:
@@ -187,7 +186,7 @@ class AttachmentUploads:
             if request.content_length != 0:
                 raise ProtocolError(400, "content_length_mismatch", "a question about the status has no content")
             length = content_range.length
-            return GetOffset(ref=ref, completes=Completes.AT_LENGTH, length=length, principal=request.principal)
+            return GetOffset(ref=ref, completes=Completes.AT_LENGTH, length=length)
         if request.content_length is None or "content-length" not in request.fields:
             raise ProtocolError(411, "content_length_required", "Content-Length is missing")
         if request.content_length != content_range.last - content_range.first + 1:
@@ -204,7 +203,6 @@ class AttachmentUploads:
             length=content_range.length,
             content_type=kind,
             compares=True,
-            principal=request.principal,
         )
 
     def _attach_to(self, values: Mapping[str, object]) -> str | None:

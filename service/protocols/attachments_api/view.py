@@ -4,7 +4,7 @@ The one read of the older Igloo API that its known client, pyigloo, makes of an 
 
 from __future__ import annotations
 
-from holdfast.service.core.commands import AttachmentOutcome, FiledCommand, FiledOutcome, GetAttachment
+from holdfast.service.core.commands import GetAttachment, Outcome
 from holdfast.service.core.errors import UploadError
 from holdfast.service.protocols.attachments_api.uploads import AttachmentUploads, to_response
 from holdfast.service.protocols.http.wire import ProtocolError, Request, Response
@@ -26,15 +26,14 @@ class AttachmentView:
     def document_limit(self, _request: Request) -> int:
         return 0
 
-    def receive(self, request: Request) -> FiledCommand | Response:
+    def receive(self, request: Request) -> GetAttachment | Response:
         if request.method == "OPTIONS":
             return Response(status=204, fields=(("Allow", METHODS),))
         if request.method not in ("GET", "HEAD") or request.key is None:
             raise ProtocolError(405, "method_not_allowed", f"{request.method} means nothing here", (("Allow", METHODS),))
-        return GetAttachment(ref=Ref(tenant=request.tenant, key=request.key), principal=request.principal)
+        return GetAttachment(ref=Ref(tenant=request.tenant, key=request.key))
 
-    def send(self, request: Request, _command: FiledCommand, outcome: FiledOutcome) -> Response:
-        assert isinstance(outcome, AttachmentOutcome)  # noqa: S101 - what the command above comes to
+    def send(self, request: Request, _command: GetAttachment, outcome: Outcome) -> Response:
         return to_response(200, {"response": self._content_range.document(request, outcome.record)})
 
     def reject(self, request: Request, error: ProtocolError | UploadError) -> Response:

@@ -10,10 +10,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
-from holdfast.service.core.commands import Command, FiledCommand, FiledOutcome, ObjectOutcome, Outcome, PictureCommand
+from holdfast.service.core.commands import Command, ObjectOutcome, Outcome, PictureCommand, SlotCommand, SlotOutcome
 from holdfast.service.core.conditions import ANY, Condition
 from holdfast.service.core.errors import UploadError
 from holdfast.service.core.principals import ANYBODY, Principal
+from holdfast.storage.objects import ObjectRecord
 from holdfast.storage.records import Key, Tenant
 
 Fields = tuple[tuple[str, str], ...]
@@ -174,8 +175,21 @@ class Dialect(Protocol[C, O_contra]):
 
 
 UploadDialect = Dialect[Command, Outcome]
-FiledDialect = Dialect[FiledCommand, FiledOutcome]
-PictureDialect = Dialect[PictureCommand, ObjectOutcome]
+SlotDialect = Dialect[SlotCommand, SlotOutcome]
+
+
+class PictureDialect(Dialect[PictureCommand, ObjectOutcome], Protocol):
+    """
+    Translates a protocol of pictures.
+    """
+
+    def admit(self, group: ObjectRecord) -> None:
+        """
+        Refuse a group that has no picture, before any content is read.
+
+        :raises ProtocolError, ObjectNotFound: it has none.
+        """
+        ...
 
 
 def to_json(value: Mapping[str, Any]) -> bytes:

@@ -11,23 +11,21 @@ from typing import Any, ClassVar
 from urllib.parse import quote
 
 from holdfast.service.core.commands import (
-    AttachmentOutcome,
-    DeleteAttachment,
+    AttachmentCommand,
+    Cancel,
     EventFilter,
     EventsOutcome,
-    FiledCommand,
-    FiledOutcome,
     GetAttachment,
     GetEvents,
     LinkOutcome,
     MakeLink,
+    Outcome,
 )
 from holdfast.service.core.names import is_kind, object_id
 from holdfast.service.core.principals import Capability
 from holdfast.service.protocols.http.wire import ProtocolError, Request, Response
 from holdfast.service.protocols.native.resource import (
     Resource,
-    attachment_key,
     document_response,
     moment,
     parse_object,
@@ -50,40 +48,33 @@ EVENT_TYPE = re.compile(r"[a-z_]{1,32}\.[a-z_]{1,32}")
 ACTOR = re.compile(r"[^\x00-\x1f\x7f]{1,255}")
 
 
-class Attachment(Resource):
+class Attachment(Resource[AttachmentCommand, Outcome]):
     """
     The dialect of ``/api/v1/attachments/{key}``.
     """
 
     verbs: ClassVar[Mapping[str, str]] = {"GET": "get", "DELETE": "delete"}
 
-    def get(self, request: Request) -> FiledCommand:
-        return GetAttachment(ref=self.ref(request), principal=request.principal)
+    def get(self, request: Request) -> GetAttachment:
+        return GetAttachment(ref=self.upload_ref(request))
 
-    def delete(self, request: Request) -> FiledCommand:
-        return DeleteAttachment(ref=self.ref(request), principal=request.principal)
+    def delete(self, request: Request) -> Cancel:
+        return Cancel(ref=self.upload_ref(request))
 
-    def ref(self, request: Request) -> Ref:
-        """
-        Return the upload that the path names.
-        """
-        return Ref(tenant=request.tenant, key=attachment_key(self.names["key"]))
-
-    def send(self, _request: Request, command: FiledCommand, outcome: FiledOutcome) -> Response:
-        assert isinstance(outcome, AttachmentOutcome)  # noqa: S101 - what the commands above come to
-        if isinstance(command, DeleteAttachment):
+    def send(self, _request: Request, command: AttachmentCommand, outcome: Outcome) -> Response:
+        if isinstance(command, Cancel):
             return Response(status=204)
         return document_response(200, _attachment(outcome.record))
 
 
-class AttachmentLinks(Attachment):
+class AttachmentLinks(Resource[MakeLink, LinkOutcome]):
     """
     The dialect of ``/api/v1/attachments/{key}/links``.
     """
 
     verbs: ClassVar[Mapping[str, str]] = {"POST": "sign"}
 
-    def sign(self, request: Request) -> FiledCommand:
+    def sign(self, request: Request) -> MakeLink:
         document = parse_object(request, ("purpose", "seconds"))
         purpose = document.get("purpose")
         if purpose not in tuple(Capability):
@@ -91,11 +82,9 @@ class AttachmentLinks(Attachment):
         seconds = document.get("seconds", DEFAULT_LINK_LIFE)
         if not isinstance(seconds, int) or isinstance(seconds, bool) or seconds < 1:
             raise ProtocolError(400, "seconds_invalid", "seconds has to be a number from 1 on")
-        return MakeLink(ref=self.ref(request), purpose=Capability(purpose), seconds=seconds, principal=request.principal)
+        return MakeLink(ref=self.upload_ref(request), purpose=Capability(purpose), seconds=seconds)
 
-    def send(self, request: Request, command: FiledCommand, outcome: FiledOutcome) -> Response:
-        assert isinstance(outcome, LinkOutcome)  # noqa: S101 - what the commands above come to
-        assert isinstance(command, MakeLink)  # noqa: S101
+    def send(self, request: Request, command: MakeLink, outcome: LinkOutcome) -> Response:
         record = outcome.record
         path = f"/files/{record.key}"
         if command.purpose is Capability.VIEW:
@@ -105,18 +94,17 @@ class AttachmentLinks(Attachment):
         return document_response(201, document)
 
 
-class Timeline(Attachment):
+class Timeline(Resource[GetEvents, EventsOutcome]):
     """
     The dialect of ``/api/v1/attachments/{key}/events``.
     """
 
     verbs: ClassVar[Mapping[str, str]] = {"GET": "timeline"}
 
-    def timeline(self, request: Request) -> FiledCommand:
-        return _events(request, self.ref(request))
+    def timeline(self, request: Request) -> GetEvents:
+        return _events(request, self.upload_ref(request))
 
-    def send(self, _request: Request, _command: FiledCommand, outcome: FiledOutcome) -> Response:
-        assert isinstance(outcome, EventsOutcome)  # noqa: S101 - what the commands above come to
+    def send(self, _request: Request, _command: GetEvents, outcome: EventsOutcome) -> Response:
         # The cursor of the last page is good for asking again, later.  It counts the events of the store, those of other tenants
         # too: how many there are in all is no secret, and a number that only grows needs no key that could be lost.
         items = [_event(logged) for logged in outcome.events]
@@ -128,7 +116,7 @@ class Events(Timeline):
     The dialect of ``/api/v1/events``: everything that happened in the tenant.
     """
 
-    def timeline(self, request: Request) -> FiledCommand:
+    def timeline(self, request: Request) -> GetEvents:
         return _events(request, None)
 
 
@@ -141,7 +129,7 @@ def _events(request: Request, ref: Ref | None) -> GetEvents:
         object=_object_filter(request, filters),
         actor=_filter(filters, "actor", ACTOR),
     )
-    return GetEvents(tenant=request.tenant, attachment=key, after=after, limit=limit, wanted=wanted, principal=request.principal)
+    return GetEvents(tenant=request.tenant, attachment=key, after=after, limit=limit, wanted=wanted)
 
 
 def _filter(filters: Mapping[str, str], name: str, grammar: re.Pattern[str]) -> str | None:

@@ -12,15 +12,15 @@ from holdfast.service.core.commands import (
     Attach,
     DeleteObject,
     Detach,
-    FiledCommand,
-    FiledOutcome,
     GetObject,
     GetSlot,
     ListObjects,
+    ObjectCommand,
     ObjectOutcome,
     ObjectsOutcome,
     Register,
     Reorder,
+    SlotCommand,
     SlotOutcome,
     Undo,
 )
@@ -34,76 +34,71 @@ from holdfast.service.protocols.native.resource import (
     parse_page,
 )
 from holdfast.storage.objects import Association, ObjectRecord, SlotRecord
-from holdfast.storage.records import Ref, UploadRecord
+from holdfast.storage.records import UploadRecord
 
 
-class ObjectList(Resource):
+class ObjectList(Resource[ListObjects, ObjectsOutcome]):
     """
     The dialect of ``/api/v1/objects/{kind}``.
     """
 
     verbs: ClassVar[Mapping[str, str]] = {"GET": "list"}
 
-    def list(self, request: Request) -> FiledCommand:
+    def list(self, request: Request) -> ListObjects:
         after, limit, _ = parse_page(request)
-        return ListObjects(tenant=request.tenant, kind=self.kind(), after=after, limit=limit, principal=request.principal)
+        return ListObjects(tenant=request.tenant, kind=self.kind(), after=after, limit=limit)
 
-    def send(self, _request: Request, _command: FiledCommand, outcome: FiledOutcome) -> Response:
-        assert isinstance(outcome, ObjectsOutcome)  # noqa: S101 - what the commands above come to
+    def send(self, _request: Request, _command: ListObjects, outcome: ObjectsOutcome) -> Response:
         following = outcome.records[-1].id if outcome.more else None
         return document_response(200, {"items": [_object(record) for record in outcome.records], "next": following})
 
 
-class Object(Resource):
+class Object(Resource[ObjectCommand, ObjectOutcome]):
     """
     The dialect of ``/api/v1/objects/{kind}/{id}``.
     """
 
     verbs: ClassVar[Mapping[str, str]] = {"GET": "get", "PUT": "register", "DELETE": "delete"}
 
-    def get(self, request: Request) -> FiledCommand:
-        return GetObject(ref=self.object_ref(request), principal=request.principal)
+    def get(self, request: Request) -> GetObject:
+        return GetObject(ref=self.object_ref(request))
 
-    def register(self, request: Request) -> FiledCommand:
+    def register(self, request: Request) -> Register:
         attributes = json.dumps(parse_object(request), sort_keys=True, separators=(",", ":"))
         condition = condition_of(request.fields)
-        return Register(ref=self.object_ref(request), attributes=attributes, condition=condition, principal=request.principal)
+        return Register(ref=self.object_ref(request), attributes=attributes, condition=condition)
 
-    def delete(self, request: Request) -> FiledCommand:
-        return DeleteObject(ref=self.object_ref(request), condition=condition_of(request.fields), principal=request.principal)
+    def delete(self, request: Request) -> DeleteObject:
+        return DeleteObject(ref=self.object_ref(request), condition=condition_of(request.fields))
 
-    def send(self, _request: Request, command: FiledCommand, outcome: FiledOutcome) -> Response:
-        assert isinstance(outcome, ObjectOutcome)  # noqa: S101 - what the commands above come to
+    def send(self, _request: Request, command: ObjectCommand, outcome: ObjectOutcome) -> Response:
         if isinstance(command, DeleteObject):
             return Response(status=204)
         slots = {slot.slot: {"etag": slot.etag, "attachments": _active(slot)} for slot in outcome.slots}
         return document_response(200, {**_object(outcome.record), "slots": slots}, (("ETag", f'"{outcome.record.etag}"'),))
 
 
-class Slot(Resource):
+class Slot(Resource[SlotCommand, SlotOutcome]):
     """
     The dialect of ``/api/v1/objects/{kind}/{id}/slots/{slot}``.
     """
 
     verbs: ClassVar[Mapping[str, str]] = {"GET": "get", "PUT": "reorder", "DELETE": "empty"}
 
-    def get(self, request: Request) -> FiledCommand:
-        return GetSlot(slot=self.slot_ref(request), principal=request.principal)
+    def get(self, request: Request) -> GetSlot:
+        return GetSlot(slot=self.slot_ref(request))
 
-    def reorder(self, request: Request) -> FiledCommand:
+    def reorder(self, request: Request) -> Reorder:
         order = parse_object(request, ("order",)).get("order")
         if not isinstance(order, list) or not all(isinstance(key, str) for key in order):
             raise ProtocolError(400, "order_invalid", "order has to be a list of every key in the slot")
         keys = tuple(attachment_key(key) for key in order)
-        return Reorder(
-            slot=self.slot_ref(request), order=keys, condition=condition_of(request.fields), principal=request.principal
-        )
+        return Reorder(slot=self.slot_ref(request), order=keys, condition=condition_of(request.fields))
 
-    def empty(self, request: Request) -> FiledCommand:
-        return Detach(slot=self.slot_ref(request), key=None, condition=condition_of(request.fields), principal=request.principal)
+    def empty(self, request: Request) -> Detach:
+        return Detach(slot=self.slot_ref(request), key=None, condition=condition_of(request.fields))
 
-    def send(self, _request: Request, _command: FiledCommand, outcome: FiledOutcome) -> Response:
-        assert isinstance(outcome, SlotOutcome)  # noqa: S101 - what the commands above come to
+    def send(self, _request: Request, _command: SlotCommand, outcome: SlotOutcome) -> Response:
         slot = outcome.slot
         ended = [{**_association(past), "endedAt": moment(past.ended_at), "endedBy": past.ended_by, "ending": past.ending}
                  for past in reversed(slot.ended)]  # fmt: skip
@@ -124,8 +119,8 @@ class SlotUndo(Slot):
     def document_limit(self, _request: Request) -> int:
         return 0
 
-    def undo(self, request: Request) -> FiledCommand:
-        return Undo(slot=self.slot_ref(request), condition=condition_of(request.fields), principal=request.principal)
+    def undo(self, request: Request) -> Undo:
+        return Undo(slot=self.slot_ref(request), condition=condition_of(request.fields))
 
 
 class SlotEntry(Slot):
@@ -135,21 +130,20 @@ class SlotEntry(Slot):
 
     verbs: ClassVar[Mapping[str, str]] = {"PUT": "attach", "DELETE": "detach"}
 
-    def attach(self, request: Request) -> FiledCommand:
+    def attach(self, request: Request) -> Attach:
         place = parse_object(request, ("place",)).get("place") if request.document else None
         if place is not None and (not isinstance(place, int) or isinstance(place, bool) or place < 0):
             raise ProtocolError(400, "place_invalid", "place has to be a number from 0 on")
         return Attach(
-            ref=Ref(tenant=request.tenant, key=attachment_key(self.names["key"])),
+            ref=self.upload_ref(request),
             slot=self.slot_ref(request),
             place=place,
             condition=condition_of(request.fields),
-            principal=request.principal,
         )
 
-    def detach(self, request: Request) -> FiledCommand:
+    def detach(self, request: Request) -> Detach:
         key = attachment_key(self.names["key"])
-        return Detach(slot=self.slot_ref(request), key=key, condition=condition_of(request.fields), principal=request.principal)
+        return Detach(slot=self.slot_ref(request), key=key, condition=condition_of(request.fields))
 
 
 def _object(record: ObjectRecord) -> dict[str, Any]:

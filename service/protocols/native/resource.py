@@ -9,13 +9,12 @@ from __future__ import annotations
 import json
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Generic, TypeVar
 from urllib.parse import parse_qsl
 
 from holdfast.service.core import errors, names
-from holdfast.service.core.commands import FiledCommand, FiledOutcome
 from holdfast.service.core.errors import UploadError
 from holdfast.service.protocols.http.fields import media_type_is, parse_integer
 from holdfast.service.protocols.http.wire import (
@@ -29,7 +28,7 @@ from holdfast.service.protocols.http.wire import (
     to_json,
 )
 from holdfast.storage.keys import parse_key
-from holdfast.storage.records import Key, ObjectRef, SlotRef
+from holdfast.storage.records import Key, ObjectRef, Ref, SlotRef
 
 KiB = 1024
 MAX_DOCUMENT = 64 * KiB
@@ -68,10 +67,11 @@ REFUSALS: dict[type[UploadError], Refusal] = {
     errors.UploadError: Refusal(400, "refused"),
 }
 
-Verb = Callable[[Request], FiledCommand]
+C = TypeVar("C")
+Out = TypeVar("Out")
 
 
-class Resource(ABC):
+class Resource(ABC, Generic[C, Out]):
     """
     The dialect of one kind of URLs; *names* are what stands in the places of its path.
     """
@@ -85,21 +85,27 @@ class Resource(ABC):
     def document_limit(self, request: Request) -> int:
         return MAX_DOCUMENT if request.method in ("PUT", "POST") and request.method in self.verbs else 0
 
-    def receive(self, request: Request) -> FiledCommand | Response:
+    def receive(self, request: Request) -> C | Response:
         allow = ", ".join([*self.verbs, *(["HEAD"] if "GET" in self.verbs else []), "OPTIONS"])
         if request.method == "OPTIONS":
             return Response(status=204, fields=(("Allow", allow),))
         verb = self.verbs.get("GET" if request.method == "HEAD" else request.method)
         if verb is None:
             raise ProtocolError(405, "method_not_allowed", f"{request.method} means nothing here", (("Allow", allow),))
-        command: FiledCommand = getattr(self, verb)(request)
+        command: C = getattr(self, verb)(request)
         return command
 
     @abstractmethod
-    def send(self, request: Request, command: FiledCommand, outcome: FiledOutcome) -> Response: ...
+    def send(self, request: Request, command: C, outcome: Out) -> Response: ...
 
     def reject(self, request: Request, error: ProtocolError | UploadError) -> Response:
         return reject(request, error)
+
+    def upload_ref(self, request: Request) -> Ref:
+        """
+        Return the upload that the path names.
+        """
+        return Ref(tenant=request.tenant, key=attachment_key(self.names["key"]))
 
     def object_ref(self, request: Request) -> ObjectRef:
         """

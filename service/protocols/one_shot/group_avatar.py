@@ -6,7 +6,6 @@ The statuses 200, 400, 401, 403, 404 and 429 are declared; what goes wrong on ou
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from typing import Any
 
@@ -102,13 +101,18 @@ class GroupAvatar:
             raise ProtocolError(400, "x_symphony_host_invalid", "X-Symphony-Host is not the name of a host")
         if self._group is None:
             raise errors.ObjectNotFound("there is no such group")
-        by = dataclasses.replace(request.principal, originator=host or None)
         if self._method == "GET":
-            return GetObject(ref=ObjectRef(tenant=request.tenant, kind=self._policy.kind, id=self._group), principal=by)
+            return GetObject(ref=ObjectRef(tenant=request.tenant, kind=self._policy.kind, id=self._group))
         if not media_type_is(request.fields, "application/json"):
             raise ProtocolError(400, "unsupported_media_type", "send application/json")
         slot = SlotRef(tenant=request.tenant, kind=self._policy.kind, id=self._group, slot=self._policy.slot)
-        return SetPicture(slot=slot, condition=condition_of(request.fields), admits=_admit, principal=by)
+        return SetPicture(slot=slot, condition=condition_of(request.fields), originator=host or None)
+
+    def admit(self, group: ObjectRecord) -> None:
+        _refuse_deleted(group)
+        # "profile … only works with SDL"
+        if json.loads(group.attributes).get("type", "SDL") != "SDL":
+            raise ProtocolError(400, "group_type_invalid", "only groups of type SDL have a profile")
 
     def send(self, request: Request, command: PictureCommand, outcome: ObjectOutcome) -> Response:
         if isinstance(command, GetObject):
@@ -131,14 +135,6 @@ class GroupAvatar:
         if isinstance(error, errors.Forbidden) and error.entitlement is None:
             code = "forbidden"
         return _error(refusal.status, code, str(error), refusal.fields)
-
-
-def _admit(group: ObjectRecord) -> None:
-    """Refuse groups that have no avatar."""
-    _refuse_deleted(group)
-    # "profile … only works with SDL"
-    if json.loads(group.attributes).get("type", "SDL") != "SDL":
-        raise ProtocolError(400, "group_type_invalid", "only groups of type SDL have a profile")
 
 
 def _refuse_deleted(group: ObjectRecord) -> None:

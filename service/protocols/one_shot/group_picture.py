@@ -26,6 +26,7 @@ from holdfast.service.protocols.http.wire import (
     refusal_of,
     to_json,
 )
+from holdfast.storage.objects import ObjectRecord
 from holdfast.storage.records import SlotRef
 
 METHODS = ("Allow", "PATCH, OPTIONS")
@@ -71,7 +72,10 @@ class GroupPicture:
         if not media_type_is(request.fields, "application/json"):
             raise ProtocolError(415, "unsupported_media_type", "send application/json")
         slot = SlotRef(tenant=request.tenant, kind=self._policy.kind, id=group, slot=self._policy.slot)
-        return SetPicture(slot=slot, condition=condition_of(request.fields), principal=request.principal)
+        return SetPicture(slot=slot, condition=condition_of(request.fields))
+
+    def admit(self, group: ObjectRecord) -> None:
+        pass  # every group has a picture
 
     def send(self, request: Request, _command: PictureCommand, outcome: ObjectOutcome) -> Response:
         record = outcome.record

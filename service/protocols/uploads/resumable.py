@@ -97,9 +97,9 @@ class Resumable:
             case (("HEAD" | "GET"), key) if key is not None:
                 self._refuse_upload_fields(request)
                 ref = Ref(tenant=request.tenant, key=key)
-                return GetOffset(ref=ref, completes=Completes.LATER, principal=request.principal)
+                return GetOffset(ref=ref, completes=Completes.LATER)
             case "DELETE", key if key is not None:
-                return Cancel(ref=Ref(tenant=request.tenant, key=key), principal=request.principal)
+                return Cancel(ref=Ref(tenant=request.tenant, key=key))
         raise method_not_allowed(request, collection="POST, PUT, OPTIONS", entry="HEAD, GET, PATCH, DELETE, OPTIONS")
 
     def send(self, request: Request, command: Command, outcome: Outcome) -> Response:
@@ -174,7 +174,6 @@ class Resumable:
             content_type=parse_media_type(request.fields.get("content-type", "")),
             content_encoding=_encoding(request.fields),
             intent=intent_of(request),
-            principal=request.principal,
         )
 
     def _append(self, request: Request, ref: Ref) -> Append:
@@ -193,7 +192,6 @@ class Resumable:
             completes=Completes.AT_END if complete else Completes.LATER,
             content_length=request.content_length,
             length=sf_integer(request.fields, "upload-length"),
-            principal=request.principal,
         )
 
     def _refuse_upload_fields(self, request: Request) -> None:

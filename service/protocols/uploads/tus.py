@@ -98,9 +98,9 @@ class Tus:
                 return self._append(request, Ref(tenant=request.tenant, key=key))
             case "HEAD", key if key is not None:
                 ref = Ref(tenant=request.tenant, key=key)
-                return GetOffset(ref=ref, completes=Completes.AT_LENGTH, principal=request.principal)
+                return GetOffset(ref=ref, completes=Completes.AT_LENGTH)
             case "DELETE", key if key is not None:
-                return Cancel(ref=Ref(tenant=request.tenant, key=key), principal=request.principal)
+                return Cancel(ref=Ref(tenant=request.tenant, key=key))
         raise method_not_allowed(request, collection="POST, PUT, OPTIONS", entry="HEAD, GET, PATCH, DELETE, OPTIONS")
 
     def send(self, request: Request, command: Command, outcome: Outcome) -> Response:
@@ -170,7 +170,6 @@ class Tus:
             content_type=content_type,
             metadata=metadata,
             intent=intent_of(request, attach_to),
-            principal=request.principal,
         )
 
     def _append(self, request: Request, ref: Ref) -> Append:
@@ -186,7 +185,6 @@ class Tus:
             completes=Completes.AT_LENGTH,
             content_length=request.content_length,
             length=_integer(request, "upload-length"),
-            principal=request.principal,
         )
 
 

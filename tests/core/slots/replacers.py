@@ -22,6 +22,7 @@ from holdfast.storage.durability import Durability
 from holdfast.storage.local.store import LocalByteStore
 from holdfast.storage.records import Key, SlotRef, Subject
 from holdfast.storage.sqlite.metadata import SqliteMetadataStore
+from tests.core.access.callers import AskedAttachments
 from tests.storage.backends import TENANT
 
 AT_ONCE = 2  # processes
@@ -34,7 +35,8 @@ PHOTO = SlotRef(tenant=TENANT, kind="user", id="1", slot="ProfilePhoto")
 async def replace(folder: str, keys: list[Key]) -> None:
     """Make each of *keys* the photo in turn, and tell of each that is acknowledged."""
     content = LocalByteStore(folder, Durability.NONE, threads=1)
-    attachments = Attachments(content, SqliteMetadataStore(str(Path(folder) / "holdfast.sqlite")), POLICIES)
+    metadata = SqliteMetadataStore(str(Path(folder) / "holdfast.sqlite"))
+    attachments = AskedAttachments(Attachments(content, metadata, POLICIES), POLICIES)
 
     async def keep_replacing(mine: list[Key]) -> None:
         while True:

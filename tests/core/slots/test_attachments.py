@@ -34,7 +34,6 @@ from holdfast.service.core.policies import BUILT_IN, PROFILE_PHOTO, Policies, Po
 from holdfast.service.core.principals import Principal
 from holdfast.service.core.slots import slots
 from holdfast.service.core.slots.attachments import Attachments
-from holdfast.service.core.slots.objects import Objects
 from holdfast.service.core.uploads.uploads import Uploads
 from holdfast.storage.keys import new_key
 from holdfast.storage.leases.separate import SeparateLeasedUploads
@@ -42,6 +41,7 @@ from holdfast.storage.memory import MemoryByteStore, MemoryLeases
 from holdfast.storage.objects import Event
 from holdfast.storage.ports.metadata import MetadataStore
 from holdfast.storage.records import Key, ObjectRef, Ref, SlotRef, State, Subject, UploadRecord
+from tests.core.access.callers import AskedAttachments, AskedObjects, AskedUploads
 from tests.core.contents import FakeContent
 from tests.core.situations import PNG
 from tests.core.worlds import LIMITS, Clock
@@ -67,10 +67,10 @@ class World:
 
     clock: Clock
     metadata: MetadataStore
-    uploads: Uploads
-    objects: Objects
-    attachments: Attachments
-    other: Attachments
+    uploads: AskedUploads
+    objects: AskedObjects
+    attachments: AskedAttachments
+    other: AskedAttachments
     """The same in another process, as far as it knows."""
 
     async def photo(self, content: bytes = PNG) -> Key:
@@ -96,9 +96,10 @@ async def world(request: pytest.FixtureRequest, place: Place) -> AsyncIterator[W
     clock, content, metadata = Clock(), MemoryByteStore(), METADATA_STORES[request.param](place)
     # A store in files is opened twice, as by two processes.
     far = metadata if request.param == "memory" else METADATA_STORES[request.param](place)
-    uploads = Uploads(content, metadata, SeparateLeasedUploads(metadata, MemoryLeases()), LIMITS, clock=clock)
-    near, other = (Attachments(content, store, POLICIES, clock=clock) for store in (metadata, far))
-    objects = Objects(metadata, POLICIES, clock=clock)
+    leased_uploads = SeparateLeasedUploads(metadata, MemoryLeases())
+    uploads = AskedUploads(Uploads(content, metadata, leased_uploads, LIMITS, clock=clock), POLICIES)
+    objects = AskedObjects(metadata, POLICIES, clock)
+    near, other = (AskedAttachments(Attachments(content, store, POLICIES, clock=clock), POLICIES) for store in (metadata, far))
     await objects.register(USER, "{}", ME)
     yield World(clock, metadata, uploads, objects, near, other)
     for store in {id(store): store for store in (metadata, far)}.values():
@@ -114,13 +115,8 @@ async def test_attach(world: World) -> None:
     assert slot == await world.attachments.get_slot(PHOTO)
     assert (key,) == slots.keys(slot)
     assert ((PHOTO,), None) == (record.attached, record.expires_at)
-    assert ("attachment.attached", key, "user", "1", "ProfilePhoto") == (
-        last.type,
-        last.attachment,
-        last.kind,
-        last.object_id,
-        last.slot,
-    )
+    where = last.kind, last.object_id, last.slot
+    assert ("attachment.attached", key, "user", "1", "ProfilePhoto") == (last.type, last.attachment, *where)
     assert ("me", "intranet", slot.active[0].id) == (last.actor, last.originator, json.loads(last.data)["association"])
 
 

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from holdfast.service.core.commands import Append, Cancel, Completes, Create, GetOffset
+from holdfast.service.core.access.authorised import Access
+from holdfast.service.core.commands import Append, Cancel, Completes, Create, GetAttachment, GetOffset
 from holdfast.service.core.errors import (
     ContentRejected,
     Forbidden,
@@ -24,16 +25,17 @@ from holdfast.service.core.errors import (
     UploadExpired,
 )
 from holdfast.service.core.policies import BUILT_IN, Policies, Policy
-from holdfast.service.core.principals import ADMIN, Principal
+from holdfast.service.core.principals import ADMIN, ANYBODY, Principal
 from holdfast.service.core.slots import slots
 from holdfast.service.core.slots.attachments import Attachments
-from holdfast.service.core.slots.objects import Objects
 from holdfast.service.core.uploads.uploads import Uploads
+from holdfast.service.core.uploads.views import UploadViews
 from holdfast.storage.errors import Unavailable
 from holdfast.storage.leases.separate import SeparateLeasedUploads
 from holdfast.storage.memory import MemoryByteStore, MemoryLeases
 from holdfast.storage.ports.metadata import MetadataStore
 from holdfast.storage.records import Intent, Key, ObjectRef, Ref, SlotRef, State, Subject, UploadRecord
+from tests.core.access.callers import AskedAttachments, AskedObjects, AskedUploads
 from tests.core.contents import FakeContent
 from tests.core.situations import PNG
 from tests.core.worlds import LIMITS, Clock, FaultyByteStore
@@ -56,22 +58,27 @@ class World:
     clock: Clock
     content: FaultyByteStore
     metadata: MetadataStore
-    uploads: Uploads
-    attachments: Attachments
-    objects: Objects
+    uploads: AskedUploads
+    attachments: AskedAttachments
+    objects: AskedObjects
+    unasked: Attachments
+    """The same attachments, for other uploads."""
 
     async def begin(self, slot: SlotRef = PHOTO, by: Principal = ME, if_match: str | None = None) -> UploadRecord:
         """Begin an upload for a slot."""
         intent = Intent(slot=slot, if_match=if_match)
-        command = Create(tenant=TENANT, completes=Completes.LATER, length=None, content_length=0, intent=intent, principal=by)
-        return (await self.uploads.create(command, FakeContent())).record
+        command = Create(tenant=TENANT, completes=Completes.LATER, length=None, content_length=0, intent=intent)
+        return (await self.uploads.create(command, FakeContent(), by)).record
 
     async def finish(self, record: UploadRecord, content: bytes = PNG, by: Principal = ME) -> UploadRecord:
         """Send everything."""
-        command = Append(
-            ref=record.ref, offset=record.offset, completes=Completes.AT_END, content_length=len(content), principal=by
-        )
-        return (await self.uploads.append(command, FakeContent(content))).record
+        command = Append(ref=record.ref, offset=record.offset, completes=Completes.AT_END, content_length=len(content))
+        return (await self.uploads.append(command, FakeContent(content), by)).record
+
+    async def seen(self, ref: Ref) -> UploadRecord:
+        """Return an upload as a caller sees it that may see everything."""
+        views = UploadViews(self.content, self.metadata, lambda **_facts: "", link_life=60, clock=self.clock)
+        return (await views.get(Access(POLICIES)(ANYBODY, GetAttachment(ref=ref)))).record
 
     async def told(self) -> list[str]:
         """Return what happened since the user was registered."""
@@ -86,11 +93,12 @@ class World:
 async def world(request: pytest.FixtureRequest, place: Place) -> AsyncIterator[World]:
     """Return a desk over the usual kinds of metadata stores, with one user."""
     clock, content, metadata = Clock(), FaultyByteStore(MemoryByteStore()), METADATA_STORES[request.param](place)
+    objects = AskedObjects(metadata, POLICIES, clock)
     attachments = Attachments(content, metadata, POLICIES, clock=clock)
     uploads = Uploads(content, metadata, SeparateLeasedUploads(metadata, MemoryLeases()), LIMITS, attachments, clock=clock)
-    objects = Objects(metadata, POLICIES, clock=clock)
     await objects.register(USER)
-    yield World(clock, content, metadata, uploads, attachments, objects)
+    asked = AskedUploads(uploads, POLICIES), AskedAttachments(attachments, POLICIES), objects
+    yield World(clock, content, metadata, *asked, attachments)
     await metadata.close()
 
 
@@ -108,8 +116,8 @@ async def test_what_is_in_a_slot_does_not_expire(world: World) -> None:
     """Where complete uploads that nobody attached are purged, one that said what it is for is not: it never is without a slot."""
     limits = dataclasses.replace(LIMITS, unattached_expiry=1)
     leases = SeparateLeasedUploads(world.metadata, MemoryLeases())
-    uploads = Uploads(world.content, world.metadata, leases, limits, world.attachments, clock=world.clock)
-    record = await dataclasses.replace(world, uploads=uploads).finish(await world.begin())
+    uploads = Uploads(world.content, world.metadata, leases, limits, world.unasked, clock=world.clock)
+    record = await dataclasses.replace(world, uploads=AskedUploads(uploads, POLICIES)).finish(await world.begin())
     world.clock.now += 10 * LIMITS.final_expiry
     swept = await uploads.sweep()
 
@@ -124,7 +132,7 @@ async def test_nothing_is_half_done(world: World) -> None:
     with pytest.raises(UploadError):
         await world.finish(begun)
     before = await world.in_slot()
-    after = (await world.uploads.offset(GetOffset(ref=begun.ref, completes=Completes.LATER, principal=ME))).record
+    after = (await world.uploads.offset(GetOffset(ref=begun.ref, completes=Completes.LATER), ME)).record
 
     assert ((), State.COMPLETE, (begun.key,)) == (before, after.state, await world.in_slot())
     assert 1 == (await world.told()).count("attachment.attached")
@@ -176,7 +184,7 @@ async def test_what_cannot_be_attached_expires(world: World) -> None:
     assert (State.RECEIVED, len(PNG)) == (waiting.state, waiting.offset)
     assert State.EXPIRED is (await world.metadata.get(late.ref)).state
     with pytest.raises(UploadExpired):
-        await world.uploads.get(late.ref)
+        await world.seen(late.ref)
 
 
 async def test_attached_as_soon_as_there_is_room(world: World) -> None:
@@ -202,13 +210,13 @@ async def test_what_the_slot_never_takes_is_rejected(world: World, content: byte
         world.metadata,
         SeparateLeasedUploads(world.metadata, MemoryLeases()),
         dataclasses.replace(LIMITS, max_size=20_000_000),
-        world.attachments,
+        world.unasked,
         clock=world.clock,
     )
     begun = await world.begin()
-    last = Append(ref=begun.ref, offset=0, completes=Completes.AT_END, content_length=len(content), principal=ME)
+    last = Append(ref=begun.ref, offset=0, completes=Completes.AT_END, content_length=len(content))
     with pytest.raises(ContentRejected) as caught:
-        await uploads.append(last, FakeContent(content))
+        await AskedUploads(uploads, POLICIES).append(last, FakeContent(content), ME)
 
     assert State.REJECTED is (await world.metadata.get(begun.ref)).state
     assert caught.value.why is not None
@@ -217,7 +225,7 @@ async def test_what_the_slot_never_takes_is_rejected(world: World, content: byte
     told = (await world.metadata.events(TENANT, "", 100))[-1].event
     assert ("upload.rejected", str(caught.value)) == (told.type, json.loads(told.data)["reason"])
     with pytest.raises(ContentRejected, match="events"):
-        await uploads.get(begun.ref, ME)
+        await world.seen(begun.ref)
 
 
 async def test_a_purge_races_an_association(world: World) -> None:
@@ -228,12 +236,12 @@ async def test_a_purge_races_an_association(world: World) -> None:
         world.metadata,
         SeparateLeasedUploads(world.metadata, MemoryLeases()),
         limits,
-        world.attachments,
+        world.unasked,
         clock=world.clock,
     )
     for _ in range(20):
-        made = Create(tenant=TENANT, completes=Completes.AT_END, length=None, content_length=len(PNG), principal=ME)
-        record = (await uploads.create(made, FakeContent(PNG))).record
+        made = Create(tenant=TENANT, completes=Completes.AT_END, length=None, content_length=len(PNG))
+        record = (await AskedUploads(uploads, POLICIES).create(made, FakeContent(PNG), ME)).record
         world.clock.now += 2
         attached, _ = await asyncio.gather(
             world.attachments.attach(PHOTO, record.key, ME), uploads.sweep(), return_exceptions=True
@@ -247,7 +255,7 @@ async def test_a_purge_races_an_association(world: World) -> None:
 async def test_given_up(world: World) -> None:
     """An upload that is given up is attached to nothing."""
     begun = await world.begin()
-    await world.uploads.cancel(Cancel(ref=begun.ref, principal=ME))
+    await world.uploads.cancel(Cancel(ref=begun.ref), ME)
     with pytest.raises(UploadError):
         await world.finish(begun)
 

@@ -13,22 +13,17 @@ from pathlib import Path
 
 import pytest
 
-from holdfast.service.core.commands import DeleteObject, Detach, GetSlot, Reorder, Undo
 from holdfast.service.core.errors import NothingToUndo
 from holdfast.service.core.events.events import new_name
-from holdfast.service.core.filing import Filing
 from holdfast.service.core.policies import Policies, Policy
 from holdfast.service.core.slots.attachments import Attachments
-from holdfast.service.core.slots.objects import Objects
-from holdfast.service.core.uploads.uploads import Uploads
 from holdfast.storage.durability import Durability
-from holdfast.storage.leases.separate import SeparateLeasedUploads
-from holdfast.storage.memory import MemoryByteStore, MemoryLeases
+from holdfast.storage.memory import MemoryByteStore
 from holdfast.storage.objects import Association, SlotRecord
 from holdfast.storage.ports.metadata import Change
 from holdfast.storage.records import Key, Ref, SlotRef, State
 from holdfast.storage.sqlite.metadata import SqliteMetadataStore
-from tests.core.worlds import LIMITS
+from tests.core.access.callers import AskedAttachments, AskedObjects
 from tests.storage.backends import TENANT, new_upload
 
 pytestmark = pytest.mark.timeout(60)
@@ -55,9 +50,8 @@ async def longest_step(work: Callable[[], Awaitable[object]]) -> float:
 async def test_a_slot_of_a_thousand(tmp_path: Path) -> None:
     """Read, reordered, emptied, put back, and asked for what was deleted, it holds nobody up."""
     metadata, content = SqliteMetadataStore(str(tmp_path / "facts.sqlite"), Durability.NONE), MemoryByteStore()
-    attachments, objects = Attachments(content, metadata, POLICIES), Objects(metadata, POLICIES)
-    uploads = Uploads(content, metadata, SeparateLeasedUploads(metadata, MemoryLeases()), LIMITS, attachments)
-    filing = Filing(uploads, attachments, objects, metadata, lambda **_facts: "")
+    objects = AskedObjects(metadata, POLICIES, time.time)
+    attachments = AskedAttachments(Attachments(content, metadata, POLICIES), POLICIES)
     await objects.register(SLOT.object)
     records = [new_upload(state=State.COMPLETE, attached=(SLOT,), expires_at=None) for _ in range(MANY)]
     keys = tuple(record.key for record in records)
@@ -68,31 +62,31 @@ async def test_a_slot_of_a_thousand(tmp_path: Path) -> None:
 
     async def reorder() -> None:
         order.reverse()
-        await filing.perform(Reorder(slot=SLOT, order=tuple(order)))
+        await attachments.reorder(SLOT, order)
 
     async def empty_and_undo() -> None:
-        await filing.perform(Detach(slot=SLOT, key=None))
-        await filing.perform(Undo(slot=SLOT))
+        await attachments.detach(SLOT, None)
+        await attachments.undo(SLOT)
 
     async def forget() -> None:
-        await filing.perform(DeleteObject(ref=SLOT.object))
+        await objects.delete(SLOT.object)
         await objects.register(SLOT.object)
-        await filing.perform(Undo(slot=SLOT))
+        await attachments.undo(SLOT)
 
     async def refused() -> None:
         with suppress(NothingToUndo):
-            await filing.perform(Undo(slot=SLOT))
+            await attachments.undo(SLOT)
 
-    assert await longest_step(lambda: filing.perform(GetSlot(slot=SLOT))) < STEP
+    assert await longest_step(lambda: attachments.get(SLOT)) < STEP
     assert await longest_step(reorder) < STEP
     assert await longest_step(empty_and_undo) < STEP
     assert await longest_step(forget) < STEP
 
-    await filing.perform(Detach(slot=SLOT, key=None))
+    await attachments.detach(SLOT, None)
     await _delete(metadata, keys)
     begun = time.process_time()
     with pytest.raises(NothingToUndo):
-        await filing.perform(Undo(slot=SLOT))
+        await attachments.undo(SLOT)
 
     assert time.process_time() - begun < 2  # CPU-seconds; it was 76 seconds, each of a thousand passes finding one that is gone
     assert await longest_step(refused) < STEP

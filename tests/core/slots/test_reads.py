@@ -5,6 +5,7 @@ How often an association reads each record and the content: once.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
@@ -12,18 +13,20 @@ from typing import Any
 
 import pytest
 
-from holdfast.service.core.commands import Append, Completes, Create, SetPicture
+from holdfast.service.core.access.authorised import Access
+from holdfast.service.core.commands import Append, Completes, Create, ObjectOutcome, SetPicture
 from holdfast.service.core.pictures import Pictures
 from holdfast.service.core.policies import GROUP_AVATAR, Policies, Policy
 from holdfast.service.core.principals import Principal
 from holdfast.service.core.slots import slots
 from holdfast.service.core.slots.attachments import Attachments
-from holdfast.service.core.slots.objects import Objects
 from holdfast.service.core.uploads.uploads import Uploads
+from holdfast.service.core.uploads.views import UploadViews
 from holdfast.storage.leases.separate import SeparateLeasedUploads
 from holdfast.storage.memory import MemoryByteStore, MemoryLeases, MemoryMetadataStore
 from holdfast.storage.ports.metadata import Change
 from holdfast.storage.records import Intent, Key, ObjectRef, Ref, SlotRef, UploadRecord
+from tests.core.access.callers import AskedAttachments, AskedObjects, AskedUploads
 from tests.core.contents import FakeContent
 from tests.core.situations import PNG
 from tests.core.worlds import LIMITS
@@ -92,8 +95,8 @@ class Counted:
 
     counts: Counter[str]
     metadata: CountedMetadata
-    uploads: Uploads
-    attachments: Attachments
+    uploads: AskedUploads
+    attachments: AskedAttachments
     pictures: Pictures
 
     async def image(self, content: bytes = PNG, intent: Intent | None = None) -> UploadRecord:
@@ -107,9 +110,12 @@ class Counted:
             content_type="image/png",
             verify_type=True,
             intent=intent,
-            principal=ME,
         )
-        return (await self.uploads.create(command, sent)).record
+        return (await self.uploads.create(command, sent, ME)).record
+
+    async def set_avatar(self, content: FakeContent) -> ObjectOutcome:
+        """Set the picture of the group, which every dialect would admit."""
+        return await self.pictures.set(Access(POLICIES)(ME, SetPicture(slot=AVATAR)), content, lambda _group: None)
 
     def read(self, *expected: Key) -> dict[str, int]:
         """Return what was read since the last time; *expected* uploads are called by their place."""
@@ -124,12 +130,14 @@ async def world() -> Counted:
     """Return every verb over counting stores, with one group; leases look at records without being counted."""
     counts: Counter[str] = Counter()
     metadata, content = CountedMetadata(counts), CountedContent(counts)
-    attachments, objects = Attachments(content, metadata, POLICIES), Objects(metadata, POLICIES)
+    attachments, objects = Attachments(content, metadata, POLICIES), AskedObjects(metadata, POLICIES, time.time)
     leased = SeparateLeasedUploads(_uncounted(metadata), MemoryLeases())
     uploads = Uploads(content, metadata, leased, LIMITS, attachments)
     await objects.register(GROUP, "{}", ME)
     counts.clear()
-    return Counted(counts, metadata, uploads, attachments, Pictures(uploads, attachments))
+    asked = AskedUploads(uploads, POLICIES), AskedAttachments(attachments, POLICIES)
+    views = UploadViews(content, metadata, lambda **_facts: "", link_life=60)
+    return Counted(counts, metadata, *asked, Pictures(uploads, views, attachments))
 
 
 def _uncounted(metadata: CountedMetadata) -> MemoryMetadataStore:
@@ -155,8 +163,8 @@ async def test_an_upload_with_an_intent(world: Counted) -> None:
     """To begin one reads object and slot; the append that completes it does once more; the lease has its record already."""
     record = await world.image(intent=Intent(slot=FILE_SLOT))
     begun = world.read(record.key)
-    command = Append(ref=record.ref, offset=0, completes=Completes.AT_END, content_length=len(PNG), principal=ME)
-    done = (await world.uploads.append(command, FakeContent(PNG))).record
+    command = Append(ref=record.ref, offset=0, completes=Completes.AT_END, content_length=len(PNG))
+    done = (await world.uploads.append(command, FakeContent(PNG), ME)).record
 
     assert (FILE_SLOT,) == done.attached
     assert {"object": 1, "slot": 1, "commits": 1} == begun
@@ -166,7 +174,7 @@ async def test_an_upload_with_an_intent(world: Counted) -> None:
 async def test_a_picture_in_one_request(world: Counted) -> None:
     """Object and slot are read once, before the content comes."""
     content = FakeContent(PNG)
-    outcome = await world.pictures.set(SetPicture(slot=AVATAR, principal=ME), content)
+    outcome = await world.set_avatar(content)
 
     assert outcome.changed
     assert {"object": 1, "slot": 1, "content": 1, "commits": 4} == world.read()
@@ -186,10 +194,10 @@ async def test_detach_and_undo(world: Counted) -> None:
 
 async def test_the_same_picture_again(world: Counted) -> None:
     """It changes nothing, and object and slot are read again before the answer says so."""
-    await world.pictures.set(SetPicture(slot=AVATAR, principal=ME), FakeContent(PNG))
+    await world.set_avatar(FakeContent(PNG))
     slot = await world.attachments.get_slot(AVATAR)
     world.counts.clear()
-    outcome = await world.pictures.set(SetPicture(slot=AVATAR, principal=ME), FakeContent(PNG))
+    outcome = await world.set_avatar(FakeContent(PNG))
 
     assert (False, (slot,)) == (outcome.changed, outcome.slots)
     assert (2, 2) == (world.counts["object"], world.counts["slot"])
@@ -197,9 +205,9 @@ async def test_the_same_picture_again(world: Counted) -> None:
 
 async def test_another_picture_comes_first(world: Counted) -> None:
     """What was read before the content came is old then: the same picture is set again, and the answer says so."""
-    await world.pictures.set(SetPicture(slot=AVATAR, principal=ME), FakeContent(PNG))
+    await world.set_avatar(FakeContent(PNG))
     content = FakeContent(PNG, hold_at=4)
-    again = asyncio.create_task(world.pictures.set(SetPicture(slot=AVATAR, principal=ME), content))
+    again = asyncio.create_task(world.set_avatar(content))
     async with asyncio.timeout(5):
         await content.held.wait()
     other = await world.image(PNG + b"!")

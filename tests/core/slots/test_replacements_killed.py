@@ -8,11 +8,10 @@ import json
 import random
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 from holdfast.service.core.commands import Completes, Create
-from holdfast.service.core.slots.attachments import Attachments
-from holdfast.service.core.slots.objects import Objects
 from holdfast.service.core.uploads.uploads import Uploads
 from holdfast.storage.durability import Durability
 from holdfast.storage.leases.separate import SeparateLeasedUploads
@@ -20,6 +19,7 @@ from holdfast.storage.local.store import LocalByteStore
 from holdfast.storage.memory import MemoryLeases
 from holdfast.storage.records import Key
 from holdfast.storage.sqlite.metadata import SqliteMetadataStore
+from tests.core.access.callers import AskedObjects, AskedUploads
 from tests.core.contents import FakeContent
 from tests.core.histories import check, facts
 from tests.core.situations import PNG
@@ -36,10 +36,9 @@ async def prepare(folder: Path) -> list[Key]:
     """Register the user, and return the keys of some photos."""
     content = LocalByteStore(str(folder), Durability.NONE)
     metadata = SqliteMetadataStore(str(folder / "holdfast.sqlite"))
-    await Objects(metadata, POLICIES).register(PHOTO.object, "{}", ME)
-    uploads = Uploads(
-        content, metadata, SeparateLeasedUploads(metadata, MemoryLeases()), LIMITS, Attachments(content, metadata, POLICIES)
-    )
+    objects = AskedObjects(metadata, POLICIES, time.time)
+    await objects.register(PHOTO.object, "{}", ME)
+    uploads = AskedUploads(Uploads(content, metadata, SeparateLeasedUploads(metadata, MemoryLeases()), LIMITS))
     command = Create(tenant=TENANT, completes=Completes.AT_END, length=None, content_length=len(PNG))
     keys = [(await uploads.create(command, FakeContent(PNG))).record.key for _ in range(PHOTOS)]
     await metadata.close()

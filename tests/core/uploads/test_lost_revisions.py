@@ -18,6 +18,7 @@ from holdfast.storage.records import State, UploadRecord
 from holdfast.storage.redis.stores import open_redis
 from holdfast.storage.s3.store import S3ByteStore
 from servers.stores.sentinel import RedisSentinel
+from tests.core.access.callers import AskedUploads
 from tests.core.contents import FakeContent
 from tests.servers.fixtures import Bucket
 from tests.storage.backends import TENANT
@@ -39,7 +40,7 @@ AT_LENGTH = Completes.AT_LENGTH
 class Service:
     """The verbs of uploads over a watched Redis and a real S3 server."""
 
-    uploads: Uploads
+    uploads: AskedUploads
     bytes: S3ByteStore
     redis: RedisSentinel
 
@@ -65,7 +66,7 @@ async def service(redis_sentinel: RedisSentinel, swift_place: Bucket) -> AsyncIt
     """Return a service whose Redis this test alone has."""
     stores = open_redis(url_of(redis_sentinel))
     bytes_ = s3_store(swift_place, part_size=PART, patience=20)
-    yield Service(Uploads(bytes_, stores.metadata, stores.leased_uploads, Limits()), bytes_, redis_sentinel)
+    yield Service(AskedUploads(Uploads(bytes_, stores.metadata, stores.leased_uploads, Limits())), bytes_, redis_sentinel)
     await bytes_.close()
     await stores.leases.close()
     await stores.metadata.close()
@@ -101,4 +102,4 @@ async def test_what_was_acknowledged_is_taken_back(service: Service, reached: in
 
     assert (reached, REPLICATED) == (before.offset, back.offset)
     assert State.COMPLETE is after.state
-    assert CONTENT == b"".join([bytes(block) async for block in service.uploads.read(after, 0, LENGTH)])
+    assert CONTENT == b"".join([bytes(block) async for block in service.bytes.read(after, 0, LENGTH)])

@@ -133,7 +133,7 @@ async def test_a_creation(world: World) -> None:
     """The content of a creation is observed like that of an append."""
     heard = Recording()
     command = Create(tenant=TENANT, completes=AT_END, length=None, content_length=len(KELP))
-    await world.uploads().create(command, FakeContent(KELP), heard)
+    await world.uploads().create(command, FakeContent(KELP), observer=heard)
 
     assert ([0, len(KELP)], [(State.COMPLETE, len(KELP), None, None)]) == (heard.offsets, heard.ends)
 

@@ -360,4 +360,4 @@ async def test_read_yields_a_range(world: World) -> None:
     """The content of a complete upload is read from any start up to any stop."""
     record = await complete_kelp(world)
 
-    assert KELP[5:9] == b"".join([bytes(block) async for block in world.uploads().read(record, 5, 9)])
+    assert KELP[5:9] == b"".join([bytes(block) async for block in world.views().content_of(record, 5, 9)])

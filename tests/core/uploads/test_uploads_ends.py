@@ -25,6 +25,7 @@ from holdfast.storage.errors import NotFound
 from holdfast.storage.keys import new_key
 from holdfast.storage.leases.separate import SeparateLeasedUploads
 from holdfast.storage.records import Key, Ref, State, UploadRecord
+from tests.core.access.callers import AskedUploads
 from tests.core.contents import FakeContent
 from tests.core.situations import KELP, PNG, complete_kelp, kelp_until
 from tests.core.worlds import LIMITS, World, ref_of
@@ -55,7 +56,7 @@ async def test_cancel(world: World, offset: int) -> None:
     with pytest.raises(UploadCancelled):
         await world.uploads().cancel(Cancel(ref=record.ref))
     with pytest.raises(UploadCancelled):
-        await world.uploads().get(record.ref)
+        await world.seen(record.ref)
 
 
 @pytest.mark.parametrize("tenant", [TENANT, OTHER_TENANT])
@@ -71,7 +72,7 @@ async def test_others_find_nothing(world: World, tenant: str) -> None:
     with pytest.raises(UploadNotFound):
         await uploads.cancel(Cancel(ref=ref))
     with pytest.raises(UploadNotFound):
-        await uploads.get(ref)
+        await world.seen(ref)
 
     assert record == await world.stored(record)
 
@@ -99,7 +100,7 @@ async def test_what_was_made_of_an_upload_goes_with_it(world: World) -> None:
         forgotten.append(key)
 
     leased_uploads = SeparateLeasedUploads(world.metadata, world.leases)
-    uploads = Uploads(world.content, world.metadata, leased_uploads, LIMITS, clock=world.clock, forget=forget)
+    uploads = AskedUploads(Uploads(world.content, world.metadata, leased_uploads, LIMITS, clock=world.clock, forget=forget))
     complete, other = await complete_kelp(world), await complete_kelp(world)
     await uploads.cancel(Cancel(ref=complete.ref))
 
@@ -120,7 +121,7 @@ async def test_an_upload_expires(world: World) -> None:
         with pytest.raises(UploadExpired):
             await world.append(record, FakeContent(KELP[5:]))
         with pytest.raises(UploadExpired):
-            await world.uploads().get(record.ref)
+            await world.seen(record.ref)
 
         assert 1 - swept == await world.uploads().sweep()
     with pytest.raises(NotFound):
@@ -148,7 +149,7 @@ async def test_a_complete_upload_does_not_expire(world: World) -> None:
 
     assert 0 == swept
     assert KELP == await world.bytes_of(record)
-    assert record == await world.uploads().get(record.ref)
+    assert record == await world.seen(record.ref)
 
 
 # Idempotency

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from holdfast.service.core.commands import Completes
+from holdfast.service.core.commands import Completes, GetContent
 from holdfast.service.core.content.content import Stop
 from holdfast.service.core.errors import BytesLost, ContentLost, StoreFailed
+from holdfast.service.core.principals import ANYBODY
 from holdfast.storage import keys
 from holdfast.storage.errors import Corrupted, Unavailable
 from holdfast.storage.local.store import LocalByteStore
@@ -20,7 +21,7 @@ from holdfast.storage.memory import MemoryByteStore
 from holdfast.storage.records import State, UploadRecord
 from tests.core.contents import FakeContent
 from tests.core.situations import KELP, complete_kelp, kelp_until, received
-from tests.core.worlds import LIMITS, World
+from tests.core.worlds import ANYTHING, LIMITS, World
 from tests.storage.backends import TENANT
 
 AT_LENGTH, AT_END = Completes.AT_LENGTH, Completes.AT_END
@@ -151,12 +152,12 @@ async def test_complete_content_that_is_lost(world: World, left: int, caplog: py
     """A download of what is gone says so, before anything of it is sent, and so does the log."""
     record = await complete_kelp(world)
     lose(world, record, left, "attachments")
-    blocks = world.uploads().read(record, 0, len(KELP))
+    blocks = world.views().content_of(record, 0, len(KELP))
     with caplog.at_level(logging.ERROR), pytest.raises(ContentLost):
         await anext(blocks)
     if isinstance(world.content.inner, LocalByteStore):
         with pytest.raises(ContentLost):
-            async with world.uploads().file(record):
+            async with world.views().file(ANYTHING(ANYBODY, GetContent(ref=record.ref)).view(record)):
                 pass
 
     assert "is lost" in caplog.text

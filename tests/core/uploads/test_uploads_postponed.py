@@ -13,12 +13,12 @@ from holdfast.service.core.content.media_types import IMAGES
 from holdfast.service.core.errors import FinishFailed, SlotFull
 from holdfast.service.core.policies import Policies, Policy
 from holdfast.service.core.slots.attachments import Attachments
-from holdfast.service.core.slots.objects import Objects
 from holdfast.service.core.uploads.uploads import Uploads
 from holdfast.storage.errors import Unavailable
 from holdfast.storage.leases.separate import SeparateLeasedUploads
 from holdfast.storage.memory import MemoryByteStore, MemoryLeases, MemoryMetadataStore
 from holdfast.storage.records import Intent, SlotRef, State, UploadRecord
+from tests.core.access.callers import AskedAttachments, AskedObjects, AskedUploads
 from tests.core.contents import FakeContent
 from tests.core.situations import PNG
 from tests.core.worlds import LIMITS, Clock, FaultyByteStore
@@ -35,10 +35,11 @@ class Postponed:
     def __init__(self) -> None:
         self.clock, self.looks = Clock(), 0
         self.content, self.metadata = FaultyByteStore(MemoryByteStore()), MemoryMetadataStore()
-        self.attachments = Attachments(self.content, self.metadata, POLICIES, inspect=self._look, clock=self.clock)
+        self.objects = AskedObjects(self.metadata, POLICIES, self.clock)
+        attachments = Attachments(self.content, self.metadata, POLICIES, inspect=self._look, clock=self.clock)
         leased_uploads = SeparateLeasedUploads(self.metadata, MemoryLeases())
-        self.uploads = Uploads(self.content, self.metadata, leased_uploads, LIMITS, self.attachments, clock=self.clock)
-        self.objects = Objects(self.metadata, POLICIES, clock=self.clock)
+        uploads = Uploads(self.content, self.metadata, leased_uploads, LIMITS, attachments, clock=self.clock)
+        self.attachments, self.uploads = AskedAttachments(attachments, POLICIES), AskedUploads(uploads, POLICIES)
 
     async def _look(self, read: Callable[[], Awaitable[list[bytes]]], _policy: Policy, _upload: UploadRecord) -> None:
         self.looks += 1
@@ -111,11 +112,11 @@ async def test_a_store_that_fails_for_long_ends_no_upload(world: Postponed) -> N
     with pytest.raises(FinishFailed):
         await world.finish(record)
     await world.sweep(LIMITS.final_expiry + 3600)
-    during = (await world.uploads.find(record.ref)).state
+    during = (await world.metadata.get(record.ref)).state
     world.content.fail("complete", times=0)
     await world.sweep(3600)
 
-    assert (State.RECEIVED, State.COMPLETE) == (during, (await world.uploads.find(record.ref)).state)
+    assert (State.RECEIVED, State.COMPLETE) == (during, (await world.metadata.get(record.ref)).state)
 
 
 async def test_a_deletion_that_fails_is_tried_less_and_less(world: Postponed) -> None:

@@ -201,7 +201,7 @@ async def test_a_cancel_evicts(world: World) -> None:
 async def test_looking_does_not_evict(world: World) -> None:
     """Who only wants to know whether there is an upload disturbs nobody."""
     record, content, append = await held_at(world, 5)
-    found = await world.uploads().get(record.ref)
+    found = await world.seen(record.ref)
     content.go_on()
     await append
 
