@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import secrets
 import uuid
+from typing import Literal
 
 from holdfast.service.core.principals import Principal
 from holdfast.storage.objects import Event
@@ -14,8 +15,27 @@ from holdfast.storage.records import Key, ObjectRef, Ref, SlotRef, State, Upload
 
 NAME_BYTES = 12
 
+EventType = Literal[
+    "upload.created",
+    "upload.received",
+    "upload.completed",
+    "upload.rejected",
+    "upload.invalidated",
+    "upload.cancelled",
+    "upload.expired",
+    "upload.lost",
+    "upload.purged",
+    "attachment.attached",
+    "attachment.detached",
+    "attachment.restored",
+    "object.registered",
+    "object.changed",
+    "object.deleted",
+    "slot.reordered",
+]
+"""Every type of events that this version makes."""
 # What is told of an upload that comes into a state.
-UPLOAD_EVENTS: dict[State, str] = {
+UPLOAD_EVENTS: dict[State, EventType] = {
     State.RECEIVED: "upload.received",
     State.COMPLETE: "upload.completed",
     State.REJECTED: "upload.rejected",
@@ -41,7 +61,12 @@ def new_etag() -> str:
 
 
 def event(
-    kind: str, ref: Ref | ObjectRef | SlotRef, at: float, by: Principal | None, attachment: Key | None = None, data: object = None
+    kind: EventType,
+    ref: Ref | ObjectRef | SlotRef,
+    at: float,
+    by: Principal | None,
+    attachment: Key | None = None,
+    data: object = None,
 ) -> Event:
     """
     Return the event that *kind* happened to *ref*; *by* is None for what the service does by itself.

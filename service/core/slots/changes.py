@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from holdfast.service.core import upload as rules
 from holdfast.service.core.conditions import ALWAYS, Condition
 from holdfast.service.core.errors import Evicted, SlotChanged, SlotFull
-from holdfast.service.core.events.events import event, new_etag, new_name, of_step
+from holdfast.service.core.events.events import EventType, event, new_etag, new_name, of_step
 from holdfast.service.core.policies import Policy
 from holdfast.service.core.principals import Principal
 from holdfast.service.core.slots import slots
@@ -101,7 +101,7 @@ class SlotChange:
                 events.append(event("attachment.detached", self.ref, now, self.by, association.attachment, why))
         for name, association in after.items():
             if name not in before:
-                kind = "attachment.restored" if name in known else "attachment.attached"
+                kind: EventType = "attachment.restored" if name in known else "attachment.attached"
                 events.append(event(kind, self.ref, now, self.by, association.attachment, {"association": name}))
         return events or [event("slot.reordered", self.ref, now, self.by, None, {"order": slots.keys(new)})]
 

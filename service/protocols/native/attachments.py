@@ -7,7 +7,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
 from urllib.parse import quote
 
 from holdfast.service.core.commands import (
@@ -24,18 +24,19 @@ from holdfast.service.core.commands import (
 from holdfast.service.core.names import is_kind, object_id
 from holdfast.service.core.principals import Capability
 from holdfast.service.protocols.http.wire import ProtocolError, Request, Response
+from holdfast.service.protocols.native import documents
+from holdfast.service.protocols.native.documents import NewLink
 from holdfast.service.protocols.native.resource import (
     Resource,
     document_response,
     moment,
-    parse_object,
+    parse_document,
     parse_page,
 )
 from holdfast.storage.keys import parse_key
 from holdfast.storage.objects import LoggedEvent
 from holdfast.storage.records import Key, ObjectRef, Ref, UploadRecord
 
-DEFAULT_LINK_LIFE = 600  # seconds
 FILTERED_BY = {
     "type": "the type of an event, as attachment.attached",
     "attachment": "the key of an attachment",
@@ -75,14 +76,8 @@ class AttachmentLinks(Resource[MakeLink, LinkOutcome]):
     verbs: ClassVar[Mapping[str, str]] = {"POST": "sign"}
 
     def sign(self, request: Request) -> MakeLink:
-        document = parse_object(request, ("purpose", "seconds"))
-        purpose = document.get("purpose")
-        if purpose not in tuple(Capability):
-            raise ProtocolError(400, "purpose_invalid", f"purpose is one of {', '.join(Capability)}")
-        seconds = document.get("seconds", DEFAULT_LINK_LIFE)
-        if not isinstance(seconds, int) or isinstance(seconds, bool) or seconds < 1:
-            raise ProtocolError(400, "seconds_invalid", "seconds has to be a number from 1 on")
-        return MakeLink(ref=self.upload_ref(request), purpose=Capability(purpose), seconds=seconds)
+        wanted = parse_document(request, NewLink)
+        return MakeLink(ref=self.upload_ref(request), purpose=wanted.purpose, seconds=wanted.seconds)
 
     def send(self, request: Request, command: MakeLink, outcome: LinkOutcome) -> Response:
         record = outcome.record
@@ -90,7 +85,12 @@ class AttachmentLinks(Resource[MakeLink, LinkOutcome]):
         if command.purpose is Capability.VIEW:
             path = f"/.api2/binaries/{record.key}/download/{quote(record.name or record.key, safe='')}"
         url = None if command.purpose is Capability.ATTACH else request.url(f"{path}?link={outcome.link}")
-        document = {"purpose": command.purpose, "link": outcome.link, "url": url, "expiresAt": moment(outcome.expires_at)}
+        document: documents.LinkDocument = {
+            "purpose": command.purpose,
+            "link": outcome.link,
+            "url": url,
+            "expiresAt": moment(outcome.expires_at),
+        }
         return document_response(201, document)
 
 
@@ -108,7 +108,8 @@ class Timeline(Resource[GetEvents, EventsOutcome]):
         # The cursor of the last page is good for asking again, later.  It counts the events of the store, those of other tenants
         # too: how many there are in all is no secret, and a number that only grows needs no key that could be lost.
         items = [_event(logged) for logged in outcome.events]
-        return document_response(200, {"items": items, "next": outcome.position, "more": outcome.more})
+        page: documents.EventsDocument = {"items": items, "next": outcome.position, "more": outcome.more}
+        return document_response(200, page)
 
 
 class Events(Timeline):
@@ -162,7 +163,7 @@ def _filter_invalid(name: str) -> ProtocolError:
     return ProtocolError(400, "filter_invalid", f"{name} has to be {FILTERED_BY[name]}")
 
 
-def _attachment(record: UploadRecord) -> dict[str, Any]:
+def _attachment(record: UploadRecord) -> documents.AttachmentDocument:
     return {
         "key": record.key,
         "state": record.state,
@@ -178,7 +179,7 @@ def _attachment(record: UploadRecord) -> dict[str, Any]:
     }
 
 
-def _event(logged: LoggedEvent) -> dict[str, Any]:
+def _event(logged: LoggedEvent) -> documents.EventDocument:
     event = logged.event
     return {
         "id": event.id,

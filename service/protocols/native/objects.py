@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import ClassVar, cast
 
 from holdfast.service.core.commands import (
     Attach,
@@ -24,16 +24,19 @@ from holdfast.service.core.commands import (
     SlotOutcome,
     Undo,
 )
-from holdfast.service.protocols.http.wire import Fields, ProtocolError, Request, Response, condition_of
+from holdfast.service.protocols.http.wire import Fields, Request, Response, condition_of
+from holdfast.service.protocols.native import documents
+from holdfast.service.protocols.native.documents import Order, Place
 from holdfast.service.protocols.native.resource import (
     Resource,
     attachment_key,
     document_response,
     moment,
+    parse_document,
     parse_object,
     parse_page,
 )
-from holdfast.storage.objects import Association, ObjectRecord, SlotRecord
+from holdfast.storage.objects import Association, ObjectRecord
 from holdfast.storage.records import UploadRecord
 
 
@@ -50,7 +53,8 @@ class ObjectList(Resource[ListObjects, ObjectsOutcome]):
 
     def send(self, _request: Request, _command: ListObjects, outcome: ObjectsOutcome) -> Response:
         following = outcome.records[-1].id if outcome.more else None
-        return document_response(200, {"items": [_object(record) for record in outcome.records], "next": following})
+        page: documents.ObjectsDocument = {"items": [_object(record) for record in outcome.records], "next": following}
+        return document_response(200, page)
 
 
 class Object(Resource[ObjectCommand, ObjectOutcome]):
@@ -74,8 +78,12 @@ class Object(Resource[ObjectCommand, ObjectOutcome]):
     def send(self, _request: Request, command: ObjectCommand, outcome: ObjectOutcome) -> Response:
         if isinstance(command, DeleteObject):
             return Response(status=204)
-        slots = {slot.slot: {"etag": slot.etag, "attachments": _active(slot)} for slot in outcome.slots}
-        return document_response(200, {**_object(outcome.record), "slots": slots}, (("ETag", f'"{outcome.record.etag}"'),))
+        slots: dict[str, documents.SlotContentDocument] = {
+            slot.slot: {"etag": slot.etag, "attachments": [_association(association) for association in slot.active]}
+            for slot in outcome.slots
+        }
+        document: documents.ObjectDocument = {**_object(outcome.record), "slots": slots}
+        return document_response(200, document, (("ETag", f'"{outcome.record.etag}"'),))
 
 
 class Slot(Resource[SlotCommand, SlotOutcome]):
@@ -89,10 +97,7 @@ class Slot(Resource[SlotCommand, SlotOutcome]):
         return GetSlot(slot=self.slot_ref(request))
 
     def reorder(self, request: Request) -> Reorder:
-        order = parse_object(request, ("order",)).get("order")
-        if not isinstance(order, list) or not all(isinstance(key, str) for key in order):
-            raise ProtocolError(400, "order_invalid", "order has to be a list of every key in the slot")
-        keys = tuple(attachment_key(key) for key in order)
+        keys = tuple(attachment_key(key) for key in parse_document(request, Order).order)
         return Reorder(slot=self.slot_ref(request), order=keys, condition=condition_of(request.fields))
 
     def empty(self, request: Request) -> Detach:
@@ -100,13 +105,22 @@ class Slot(Resource[SlotCommand, SlotOutcome]):
 
     def send(self, _request: Request, _command: SlotCommand, outcome: SlotOutcome) -> Response:
         slot = outcome.slot
-        ended = [{**_association(past), "endedAt": moment(past.ended_at), "endedBy": past.ended_by, "ending": past.ending}
-                 for past in reversed(slot.ended)]  # fmt: skip
-        described = {record.key: _described(record) for record in outcome.attachments}
-        active = [{**one, **described.get(one["key"], {})} for one in _active(slot)]
-        document = {"kind": slot.kind, "id": slot.id, "slot": slot.slot, "attachments": active, "history": ended}
+        history: list[documents.PastDocument] = [
+            {**_association(past), "endedAt": moment(past.ended_at), "endedBy": past.ended_by, "ending": past.ending}
+            for past in reversed(slot.ended)
+        ]
+        records = {record.key: record for record in outcome.attachments}
+        active = [_attached(association, records.get(association.attachment)) for association in slot.active]
+        document: documents.SlotDocument = {
+            "kind": slot.kind,
+            "id": slot.id,
+            "slot": slot.slot,
+            "attachments": active,
+            "history": history,
+            "etag": slot.etag,
+        }
         etag: Fields = (("ETag", f'"{slot.etag}"'),) if slot.etag else ()
-        return document_response(200, document | {"etag": slot.etag}, etag)
+        return document_response(200, document, etag)
 
 
 class SlotUndo(Slot):
@@ -131,9 +145,7 @@ class SlotEntry(Slot):
     verbs: ClassVar[Mapping[str, str]] = {"PUT": "attach", "DELETE": "detach"}
 
     def attach(self, request: Request) -> Attach:
-        place = parse_object(request, ("place",)).get("place") if request.document else None
-        if place is not None and (not isinstance(place, int) or isinstance(place, bool) or place < 0):
-            raise ProtocolError(400, "place_invalid", "place has to be a number from 0 on")
+        place = parse_document(request, Place).place if request.document else None
         return Attach(
             ref=self.upload_ref(request),
             slot=self.slot_ref(request),
@@ -146,7 +158,7 @@ class SlotEntry(Slot):
         return Detach(slot=self.slot_ref(request), key=key, condition=condition_of(request.fields))
 
 
-def _object(record: ObjectRecord) -> dict[str, Any]:
+def _object(record: ObjectRecord) -> documents.ObjectSummaryDocument:
     return {
         "kind": record.kind,
         "id": record.id,
@@ -158,15 +170,14 @@ def _object(record: ObjectRecord) -> dict[str, Any]:
     }
 
 
-def _active(slot: SlotRecord) -> list[dict[str, Any]]:
-    return [_association(association) for association in slot.active]
+def _attached(association: Association, record: UploadRecord | None) -> documents.AttachedDocument:
+    if record is None:
+        return cast(documents.AttachedDocument, _association(association))
+    described = _association(association)
+    return {**described, "name": record.name, "contentType": record.content_type, "length": record.length}
 
 
-def _described(record: UploadRecord) -> dict[str, Any]:
-    return {"name": record.name, "contentType": record.content_type, "length": record.length}
-
-
-def _association(association: Association) -> dict[str, Any]:
+def _association(association: Association) -> documents.AssociationDocument:
     return {
         "key": association.attachment,
         "association": association.id,

@@ -11,8 +11,10 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar, overload
 from urllib.parse import parse_qsl
+
+from pydantic import ValidationError
 
 from holdfast.service.core import errors, names
 from holdfast.service.core.errors import UploadError
@@ -27,6 +29,7 @@ from holdfast.service.protocols.http.wire import (
     refusal_of,
     to_json,
 )
+from holdfast.service.protocols.native.documents import Document, ProblemDocument
 from holdfast.storage.keys import parse_key
 from holdfast.storage.records import Key, ObjectRef, Ref, SlotRef
 
@@ -68,6 +71,7 @@ REFUSALS: dict[type[UploadError], Refusal] = {
 }
 
 C = TypeVar("C")
+D = TypeVar("D", bound=Document)
 Out = TypeVar("Out")
 
 
@@ -163,11 +167,29 @@ def attachment_key(name: object) -> Key:
     return key
 
 
-def parse_object(request: Request, names: tuple[str, ...] | None = None) -> dict[str, Any]:
+def parse_document(request: Request, model: type[D]) -> D:
     """
-    Return the JSON object that is the content of *request*; given *names*, it has no other members.
+    Return the content of *request* as *model* describes it.
 
-    :raises ProtocolError: it is none, or has others.
+    :raises ProtocolError: it is no JSON object, has other members, or one that is refused.
+    """
+    try:
+        return model.model_validate(parse_object(request))
+    except ValidationError as error:
+        problems = {problem["type"] == "extra_forbidden": problem for problem in reversed(error.errors())}
+        unknown = problems.get(True)
+        if unknown is not None:
+            known = ", ".join(model.model_fields)
+            message = f"{unknown['loc'][0]!r} means nothing here; known are {known}"
+            raise ProtocolError(400, "member_unknown", message) from error
+        raise model.refused[str(problems[False]["loc"][0])]() from error
+
+
+def parse_object(request: Request) -> dict[str, Any]:
+    """
+    Return the JSON object that is the content of *request*.
+
+    :raises ProtocolError: it is none.
     """
     if not media_type_is(request.fields, "application/json"):
         raise ProtocolError(415, "unsupported_media_type", "send application/json")
@@ -179,9 +201,6 @@ def parse_object(request: Request, names: tuple[str, ...] | None = None) -> dict
         raise ProtocolError(400, "invalid_document", "the content is not JSON") from error
     if not isinstance(value, dict):
         raise ProtocolError(400, "invalid_document", "the content is not a JSON object")
-    unknown = [] if names is None else sorted(set(value) - set(names))
-    if names is not None and unknown:
-        raise ProtocolError(400, "member_unknown", f"{unknown[0]!r} means nothing here; known are {', '.join(names)}")
     return value
 
 
@@ -231,11 +250,15 @@ def problem(status: int, code: str, detail: str, fields: Fields = ()) -> Respons
     """
     Return problem details.
     """
-    document = {"type": "about:blank", "title": code, "status": status, "detail": detail}
+    document: ProblemDocument = {"type": "about:blank", "title": code, "status": status, "detail": detail}
     kind = (("Content-Type", "application/problem+json"), NO_STORE)
     return Response(status=status, fields=(*fields, *kind), content=to_json(document))
 
 
+@overload
+def moment(seconds: float) -> str: ...
+@overload
+def moment(seconds: float | None) -> str | None: ...
 def moment(seconds: float | None) -> str | None:
     """
     Return a time as RFC 3339 writes it.

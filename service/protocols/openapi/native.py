@@ -5,8 +5,6 @@ The description of the native JSON API.
 from __future__ import annotations
 
 from holdfast.service.core import errors
-from holdfast.service.core.principals import Capability
-from holdfast.service.protocols.native.attachments import DEFAULT_LINK_LIFE
 from holdfast.service.protocols.openapi.operations import (
     ATTACH,
     CHANGE,
@@ -29,22 +27,10 @@ from holdfast.service.protocols.openapi.operations import (
     SLOT,
     operation,
 )
-from holdfast.service.protocols.openapi.schemas import COUNT, TEXT, Schema, list_of, object_of
+from holdfast.service.protocols.openapi.schemas import Schema, ref_of
 
 _JSON = "application/json"
 
-_LINK = object_of(
-    {
-        "purpose": {"enum": [*Capability], "description": "What the link lets one do."},
-        "seconds": {
-            "type": "integer",
-            "minimum": 1,
-            "default": DEFAULT_LINK_LIFE,
-            "description": "How long; cut to `HOLDFAST_LINK_LIFE` (3600), so see `expiresAt`.",
-        },
-    },
-    optional=("seconds",),
-)
 NATIVE_PATHS: dict[str, Schema] = {
     "/api/v1/attachments/{key}": {
         "parameters": [KEY, COMMUNITY_QUERY],
@@ -80,7 +66,7 @@ NATIVE_PATHS: dict[str, Schema] = {
             {201: ("Link", "The link, and when it lapses.")},
             refused=GONE,
             codes=(OF_DOCUMENT, OF_MEMBERS, {400: ("purpose_invalid", "seconds_invalid")}),
-            content={_JSON: _LINK},
+            content={_JSON: ref_of("NewLink")},
             description="`link` is the parameter `link` of a URL.  For `view` and `upload` that is the download and the upload, "
             "told as `url`; for `attach`, whichever request attaches, so `url` is null.",
         ),
@@ -151,7 +137,7 @@ NATIVE_PATHS: dict[str, Schema] = {
             {200: ("Slot", "It has this order.")},
             refused=CHANGE,
             codes=(OF_SLOT, OF_DOCUMENT, OF_MEMBERS, OF_CONDITIONS, {400: ("order_invalid",)}),
-            content={_JSON: object_of({"order": {**list_of(TEXT), "description": "Every key that is in the slot, once."}})},
+            content={_JSON: ref_of("Order")},
             parameters=CONDITIONS,
             tells=("ETag",),
         ),
@@ -173,12 +159,7 @@ NATIVE_PATHS: dict[str, Schema] = {
             {200: ("Slot", "The attachment is in the slot; one that was there already stays where it is.")},
             refused=ATTACH,
             codes=(OF_SLOT, OF_DOCUMENT, OF_MEMBERS, OF_CONDITIONS, {400: ("place_invalid",), 503: ("images_busy",)}),
-            content={
-                _JSON: object_of(
-                    {"place": {**COUNT, "description": "Before which of those in the slot, counted from 0; last, if not given."}},
-                    optional=("place",),
-                )
-            },
+            content={_JSON: ref_of("Place")},
             needs_content=False,
             parameters=CONDITIONS,
             tells=("ETag",),

@@ -122,6 +122,7 @@ class Voice:
     How one dialect refuses.
     """
 
+    tag: str
     refusals: Mapping[type[UploadError], Refusal]
     content: Schema
     always: tuple[type[UploadError], ...] = (errors.UploadNotFound, errors.Forbidden, errors.StoreFailed)
@@ -129,13 +130,20 @@ class Voice:
     """What any request may be refused with."""
 
 
-NATIVE = Voice(refusals=native.REFUSALS, content={"application/problem+json": {"schema": ref_of("Problem")}}, codes=_ANYWHERE)
+NATIVE = Voice(
+    tag="native JSON",
+    refusals=native.REFUSALS,
+    content={"application/problem+json": {"schema": ref_of("Problem")}},
+    codes=_ANYWHERE,
+)
 ATTACHMENTS = Voice(
+    tag="attachments API",
     refusals=content_range.REFUSALS,
     content={"application/json": {"schema": ref_of("Refusal")}},
     codes={**_ANYWHERE, 400: (*_ANYWHERE[400], "community_key_invalid")},
 )
 SYMPHONY = Voice(
+    tag="group avatar",
     refusals=group_avatar.REFUSALS,
     content={"application/json": {"schema": ref_of("Refusal")}},
     codes={
@@ -144,7 +152,7 @@ SYMPHONY = Voice(
         429: ("overloaded",),
     },
 )
-ELLIPSIS = Voice(refusals=group_picture.REFUSALS, content={"text/plain": {"schema": TEXT}}, codes=_ANYWHERE)
+ELLIPSIS = Voice(tag="group picture", refusals=group_picture.REFUSALS, content={"text/plain": {"schema": TEXT}}, codes=_ANYWHERE)
 
 
 def operation(
@@ -175,7 +183,7 @@ def operation(
         if tells:
             answer["headers"] = {each: {"schema": COUNT if each == "Upload-Offset" else TEXT} for each in tells}
         answers[str(status)] = answer
-    described: Schema = {"operationId": name, "summary": summary, "responses": dict(sorted(answers.items()))}
+    described: Schema = {"operationId": name, "tags": [voice.tag], "summary": summary, "responses": dict(sorted(answers.items()))}
     if description is not None:
         described["description"] = description
     if parameters:

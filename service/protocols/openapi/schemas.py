@@ -4,21 +4,19 @@ The shapes of what is answered in JSON, for the description of the routes.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
-from holdfast.service.core.principals import Capability
-from holdfast.storage.objects import Ending
-from holdfast.storage.records import State
+from pydantic import TypeAdapter
+from pydantic.json_schema import GenerateJsonSchema
+from pydantic_core import core_schema
+
+from holdfast.service.protocols.native.documents import DOCUMENTS
 
 Schema = dict[str, Any]
 
 TEXT: Schema = {"type": "string"}
 MAYBE_TEXT: Schema = {"type": ["string", "null"]}
-MAYBE_TIME: Schema = {"type": ["string", "null"], "format": "date-time"}
-TIME: Schema = {"type": "string", "format": "date-time"}
 COUNT: Schema = {"type": "integer", "minimum": 0}
-
-SLOT_ETAG: Schema = {**TEXT, "description": "Empty as long as nothing was ever in the slot."}
 
 
 def object_of(members: dict[str, Schema], *, optional: tuple[str, ...] = (), more: bool = False) -> Schema:
@@ -34,94 +32,35 @@ def ref_of(name: str) -> Schema:
     return {"$ref": f"#/components/schemas/{name}"}
 
 
-_ASSOCIATION: dict[str, Schema] = {"key": TEXT, "association": TEXT, "attachedAt": TIME, "attachedBy": MAYBE_TEXT}
-_OBJECT: dict[str, Schema] = {
-    "kind": TEXT,
-    "id": TEXT,
-    "etag": TEXT,
-    "attributes": {"type": "object"},
-    "createdAt": TIME,
-    "updatedAt": TIME,
-    "updatedBy": MAYBE_TEXT,
-}
+class _ModelSchemas(GenerateJsonSchema):
+    """Names say what titles would, and answers have the members that are described."""
+
+    def field_title_should_be_set(self, _schema: object) -> bool:
+        return False
+
+    def normalize_name(self, name: str) -> str:
+        return super().normalize_name(name.removesuffix("Document"))
+
+    def typed_dict_schema(self, schema: core_schema.TypedDictSchema) -> Schema:
+        described = {**super().typed_dict_schema(schema), "additionalProperties": False}
+        del described["title"]
+        return described
+
+
+def _native() -> dict[str, Schema]:
+    models: list[tuple[type, Literal["validation"], TypeAdapter[Any]]] = [
+        (document, "validation", TypeAdapter(document)) for document in DOCUMENTS
+    ]
+    _, described = TypeAdapter.json_schemas(models, ref_template="#/components/schemas/{model}", schema_generator=_ModelSchemas)
+    schemas: dict[str, Schema] = described["$defs"]
+    return schemas
+
+
 _SIZES = list_of(object_of({"size": TEXT, "url": TEXT}))
 
 SCHEMAS: dict[str, Schema] = {
-    "Problem": object_of(
-        {
-            "type": TEXT,
-            "title": {**TEXT, "description": "The code of the error."},
-            "status": {"type": "integer"},
-            "detail": {**TEXT, "description": "A sentence for whoever writes the client."},
-        }
-    ),
+    **_native(),
     "Refusal": object_of({"code": TEXT, "message": TEXT}, more=True),
-    "Attachment": object_of(
-        {
-            "key": TEXT,
-            "state": {"enum": [state.value for state in State]},
-            "name": MAYBE_TEXT,
-            "contentType": MAYBE_TEXT,
-            "contentEncoding": MAYBE_TEXT,
-            "offset": COUNT,
-            "length": {"type": ["integer", "null"], "minimum": 0},
-            "createdAt": TIME,
-            "createdBy": MAYBE_TEXT,
-            "expiresAt": MAYBE_TIME,
-            "attached": list_of(object_of({"kind": TEXT, "id": TEXT, "slot": TEXT})),
-        }
-    ),
-    "Link": object_of({"purpose": {"enum": [*Capability]}, "link": TEXT, "url": MAYBE_TEXT, "expiresAt": TIME}),
-    "Event": object_of(
-        {
-            "id": TEXT,
-            "type": TEXT,
-            "at": TIME,
-            "actor": MAYBE_TEXT,
-            "originator": MAYBE_TEXT,
-            "attachment": MAYBE_TEXT,
-            "kind": MAYBE_TEXT,
-            "objectId": MAYBE_TEXT,
-            "slot": MAYBE_TEXT,
-            "data": {"type": "object"},
-            "cursor": TEXT,
-        }
-    ),
-    "Events": object_of({"items": list_of(ref_of("Event")), "next": TEXT, "more": {"type": "boolean"}}),
-    "ObjectSummary": object_of(_OBJECT),
-    "Objects": object_of({"items": list_of(ref_of("ObjectSummary")), "next": MAYBE_TEXT}),
-    "Association": object_of(_ASSOCIATION),
-    "Attached": object_of(
-        {
-            **_ASSOCIATION,
-            "name": MAYBE_TEXT,
-            "contentType": {**MAYBE_TEXT, "description": "As it was declared."},
-            "length": {**COUNT, "description": "Bytes."},
-        },
-        optional=("name", "contentType", "length"),
-    ),
-    "Object": object_of(
-        {
-            **_OBJECT,
-            "slots": {
-                "type": "object",
-                "additionalProperties": object_of({"etag": SLOT_ETAG, "attachments": list_of(ref_of("Association"))}),
-            },
-        }
-    ),
-    "Past": object_of(
-        {**_ASSOCIATION, "endedAt": MAYBE_TIME, "endedBy": MAYBE_TEXT, "ending": {"enum": [*(e.value for e in Ending), None]}}
-    ),
-    "Slot": object_of(
-        {
-            "kind": TEXT,
-            "id": TEXT,
-            "slot": TEXT,
-            "etag": SLOT_ETAG,
-            "attachments": list_of(ref_of("Attached")),
-            "history": list_of(ref_of("Past")),
-        }
-    ),
     "Entry": object_of(
         {
             "key": TEXT,

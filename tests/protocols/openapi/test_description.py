@@ -92,3 +92,21 @@ async def test_served(serve: Serve) -> None:
     response = await (await serve()).send("GET", "/openapi.json")
 
     assert (200, DOCUMENT) == (response.status_code, response.json())
+
+
+@pytest.mark.parametrize("operation", OPERATIONS.values(), ids=OPERATIONS.keys())
+def test_every_operation_has_its_protocol(operation: dict[str, Any]) -> None:
+    """A tag names the protocol, as tools group operations by it."""
+    assert 1 == len(operation["tags"])
+
+
+def test_documents_are_described() -> None:
+    """Models tell types of events, bounds and examples; what has only certain members says so."""
+    event, link = SCHEMAS["Event"], SCHEMAS["NewLink"]
+
+    assert {"attachment.attached", "upload.lost"} <= set(event["properties"]["type"]["enum"])
+    assert ["attachment.attached"] == event["properties"]["type"]["examples"]
+    assert (1, ["purpose"]) == (link["properties"]["seconds"]["minimum"], link["required"])
+    assert not event["additionalProperties"]
+    assert not link["additionalProperties"]
+    assert {"name", "contentType", "length"}.isdisjoint(SCHEMAS["Attached"]["required"])
