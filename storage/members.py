@@ -30,6 +30,7 @@ class Members:
     def __init__(self, kind: type[Growing], unstored: tuple[str, ...] = ()) -> None:
         fields = dataclasses.fields(kind)  # type: ignore[arg-type]  # each is a dataclass
         self.names = tuple(field.name for field in fields if field.name not in ("unknown", *unstored))
+        self._known = frozenset(self.names)
         self._values = operator.attrgetter(*self.names)
 
     def write(self, record: Growing) -> dict[str, Any]:
@@ -44,6 +45,8 @@ class Members:
         """
         Return what makes a record of *values*: the members that are known, and `unknown` if there are others.
         """
+        if values.keys() == self._known:
+            return dict(values)
         known = {name: values[name] for name in self.names if name in values}
         if len(known) < len(values):
             known["unknown"] = {name: value for name, value in values.items() if name not in known}

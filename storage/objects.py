@@ -140,7 +140,9 @@ def _from_json(text: str) -> tuple[Association, ...]:
 def _association(values: Mapping[str, Any]) -> Association:
     known = ASSOCIATION_MEMBERS.read(values)
     ending = known.get("ending")
-    return Association(**known | {"ending": ENDINGS.get(ending, ending)})
+    if ending is not None:
+        known["ending"] = ENDINGS.get(ending, ending)
+    return Association(**known)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
