@@ -104,18 +104,7 @@ def create_app(settings: Settings, stores: Stores) -> Starlette:
     files, health = Files(driver, verbs, downloads, texts), Health(store_health)
     strict = settings.symphony_host == "strict"
     turns = Turns(settings.idle_timeout)
-    table = routes(
-        driver,
-        verbs,
-        turns,
-        files,
-        downloads,
-        pictures,
-        health,
-        policies,
-        tenant,
-        strict_originator=strict,
-    )
+    table = routes(driver, verbs, turns, files, downloads, pictures, health, policies, tenant, strict_originator=strict)
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:

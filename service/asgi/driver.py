@@ -118,9 +118,9 @@ class Driver:
 
     async def admit(self, request: Request, scope: Scope) -> Request:
         """
-        Return *request* with who asks, whose tenant it is, where the URL names none.
+        Return *request* with its principal, and with the tenant of that one where the URL names none.
 
-        :raises ProtocolError: the head is refused, or nobody who is known asks.
+        :raises ProtocolError: the head is refused, or the client is not known.
         :raises UploadNotFound: the tenant is another's, so there is nothing to be seen of it.
         """
         refuse_head(scope)
@@ -148,7 +148,9 @@ def refusing(error: ProtocolError) -> Handler:
 
 def refuse_writing(request: Request, what: str) -> None:
     """
-    :raises ProtocolError: *request* does anything else than read *what*.
+    Refuse a request that does anything else than read; *what*, in the message, is what it asks for.
+
+    :raises ProtocolError: 405, with the methods that read.
     """
     if request.method not in ("GET", "HEAD"):
         raise ProtocolError(405, "method_not_allowed", f"{what} are only read", (("Allow", "GET, HEAD"),))

@@ -114,7 +114,7 @@ class Exchange:
                 headers.append((b"connection", b"close"))
             await self.start(response.status, headers)
             if unread and may_discard and not content.is_dropped:
-                # Closing on a client that still sends makes its system throw our answer away (RFC 9112, section 9.6).
+                # If we close while the client sends, its system drops our answer (RFC 9112, section 9.6).
                 await self.send({"type": "http.response.body", "body": body, "more_body": True})
                 await content.discard(DISCARD, DISCARD_WAIT)
                 body = b""

@@ -24,7 +24,7 @@ from holdfast.service.protocols.uploads import files
 
 class Files:
     """
-    ``/files`` and ``/files/{key}``: tus, the IETF draft and downloads, told apart by their fields.
+    ``/files`` and ``/files/{key}``: tus, the IETF draft and downloads, by the fields of the request.
     """
 
     def __init__(self, driver: Driver, verbs: Verbs, downloads: Downloads, texts: Texts) -> None:

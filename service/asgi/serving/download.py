@@ -143,7 +143,7 @@ def _broken_off(extension: ConnectionExtension | None, store_health: StoreHealth
     try:
         yield
     except (UploadError, TimeoutError, ConnectionError, EOFError, asyncio.CancelledError) as error:
-        # The store failed, nobody reads, the client went away, or the grace of a shutdown is over.
+        # The store failed, the client does not read or has disconnected, or the grace of a shutdown is over.
         store_health.notice(error)
         if extension is None:
             raise
@@ -153,7 +153,7 @@ def _broken_off(extension: ConnectionExtension | None, store_health: StoreHealth
 
 
 async def _send_blocks(first: bytes, blocks: AsyncIterator[bytes], receive: Receive, send: Send) -> None:
-    # A server does not tell `send` that nobody listens any more; the message that says so is waited for beside.
+    # `send` does not raise when the client disconnects; a task beside it waits for the message that says so.
     gone = asyncio.ensure_future(_disconnected(receive))
     try:
         await send({"type": "http.response.body", "body": first, "more_body": True})
