@@ -130,8 +130,6 @@ class Driver:
             return request
         principal = await self._authenticate(request)
         tenant = tenant_of(principal, request.tenant, is_named=request.tenant_named)
-        if principal is request.principal and tenant == request.tenant:
-            return request
         return dataclasses.replace(request, principal=principal, tenant=tenant)
 
 

@@ -51,3 +51,5 @@ class Principal:
 
 
 ANYBODY = Principal(tenant=None, subject=None, trusted=True)
+NOBODY = Principal(tenant=None, subject=None, capabilities=frozenset())
+"""The caller of a request that was not admitted yet: it may do nothing."""

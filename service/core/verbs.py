@@ -6,38 +6,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from holdfast.service.core import commands
 from holdfast.service.core.access.authorised import Access, View
-from holdfast.service.core.commands import (
-    Append,
-    Attach,
-    AttachmentCommand,
-    Cancel,
-    Command,
-    Completes,
-    Create,
-    DeleteObject,
-    Detach,
-    EventsOutcome,
-    GetAttachment,
-    GetContent,
-    GetEvents,
-    GetObject,
-    GetOffset,
-    GetSlot,
-    LinkOutcome,
-    ListObjects,
-    MakeLink,
-    ObjectCommand,
-    ObjectOutcome,
-    ObjectsOutcome,
-    Outcome,
-    Register,
-    Reorder,
-    SetPicture,
-    SlotCommand,
-    SlotOutcome,
-    Undo,
-)
 from holdfast.service.core.content.content import Content
 from holdfast.service.core.pictures import Admit, Pictures
 from holdfast.service.core.principals import Principal
@@ -63,71 +33,73 @@ class Verbs:
     objects: Objects
     pictures: Pictures
 
-    async def upload(self, by: Principal, command: Command, content: Content) -> Outcome:
+    async def upload(self, by: Principal, command: commands.Command, content: Content) -> commands.Outcome:
         """Do what is asked of an upload."""
         match command:
-            case Create():
+            case commands.Create():
                 return await self.uploads.create(self.access(by, command), content)
-            case Append():
+            case commands.Append():
                 return await self.uploads.append(self.access(by, command), content)
-            case GetOffset():
+            case commands.GetOffset():
                 return await self.uploads.offset(self.access(by, command))
-            case Cancel():
+            case commands.Cancel():
                 return await self.uploads.cancel(self.access(by, command))
 
-    async def attachment(self, by: Principal, command: AttachmentCommand, _content: Content) -> Outcome:
+    async def attachment(self, by: Principal, command: commands.AttachmentCommand, _content: Content) -> commands.Outcome:
         """Do what is asked of an upload or of the attachment that became of it."""
         match command:
-            case GetAttachment():
-                return Outcome(record=(await self.views.get(self.access(by, command))).record)
-            case Cancel():
+            case commands.GetAttachment():
+                return commands.Outcome(record=(await self.views.get(self.access(by, command))).record)
+            case commands.Cancel():
                 return await self.uploads.cancel(self.access(by, command))
 
-    async def link(self, by: Principal, command: MakeLink, _content: Content) -> LinkOutcome:
+    async def link(self, by: Principal, command: commands.MakeLink, _content: Content) -> commands.LinkOutcome:
         """Sign a link."""
         return await self.views.link(self.access(by, command))
 
-    async def events(self, by: Principal, command: GetEvents, _content: Content) -> EventsOutcome:
+    async def events(self, by: Principal, command: commands.GetEvents, _content: Content) -> commands.EventsOutcome:
         """Return what happened."""
         return await self.views.events(self.access(by, command))
 
-    async def page(self, by: Principal, command: ListObjects, _content: Content) -> ObjectsOutcome:
+    async def page(self, by: Principal, command: commands.ListObjects, _content: Content) -> commands.ObjectsOutcome:
         """Return a page of objects."""
         return await self.objects.page(self.access(by, command))
 
-    async def object(self, by: Principal, command: ObjectCommand, _content: Content) -> ObjectOutcome:
+    async def object(self, by: Principal, command: commands.ObjectCommand, _content: Content) -> commands.ObjectOutcome:
         """Do what is asked of an object."""
         match command:
-            case Register():
+            case commands.Register():
                 return await self.objects.register(self.access(by, command))
-            case DeleteObject():
+            case commands.DeleteObject():
                 return await self.objects.delete(self.access(by, command))
-            case GetObject():
+            case commands.GetObject():
                 return await self.objects.get(self.access(by, command))
 
-    async def slot(self, by: Principal, command: SlotCommand, _content: Content) -> SlotOutcome:
+    async def slot(self, by: Principal, command: commands.SlotCommand, _content: Content) -> commands.SlotOutcome:
         """Do what is asked of a slot."""
         match command:
-            case GetSlot():
+            case commands.GetSlot():
                 return await self.attachments.get(self.access(by, command))
-            case Attach():
+            case commands.Attach():
                 return await self.attachments.attach(self.access(by, command))
-            case Detach():
+            case commands.Detach():
                 return await self.attachments.detach(self.access(by, command))
-            case Reorder():
+            case commands.Reorder():
                 return await self.attachments.reorder(self.access(by, command))
-            case Undo():
+            case commands.Undo():
                 return await self.attachments.undo(self.access(by, command))
 
-    async def set_picture(self, by: Principal, command: SetPicture, content: Content, admit: Admit) -> ObjectOutcome:
+    async def set_picture(
+        self, by: Principal, command: commands.SetPicture, content: Content, admit: Admit
+    ) -> commands.ObjectOutcome:
         """Make *content* the picture of an object that *admit* does not refuse."""
         return await self.pictures.set(self.access(by, command), content, admit)
 
     async def view(self, by: Principal, ref: Ref) -> View:
         """Return an upload for its content, finished if that is all it needs; it may be incomplete."""
-        command = GetContent(ref=ref)
+        command = commands.GetContent(ref=ref)
         view = await self.views.get(self.access(by, command))
         if view.record.state is not State.RECEIVED:
             return view
-        await self.uploads.offset(self.access(by, GetOffset(ref=ref, completes=Completes.LATER)))
+        await self.uploads.offset(self.access(by, commands.GetOffset(ref=ref, completes=commands.Completes.LATER)))
         return await self.views.get(self.access(by, command))

@@ -19,37 +19,14 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Generic, TypeVar
 
+from holdfast.service.core import commands
 from holdfast.service.core.access import rights
-from holdfast.service.core.commands import (
-    AnyCommand,
-    Append,
-    Attach,
-    Cancel,
-    Command,
-    Create,
-    DeleteObject,
-    Detach,
-    GetAttachment,
-    GetContent,
-    GetEvents,
-    GetObject,
-    GetOffset,
-    GetSlot,
-    ListObjects,
-    MakeLink,
-    ObjectCommand,
-    Register,
-    Reorder,
-    SetPicture,
-    SlotCommand,
-    Undo,
-)
 from holdfast.service.core.errors import Forbidden, ManagedElsewhere
 from holdfast.service.core.policies import Policies
 from holdfast.service.core.principals import Capability, Principal
 from holdfast.storage.records import Key, SlotRef, UploadRecord
 
-C = TypeVar("C", bound=AnyCommand)
+C = TypeVar("C", bound=commands.AnyCommand)
 Permit = Callable[[Any], None]
 """Refuses by the record that a command is about, of an upload or, for a picture, of an object; raises what `Access` does."""
 
@@ -70,59 +47,63 @@ class Access:
         :raises SlotUnknown, ManagedElsewhere: there is no such slot, or another system fills it.
         """
         permit = self._permit(by, command)
-        if isinstance(command, SetPicture):
+        if isinstance(command, commands.SetPicture):
             by = dataclasses.replace(by, originator=command.originator)
         return Authorised(command=command, by=by, permit=permit, _access=self)
 
-    def _permit(self, by: Principal, command: AnyCommand) -> Permit:
-        if isinstance(command, ObjectCommand | ListObjects):
+    def _permit(self, by: Principal, command: commands.AnyCommand) -> Permit:
+        if isinstance(command, commands.ObjectCommand | commands.ListObjects):
             return self._permit_object(by, command)
-        if isinstance(command, SlotCommand | SetPicture):
+        if isinstance(command, commands.SlotCommand | commands.SetPicture):
             return self._permit_slot(by, command)
         return self._permit_upload(by, command)
 
-    def _permit_upload(self, by: Principal, command: Command | GetAttachment | GetContent | MakeLink | GetEvents) -> Permit:
+    def _permit_upload(
+        self,
+        by: Principal,
+        command: commands.Command | commands.GetAttachment | commands.GetContent | commands.MakeLink | commands.GetEvents,
+    ) -> Permit:
         match command:
-            case Create():
+            case commands.Create():
                 rights.refuse_creation(by)
                 if command.intent is not None:
                     self._refuse_change(by, command.intent.slot, None)
-            case Append():
+            case commands.Append():
                 return partial(self._refuse_append, by)
-            case GetOffset():
+            case commands.GetOffset():
                 return partial(rights.refuse_question, by)
-            case Cancel():
+            case commands.Cancel():
                 return partial(rights.refuse_upload, by)
-            case GetAttachment() | GetContent():
+            case commands.GetAttachment() | commands.GetContent():
                 return partial(rights.refuse_view, by)
-            case MakeLink():
+            case commands.MakeLink():
                 return partial(self._refuse_link, by, command.purpose)
-            case GetEvents():
+            case commands.GetEvents():
                 if command.attachment is not None:
                     return partial(rights.refuse_history, by)
                 rights.refuse_administration(by)
         return _refuse_any
 
-    def _permit_object(self, by: Principal, command: ObjectCommand | ListObjects) -> Permit:
+    def _permit_object(self, by: Principal, command: commands.ObjectCommand | commands.ListObjects) -> Permit:
         match command:
-            case Register() | DeleteObject():
+            case commands.Register() | commands.DeleteObject():
                 rights.refuse_administration(by)
-            case ListObjects() | GetObject():
+            case commands.ListObjects() | commands.GetObject():
                 rights.refuse_reading(by)
         return _refuse_any
 
-    def _permit_slot(self, by: Principal, command: SlotCommand | SetPicture) -> Permit:
+    def _permit_slot(self, by: Principal, command: commands.SlotCommand | commands.SetPicture) -> Permit:
         match command:
-            case GetSlot():
+            case commands.GetSlot():
                 rights.refuse_reading(by)
-            case Attach():
+            case commands.Attach():
                 self._refuse_change(by, command.slot, command.ref.key)
                 return partial(rights.refuse_attachment, by)
-            case Detach():
+            case commands.Detach():
                 self._refuse_change(by, command.slot, command.key)
-            case Reorder() | Undo():
+            case commands.Reorder() | commands.Undo():
                 self._refuse_change(by, command.slot, None)
-            case SetPicture():
+            case commands.SetPicture():
                 # Of an object that is not there every client hears that first.
                 return lambda _owner: self._refuse_change(by, command.slot, None)
         return _refuse_any
@@ -185,7 +166,7 @@ class Authorised(Generic[C]):
         return View(record=record, original=rights.owns(self.by, record), redirects=self.by.key is None)
 
 
-Other = TypeVar("Other", bound=AnyCommand)
+Other = TypeVar("Other", bound=commands.AnyCommand)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
