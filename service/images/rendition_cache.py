@@ -7,6 +7,9 @@ Renditions as files, so that each is made once.
 
 What is here can always be made again.  So nothing waits until it is on the disk for good, a file that is damaged counts as
 absent, and trouble with the disk costs time and nothing else.
+
+Looked at: aiofiles goes to a thread and back for each open, read, write and close.  Here each method is one plain function on a
+thread, and so one way there and back.
 """
 
 from __future__ import annotations

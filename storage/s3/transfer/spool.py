@@ -1,5 +1,8 @@
 """
 Where the parts of slow uploads are filled: in a file, for memory is for those that are quick.
+
+Looked at: aiofiles has no positioned reads and writes (`pread`, `pwrite`), which parts in one file need, and works on the threads
+of the event loop.  `Buffer` calls `write` on threads of its own, which are as many as the spool's disk is worth.
 """
 
 from __future__ import annotations
