@@ -83,14 +83,7 @@ def create_app(settings: Settings, stores: Stores) -> Starlette:
     answers, texts = LargeAnswers(), Texts(views)
     authenticate = accounts or WithoutAccounts(proxies, is_open=settings.open_behind_proxy)
     driver = Driver(authenticate, tenant, limits, proxies=proxies, timers=timers, store_health=store_health, answers=answers)
-    verbs = Verbs(
-        access=Access(policies),
-        uploads=uploads,
-        views=views,
-        attachments=attachments,
-        objects=objects,
-        pictures=Pictures(uploads, views, attachments),
-    )
+    verbs = Verbs(Access(policies), uploads, views, attachments, objects, Pictures(uploads, views, attachments))
     pictures = PictureResponses(verbs, Renditions(images, cache), policies, answers)
     downloads = Downloads(
         verbs,

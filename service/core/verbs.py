@@ -18,7 +18,7 @@ from holdfast.service.core.uploads.views import UploadViews
 from holdfast.storage.records import Ref, State
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Verbs:
     """
     Does what a caller asks, command by command.  Each raises UploadError where a rule refuses; then nothing was changed.
