@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from holdfast.storage.ports.leases import Hold, Lease, Leases, LeaseStatus
+from holdfast.storage.ports.leases import Hold, Leases, LeaseStatus
 from holdfast.storage.ports.metadata import MetadataStore
 from holdfast.storage.records import Ref, UploadRecord
 
@@ -33,6 +33,3 @@ class SeparateLeasedUploads:
         except BaseException:
             await self._leases.release(lease, fenced=False)
             raise
-
-    async def release(self, lease: Lease, *, fenced: bool = True) -> None:
-        await self._leases.release(lease, fenced=fenced)

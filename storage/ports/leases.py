@@ -135,9 +135,3 @@ class LeasedUploads(Protocol):
         :raises LeaseLost, NoSpace, Unavailable: as of `Leases.acquire`; nothing was taken.
         """
         ...
-
-    async def release(self, lease: Lease, *, fenced: bool = True) -> None:
-        """
-        Let go, as `Leases.release` does.
-        """
-        ...

@@ -9,7 +9,7 @@ from contextlib import suppress
 
 from holdfast.storage.errors import StorageError
 from holdfast.storage.leases.claims import Claim
-from holdfast.storage.ports.leases import Hold, Lease, LeaseStatus
+from holdfast.storage.ports.leases import Hold, LeaseStatus
 from holdfast.storage.records import Ref, UploadRecord
 from holdfast.storage.redis.leases import RedisLeases
 from holdfast.storage.redis.metadata import read_upload
@@ -48,9 +48,6 @@ class RedisLeasedUploads:
         except BaseException:
             await self._claims.release(lease, fenced=False)
             raise
-
-    async def release(self, lease: Lease, *, fenced: bool = True) -> None:
-        await self._leases.release(lease, fenced=fenced)
 
     async def _take_if_free(self, mine: Claim) -> UploadRecord:
         document, mine.epoch, failover_epoch = await self._rows.hold(mine.ref, mine.name)

@@ -243,7 +243,7 @@ class Uploads:
             yield held
         finally:
             if not held.settled:
-                await self._leased_uploads.release(hold.lease, fenced=fenced)
+                await hold.lease.leases.release(hold.lease, fenced=fenced)
 
     async def _claim(self, record: UploadRecord) -> UploadRecord:
         """Fence the upload against whoever was passed over, who may be recording a last offset just now."""

@@ -76,7 +76,7 @@ async def test_status(office: Office) -> None:
     hold = await office.hold(record, evicted)
     taken = await office.leased_uploads.status(record.ref)
     await replace_upload(office.metadata, record, changed(record, offset=4))
-    await office.leased_uploads.release(hold.lease)
+    await office.leases.release(hold.lease)
     after = await office.leased_uploads.status(record.ref)
 
     assert (record, False) == (free.record, free.held)
@@ -91,9 +91,9 @@ async def test_timelines(office: Office) -> None:
     first = await office.hold(record)
     waiting = asyncio.create_task(office.hold(record))
     await asyncio.sleep(SHORT)
-    await office.leased_uploads.release(first.lease)
+    await office.leases.release(first.lease)
     second = await waiting
-    await office.leased_uploads.release(second.lease)
+    await office.leases.release(second.lease)
 
     assert first.record.failover_epoch == second.record.failover_epoch != UNKNOWN
 
@@ -213,7 +213,7 @@ async def test_what_cannot_be_settled_is_still_held(office: Office) -> None:
     assert 1 == (await office.metadata.get(record.ref)).offset
     assert [] == await office.metadata.events(TENANT, "", 10)
     assert await office.leases.held(record.ref)
-    await office.leased_uploads.release(hold.lease)
+    await office.leases.release(hold.lease)
     assert not await office.leases.held(record.ref)
 
 
@@ -236,9 +236,9 @@ async def test_what_was_not_fenced_is_told(office: Office) -> None:
     record = await office.created()
     await office.hold(record)
     second = await office.hold(record, wait=SHORT)
-    await office.leased_uploads.release(second.lease, fenced=False)
+    await office.leases.release(second.lease, fenced=False)
     third = await office.hold(record, wait=SHORT)
-    await office.leased_uploads.release(third.lease)
+    await office.leases.release(third.lease)
 
     assert third.lease.forced
     assert not (await office.hold(record)).lease.forced
@@ -253,7 +253,7 @@ async def test_of_many_newcomers_one_holds(office: Office) -> None:
     async with asyncio.timeout(LONG):
         await evicted.wait()
     await asyncio.sleep(SHORT)
-    await office.leased_uploads.release(first.lease)
+    await office.leases.release(first.lease)
     results = await asyncio.gather(*waiting, return_exceptions=True)
 
     assert 1 == sum(isinstance(result, Hold) for result in results)

@@ -119,7 +119,7 @@ async def test_a_settlement_that_cannot_be_made(stores: RedisStores, wire: Wire)
     with pytest.raises(Unavailable):
         await settle_upload(stores.metadata, hold, record, after, [event])
     wire.lose(0, b"")
-    await stores.leased_uploads.release(hold.lease)
+    await stores.leases.release(hold.lease)
 
     assert after == await stores.metadata.get(record.ref)
     assert not await stores.leases.held(record.ref)
@@ -151,6 +151,6 @@ async def test_a_cancelled_hold(stores: RedisStores) -> None:
         task.cancel()
         results = await asyncio.gather(task, return_exceptions=True)
         if isinstance(results[0], Hold):
-            await stores.leased_uploads.release(results[0].lease)
+            await stores.leases.release(results[0].lease)
 
         assert not await stores.leases.held(record.ref)

@@ -273,7 +273,7 @@ async def test_an_epoch_that_is_no_number(redis_server: RedisServer, place: Plac
     await store_upload(stores.metadata, record)
     redis_server.ask("SET", names.epoch(TENANT), "kelp")
     second = await stores.leased_uploads.hold(record.ref, lambda _record: None, lambda: None, LONG)
-    await stores.leased_uploads.release(second.lease)
+    await stores.leases.release(second.lease)
     await stores.leases.close()
     await stores.metadata.close()
 

@@ -72,7 +72,7 @@ async def test_restarts_without_its_data(server: RedisServer, stores: RedisStore
         await replace_upload(stores.metadata, record, changed(record))
     with pytest.raises(PreconditionFailed):
         await settle_upload(stores.metadata, hold, record, changed(record))
-    await stores.leased_uploads.release(hold.lease)
+    await stores.leases.release(hold.lease)
     await lives(stores)
     await store_upload(stores.metadata, record, [event])
 
@@ -198,7 +198,7 @@ async def test_no_memory(server: RedisServer, stores: RedisStores) -> None:
             await work
     during = server.ask("DBSIZE")
     read = await stores.metadata.get(record.ref)
-    await stores.leased_uploads.release(hold.lease)
+    await stores.leases.release(hold.lease)
     is_held = await stores.leases.held(record.ref)
     server.ask("CONFIG", "SET", "maxmemory", 0)
     await replace_upload(stores.metadata, record, changed(record), [event])

@@ -48,7 +48,7 @@ async def lives(stores: RedisStores, tenant: Tenant = TENANT) -> None:
         await asked.wait()
     await settle_upload(stores.metadata, hold, record, changed(record, offset=1))
     newer = await second
-    await stores.leased_uploads.release(newer.lease)
+    await stores.leases.release(newer.lease)
 
     assert record.key in {due.key for due in await stores.metadata.due(NOW, 10_000)}
     assert (1, False) == (newer.record.offset, newer.lease.forced)
