@@ -118,7 +118,7 @@ class UploadRecord:
     created_at: float
     state: State = State.OPEN
     revision: int = 0
-    """Counts the changes of this record; `MetadataStore.replace` compares it."""
+    """Counts the changes of this record; `MetadataStore.commit` compares it."""
     generation: int = 0
     """Counts the holders that were passed over: what one of them still writes belongs to an earlier generation."""
     offset: int = 0
