@@ -1,20 +1,20 @@
 """
-One append: content is cut into parts, which are sent while the next ones come.
+One append: content is cut into parts, which are sent while the next ones are received.
 """
 
 # Theory of operation
 # -------------------
 #
-# Blocks are copied into the buffer of a part.  A full one is sent by a task of its own, and the next is filled; with some in
-# flight, reading waits.  Parts arrive in any order; what counts is the row without gaps.  Whenever it has become longer, the
-# checkpoint is told; while that is busy, it is told once more afterwards, however much arrives.
+# Blocks are copied into the buffer of a part.  A task sends each full buffer while the next one fills; with `IN_FLIGHT` of them
+# on their way, reading pauses.  Parts arrive in any order; what counts is the run of parts without gaps.  Whenever that grows,
+# the checkpoint is called; while a call lasts, one more follows, however many parts arrive.
 #
-# When the content ends, the rest, less than a part, becomes the last part if the upload has its length then, and one piece more
-# of the tail if not.  If all the upload is in it, it becomes the object itself, by one call.  (Not if its beginning is in pieces:
-# then `complete` puts them together, under the name that every record of this upload knows.)
+# When the content ends, the rest, less than a part, becomes the last part if the upload is complete then, and otherwise one
+# more piece of the tail.  If it is the whole upload, it becomes the object itself, by one call.  (Not if its beginning is in
+# pieces: then `complete` joins them, under the name that every record of this upload knows.)
 #
-# A part that cannot be sent ends the append: the parts in front of it count, the others are forgotten, and sent again by the next
-# append under the same numbers.  Nothing is in flight any more when `run` returns or raises.
+# A part that cannot be sent ends the append: the parts before it count, the others are dropped, and the next append sends them
+# again under the same numbers.  Nothing is in flight any more when `run` returns or raises.
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ RENEWALS = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tools:
-    """What every append works with."""
+    """What all appends of a store share."""
 
     bucket: Bucket
     names: ObjectNames
@@ -51,14 +51,14 @@ class Tools:
     reading: Reading
     publishing: Publishing
     summed: bool
-    """Whether parts are summed."""
+    """Whether parts get a CRC-32."""
     clock: Callable[[], float]
     """Seconds since the epoch."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Filled:
-    """A part as it is filled: its number, where it begins, and what is there of it."""
+    """A part that is being filled: its number, its offset in the content, and its buffer."""
 
     number: int
     start: int
@@ -67,7 +67,7 @@ class Filled:
 
 class Appending:
     """
-    One append to the upload of *record*, from the *state* that is recorded.
+    One append to the upload of *record*, from its recorded *state*.
     """
 
     def __init__(self, tools: Tools, record: UploadRecord, state: PartState, checkpoint: Checkpoint) -> None:
@@ -76,31 +76,32 @@ class Appending:
         self._base = state
         self._outdated = state.outdated(tools.clock())
         self._state = state.without(self._outdated)
-        # Whether it is known that nobody completed the multipart upload without recording it.
+        # Whether it is certain that no process completed the multipart upload without recording it.
         self._sure = not state.name or state.failover_epoch == record.failover_epoch != UNKNOWN
         self._summed = state.parts[0].crc is not None if state.parts else tools.summed
         self._position = record.offset
         self._filling: Filled | None = None
         self._flying: dict[asyncio.Task[None], int] = {}
-        # What becomes of the state when the parts in front have arrived, and the multipart upload where it arrived.
+        # By number: how the state changes once all parts before have arrived, and the multipart upload that the part was sent
+        # to.
         self._early: dict[int, tuple[Callable[[PartState], PartState], str]] = {}
         self._failed: tuple[int, StorageError] | None = None
         self._lock = asyncio.Lock()
         self._begun: list[PartState] = []
         self._checkpoint = checkpoint
-        self._told = state.offset
-        self._telling: asyncio.Task[None] | None = None
+        self._recorded = state.offset
+        self._recording: asyncio.Task[None] | None = None
         self._ending = False
 
     async def run(self, content: AsyncIterator[memoryview]) -> Receipt:
         """
-        Take *content*, and return what is durable; see `holdfast.storage.ports.ByteStore.append`.
+        Store *content*, and return what is durable; see `holdfast.storage.ports.ByteStore.append`.
         """
         try:
             await self._receive(content)
             await self._end()
         except BaseException:
-            await ended(self._flying if self._telling is None else [*self._flying, self._telling])
+            await ended(self._flying if self._recording is None else [*self._flying, self._recording])
             raise
         finally:
             if self._filling is not None:
@@ -113,7 +114,7 @@ class Appending:
         state = dataclasses.replace(self._state, failover_epoch=self._record.failover_epoch) if self._sure else self._state
         return Receipt(received=received, parts=state.to_parts() if received else self._record.parts)
 
-    # What comes.
+    # Receiving.
 
     async def _receive(self, content: AsyncIterator[memoryview]) -> None:
         async for block in content:
@@ -130,7 +131,7 @@ class Appending:
                     self._fail(self._state.plan.most + 1, error)
 
     async def _take(self, block: memoryview) -> int:
-        """Fill the part with as much of *block* as it takes; a whole one is on its way then."""
+        """Copy as much of *block* as fits into the part; send the part once it is full."""
         filling = self._filling = self._filling or await self._next()
         taken = await filling.buffer.add(block)
         self._position += taken
@@ -143,11 +144,11 @@ class Appending:
 
     @property
     def _room(self) -> int | None:
-        """Bytes that may still come; None while nobody knows."""
+        """Bytes that may still come; None while the length is unknown."""
         return None if self._record.length is None else max(0, self._record.length - self._position)
 
     async def _next(self) -> Filled:
-        """Return the part that begins or goes on here, in memory if possible, at once if nothing is in flight."""
+        """Return the part at the current position; in memory, unless no memory is free and nothing is in flight to free some."""
         plan, buffers = self._state.plan, self._tools.buffers
         try:
             number = plan.number_at(self._position)
@@ -162,9 +163,9 @@ class Appending:
         return Filled(number=number, start=start, buffer=buffer or buffers.in_spool(size, front))
 
     async def _end(self) -> None:
-        """Send what is left, wait for all that is in flight, and raise what went wrong."""
+        """Send the rest, wait for everything in flight, and raise the first error."""
         moved = bool(self._base.upload) and self._base.upload != self._state.upload
-        self._ending = not moved  # what was moved is recorded once more than needed, before anything is deleted
+        self._ending = not moved  # after a move, record once more than needed before anything is deleted
         last = self._filling
         if self._failed is None and last is not None:
             self._filling = None
@@ -176,19 +177,19 @@ class Appending:
                 self._fly(self._send_piece if self._record.offset else self._send_all, last)
         outdated = self._outdated if self._position > self._record.offset else ()
         await together(self._land_all(), self._tools.publishing.remove(self._record.key, outdated))
-        if self._telling is not None:
-            await self._telling
+        if self._recording is not None:
+            await self._recording
         if self._failed is not None:
             await self._fall_short(self._failed[1])
 
     async def _fall_short(self, error: StorageError) -> None:
         if isinstance(error, NoSpace):
             raise NoSpace(str(error), self._receipt()) from error
-        if self._state.offset > self._told:
+        if self._state.offset > self._recorded:
             await self._checkpoint(self._receipt())
         raise error
 
-    # What is in flight.
+    # In flight.
 
     def _fly(self, work: Callable[[Filled], Awaitable[None]], filled: Filled) -> None:
         async def carry() -> None:
@@ -202,7 +203,7 @@ class Appending:
         self._flying[task] = filled.number
 
     async def _land(self) -> None:
-        """Wait for the next that arrives."""
+        """Wait until at least one part has arrived."""
         done, _ = await asyncio.wait(self._flying, return_when=asyncio.FIRST_COMPLETED)
         for task in done:
             del self._flying[task]
@@ -214,7 +215,7 @@ class Appending:
             await self._land()
 
     def _fail(self, number: int, error: StorageError) -> None:
-        """Give up what comes behind a part that does not get through."""
+        """Give up the parts after one that cannot be sent."""
         if self._failed is None or number < self._failed[0]:
             self._failed = number, error
             for task, other in self._flying.items():
@@ -222,9 +223,9 @@ class Appending:
                     task.cancel()
 
     def _is_over(self) -> bool:
-        """Say whether there is no use in going on; raise what the checkpoint raised."""
-        if self._telling is not None and self._telling.done():
-            self._telling.result()
+        """Say whether the append has failed; raise an error of the checkpoint."""
+        if self._recording is not None and self._recording.done():
+            self._recording.result()
         return self._failed is not None
 
     async def _send_part(self, filled: Filled) -> None:
@@ -233,22 +234,22 @@ class Appending:
         self._arrive(filled.number, lambda state: self._without_tail(state).with_part(part, size), upload)
 
     async def _send(self, filled: Filled) -> tuple[Part, str]:
-        """Put what is in pieces in front of a part, and send it to the multipart upload, another one if that is gone."""
+        """Put the pieces before a part into it, and send it to the multipart upload, or to a new one if that is gone."""
         if filled.buffer.front:
             await self._tools.reading.fill(self._record.key, self._base, filled.buffer)
         portion = filled.buffer.portion(0, summed=self._summed)
         gone = ""
         for _ in range(RENEWALS):
-            line = await self._upload(gone)
-            name = self._tools.names.of(self._record.key, line.name)
+            current = await self._upload(gone)
+            name = self._tools.names.of(self._record.key, current.name)
             try:
-                part = await self._tools.bucket.send(name, line.upload, filled.number, portion)
+                part = await self._tools.bucket.send(name, current.upload, filled.number, portion)
             except MultipartGone:
-                gone = line.upload
+                gone = current.upload
                 continue
-            if line.upload == self._state.upload:
-                return part, line.upload
-        raise Unavailable(f"the multipart upload of {self._record.key} is ended again and again")
+            if current.upload == self._state.upload:
+                return part, current.upload
+        raise Unavailable(f"the multipart upload of {self._record.key} ended {RENEWALS} times: does another program abort it?")
 
     async def _send_all(self, filled: Filled) -> None:
         end, size = self._tools.names.new_content(), filled.buffer.filled
@@ -276,7 +277,7 @@ class Appending:
         return state.without_tail(self._tools.clock())
 
     def _named(self, state: PartState) -> PartState:
-        """Return *state* with a name to publish under."""
+        """Return *state* with a name to publish the content under."""
         if state.name:
             return state
         return dataclasses.replace(state, generation=self._record.generation, name=self._tools.names.new_content())
@@ -285,7 +286,7 @@ class Appending:
         self._early[number] = change, upload
         while (arrived := self._early.pop(len(self._state.parts) + 1, None)) is not None:
             self._state = arrived[0](self._state)
-            self._tell()
+            self._record_soon()
 
     # The multipart upload.
 
@@ -305,16 +306,16 @@ class Appending:
                 begun = begun.superseding([state.name], self._tools.clock())
             self._begun.append(begun)
             if any(upload for _, upload in self._early.values()) or len(self._state.parts) != len(state.parts):
-                # Parts arrived there that nobody has any more.
-                raise Unavailable(f"the multipart upload of {self._record.key} was ended by somebody else")
+                # Parts arrived in the upload that is gone, and are lost.
+                raise Unavailable(f"another process ended the multipart upload of {self._record.key}: try again")
             self._state, self._sure = begun, True
             return begun
 
     async def _is_published(self, state: PartState) -> bool:
         """
-        Say whether there is an object where an earlier append left off: its parts were sealed, or its record taken back.
+        Say whether the multipart upload became an object: its parts were sealed, or its record taken back.
 
-        To send a part would not tell: Swift takes parts of what was completed, and spoils it by that.
+        Sending a part would not show it: Swift accepts parts of a completed upload, and damages the object by that.
         """
         if self._sure:
             return False
@@ -328,7 +329,7 @@ class Appending:
         return dataclasses.replace(state, generation=self._record.generation, name=end, upload=upload, sums=sums)
 
     async def _forget_the_unused(self) -> None:
-        """Abort the multipart uploads that were begun, and have nothing that is recorded."""
+        """Abort the multipart uploads that this append began and does not use."""
         used = self._state.upload if self._state.parts and self._state.offset > self._base.offset else ""
         for begun in self._begun:
             if begun.upload != used:
@@ -338,12 +339,12 @@ class Appending:
 
     # The checkpoint.
 
-    def _tell(self) -> None:
-        if not self._ending and (self._telling is None or (self._telling.done() and not self._telling.exception())):
-            self._telling = asyncio.create_task(self._keep_telling())
+    def _record_soon(self) -> None:
+        if not self._ending and (self._recording is None or (self._recording.done() and not self._recording.exception())):
+            self._recording = asyncio.create_task(self._record_progress())
 
-    async def _keep_telling(self) -> None:
-        while self._state.offset > self._told and not self._ending:
-            told = self._state.offset
+    async def _record_progress(self) -> None:
+        while self._state.offset > self._recorded and not self._ending:
+            offset = self._state.offset
             await self._checkpoint(self._receipt())
-            self._told = told
+            self._recorded = offset

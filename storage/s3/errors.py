@@ -1,5 +1,5 @@
 """
-What S3 servers and botocore say is wrong, in storage words.
+Translates the errors of S3 servers and botocore into storage errors.
 """
 
 from __future__ import annotations
@@ -16,26 +16,26 @@ from holdfast.storage.errors import Corrupted, NoSpace, NotFound, StorageError, 
 
 
 class Passing(Unavailable):
-    """Trouble that may be over in a moment."""
+    """A failure that may pass in a moment."""
 
 
 class MultipartGone(Corrupted):
-    """There is no such multipart upload: it was completed, aborted, or never there."""
+    """The multipart upload does not exist: it was completed or aborted."""
 
 
 class PartsDiffer(Corrupted):
-    """Parts of the multipart upload are not those that were recorded."""
+    """The parts of the multipart upload are not the recorded ones."""
 
 
 CREDENTIALS = (
-    "the S3 server does not take the credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, a profile, or a role of the "
-    "instance, that may list, read, write and delete in the bucket"
+    "the S3 server refuses the credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, a profile, or a role of the "
+    "instance, with the rights to list, read, write and delete in the bucket"
 )
-BUCKET = "there is no such bucket at the S3 server: create it, or set another bucket, region or endpoint"
+BUCKET = "the S3 server has no such bucket: create it, or set another bucket, region or endpoint"
 REGION = "the bucket is in another region: set AWS_DEFAULT_REGION (or AWS_REGION) to it, or the endpoint of that region"
 CLOCK = "the clocks of this machine and of the S3 server differ: set them"
 
-# Each names the error, and what an operator can do, where he can do anything.
+# For each code the error, and what the operator can do about it, if anything.
 CODES: Mapping[str, tuple[type[StorageError], str]] = MappingProxyType(
     {
         "NoSuchUpload": (MultipartGone, ""),
@@ -44,7 +44,7 @@ CODES: Mapping[str, tuple[type[StorageError], str]] = MappingProxyType(
         "InvalidPartOrder": (PartsDiffer, ""),
         "EntityTooSmall": (PartsDiffer, ""),
         "InvalidRange": (Corrupted, ""),
-        "BrokenMPU": (Corrupted, ""),  # Swift, of an object one of whose parts was overwritten
+        "BrokenMPU": (Corrupted, ""),  # Swift: a part of the object was overwritten
         "NoSuchBucket": (Unavailable, BUCKET),
         "InvalidBucketName": (Unavailable, BUCKET),
         "AccessDenied": (Unavailable, CREDENTIALS),
@@ -64,7 +64,7 @@ CODES: Mapping[str, tuple[type[StorageError], str]] = MappingProxyType(
         "TooManyParts": (NoSpace, ""),
         "XMinioStorageFull": (NoSpace, ""),
         "XMinioAdminBucketQuotaExceeded": (NoSpace, ""),
-        "BadDigest": (Passing, ""),  # the network changed what was sent
+        "BadDigest": (Passing, ""),  # the network damaged the content
         "XAmzContentChecksumMismatch": (Passing, ""),
         "IncompleteBody": (Passing, ""),
         "SlowDown": (Passing, ""),
@@ -91,7 +91,7 @@ STATUSES: Mapping[int, tuple[type[StorageError], str]] = MappingProxyType(
         507: (NoSpace, ""),
     }
 )
-# What a connection, not a server, says; the first that fits counts.
+# Errors of connections; the first match decides.
 TROUBLES: tuple[tuple[type[Exception], type[StorageError], str], ...] = (
     (boto.NoCredentialsError, Unavailable, CREDENTIALS),
     (boto.PartialCredentialsError, Unavailable, CREDENTIALS),
@@ -111,14 +111,14 @@ FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 @contextmanager
 def s3_errors(what: str) -> Iterator[None]:
     """
-    Raise what botocore raises as storage errors that say what could not be done.
+    Raise the errors of botocore as storage errors; *what* says what failed.
     """
     try:
         yield
     except boto.ClientError as error:
         raise _translate(error, what) from error
     except KeyError as error:
-        # The head of an answer that was cut off is taken for a whole one.
+        # botocore takes the head of an answer that was cut off for a whole one.
         raise Passing(f"{what}: the answer of the S3 server lacks {error}") from error
     except (boto.BotoCoreError, urllib3.exceptions.HTTPError, OSError) as error:
         for kind, meaning, hint in TROUBLES:

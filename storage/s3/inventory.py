@@ -1,5 +1,5 @@
 """
-What is in a bucket, and what of it is needed.
+The objects in a bucket, and which of them are needed.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from holdfast.storage.s3.parts.state import PartState
 from holdfast.storage.s3.store import S3ByteStore
 from holdfast.storage.s3.transfer.bucket import Bucket
 
-# Between a name and the id of a multipart upload; no name of ours has it.
+# Between the name and the id of a multipart upload; no object name of this store contains it.
 UPLOAD = "?uploadId="
 
 
@@ -61,7 +61,7 @@ class S3Inventory:
         elif found.size != record.offset and (record.state is State.COMPLETE or state.published):
             raise Corrupted(f"{found.name} has {found.size} bytes instead of {record.offset}")
         elif found.size != record.offset:
-            # Sealed: the parts are there, and the tail is where it was.
+            # Sealed: the parts are in the object, and the tail is where it was.
             await self._examine_tail(record, state)
             if found.size < state.whole:
                 raise Corrupted(f"{found.name} has {found.size} bytes instead of {state.whole}")
@@ -75,7 +75,7 @@ class S3Inventory:
 
     async def close(self) -> None:
         """
-        Do nothing: threads and connections are those of the store.
+        Do nothing: threads and connections belong to the store.
         """
 
     async def _examine_open(self, record: UploadRecord, state: PartState) -> None:
@@ -90,11 +90,11 @@ class S3Inventory:
         extents = (extent for extent, _ in zip(state.extents(), state.parts, strict=False))
         for number, extent in enumerate(extents, 1):
             if there.get(number) != (extent.etag, extent.size):
-                raise Corrupted(f"part {number} of {name} is missing, or another one")
+                raise Corrupted(f"part {number} of {name} is missing or different")
 
     async def _examine_tail(self, record: UploadRecord, state: PartState) -> None:
         if state.offset != record.offset:
-            raise Corrupted(f"the record speaks of {record.offset} bytes, and its parts of {state.offset}")
+            raise Corrupted(f"the record has {record.offset} bytes, but its parts have {state.offset}")
         for piece in state.pieces:
             found = await self._bucket.head(self._names.of(record.key, piece.name))
             if found is None:

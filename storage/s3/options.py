@@ -1,5 +1,5 @@
 """
-How content is kept in a bucket, as one value; and what things are called there.
+How content is kept in a bucket, and the names of its objects.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ _NAME = re.compile(r"(?:attachments/[0-9A-Za-z]{2}|tail)/([0-9A-Za-z]{10})(?:[-/
 
 
 class Checksum(enum.StrEnum):
-    """What the bytes of a part are summed with, so that the server finds out what the network did to them."""
+    """The checksum of each part, with which the server detects damage by the network."""
 
     NONE = "none"
     CRC32 = "crc32"
 
 
 class Addressing(enum.StrEnum):
-    """Where the name of the bucket stands in a URL: in its path, in its host, or wherever botocore thinks."""
+    """Where a URL names the bucket: in its path, in its host, or as botocore decides."""
 
     AUTO = "auto"
     PATH = "path"
@@ -37,43 +37,44 @@ class Addressing(enum.StrEnum):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class S3Options:
     """
-    Where content is kept, and how.  Credentials and the region come as boto3 takes them: environment, profile or instance.
+    How content is kept in a bucket.  Credentials and the region come from where boto3 finds them: environment, profile or
+    instance.
     """
 
     bucket: str
     prefix: str = ""
-    """What the names of all objects begin with."""
+    """The beginning of all object names."""
     endpoint_url: str | None = None
-    """The server; None: AWS."""
+    """The server; None means AWS."""
     part_size: int = 8 * MiB
     equal_parts: bool = False
-    """Whether the server wants all parts but the last to have one size (Cloudflare R2)."""
+    """Whether all parts but the last must have the same size (Cloudflare R2)."""
     max_parts: int = 10_000
-    """Parts of one upload at most (Scaleway: 1,000)."""
+    """The most parts of one upload (Scaleway: 1,000)."""
     checksum: Checksum = Checksum.CRC32
     addressing: Addressing = Addressing.AUTO
     memory: int = 192 * MiB
-    """For the parts of all uploads of this process that are being filled or sent."""
+    """Bytes for the parts of all uploads of this process that are being filled or sent."""
     spool_folder: str | None = None
-    """Where the parts of slow uploads are filled; None: the system's folder for temporary files."""
+    """The folder in which parts of slow uploads are filled; None means the system's folder for temporary files."""
     threads: int = 16
-    """Calls of the server at once, for sending; as many more for reading."""
+    """Calls at the same time for sending, and as many more for reading."""
     timeout: float = 60 * SECONDS
-    """How long the server may be silent."""
+    """Seconds for which the server may be silent."""
     tries: int = 4
-    """How often botocore makes a call that fails, within a few seconds."""
+    """How often botocore tries a failing call, within a few seconds."""
     patience: float = 25 * SECONDS
-    """How long a call is tried again and again, once botocore's own tries are used up; its bytes are held meanwhile."""
+    """Seconds for which a call is repeated after botocore's own tries; its bytes are held meanwhile."""
 
     @property
     def limits(self) -> PartLimits:
-        """What parts may be."""
+        """The bounds of parts."""
         return PartLimits(size=self.part_size, most=self.max_parts, alike=self.equal_parts)
 
 
 class ObjectNames:
     """
-    What the objects of an upload are called.
+    The object names of an upload.
 
         <prefix>attachments/<shard>/<key>[-<random>]     its content
         <prefix>tail/<key>/<offset>-<random>             a piece of its tail
@@ -85,48 +86,48 @@ class ObjectNames:
     @staticmethod
     def new_content() -> str:
         """
-        Return the end of a name for content, that nobody else has.
+        Return a new end of a name for content; it is unique.
         """
         return CONTENT + secrets.token_hex(RANDOM_BYTES)
 
     @staticmethod
     def new_piece(offset: int) -> str:
         """
-        Return the end of a name for a piece, that nobody else has.
+        Return a new end of a name for a piece; it is unique.
         """
         return f"{offset}-{secrets.token_hex(RANDOM_BYTES)}"
 
     def of(self, key: Key, end: str) -> str:
         """
-        Return the name of which *end* is remembered.
+        Return the object name whose *end* the record keeps.
         """
         return self.content_prefix(key) + end if end.startswith(CONTENT) or not end else self.tail_prefix(key) + end
 
     def content_prefix(self, key: Key) -> str:
         """
-        Return what every name for content of an upload begins with.
+        Return the prefix of all names for content of an upload.
         """
         return f"{self._prefix}attachments/{keys.shard(key)}/{key}"
 
     def tail_prefix(self, key: Key) -> str:
         """
-        Return what the name of every piece of an upload begins with.
+        Return the prefix of all names for pieces of an upload.
         """
         return f"{self._prefix}tail/{key}/"
 
     @property
     def ping(self) -> str:
-        """What is written to find out whether that can be done."""
+        """The object that a ping writes."""
         return f"{self._prefix}ping"
 
     @property
     def prefixes(self) -> tuple[str, str]:
-        """What every name of this store begins with."""
+        """The prefixes of all names of this store."""
         return f"{self._prefix}attachments/", f"{self._prefix}tail/"
 
     def key_of(self, name: str) -> Key | None:
         """
-        Return the upload that an object belongs to; None where it is none of ours.
+        Return the upload that an object belongs to; None for objects of other programs.
         """
         found = _NAME.fullmatch(name.removeprefix(self._prefix)) if name.startswith(self._prefix) else None
         return Key(found[1]) if found else None

@@ -1,24 +1,24 @@
 """
-How parts and pieces become an object, and what is done when nobody knows whether they did.
+How parts and pieces become an object, and how a lost answer is resolved.
 """
 
 # Theory of operation
 # -------------------
 #
-# A multipart upload is completed with the ETags that were recorded, so what others sent to it meanwhile, or instead, is refused
-# or left out.  If the answer is lost, or the upload is gone, only the object itself can tell: it has to have the size, and the
-# ETag (of an upload that is the MD5 of the MD5s of its parts) or the CRC-32 that follow from the record; else it is read back.
-# That an upload is gone never means by itself that all is well.
+# A multipart upload is completed with the recorded ETags, so what other processes sent to it is refused or left out.  If the
+# answer is lost, or the upload is gone, only the object itself can tell: it must have the size, and the ETag (for an upload,
+# the MD5 of the MD5s of its parts) or the CRC-32 that follow from the record; otherwise it is read back.  An upload that is
+# gone never counts as success by itself.
 #
-# *Sealing* completes an upload before its content has come, because parts cannot be read before.  What is behind the sealed
-# parts then takes another multipart upload, whose first parts the server copies from the sealed object:
+# *Sealing* completes an upload before its content has come, because its parts cannot be read before.  What follows the sealed
+# parts then needs another multipart upload, whose first parts the server copies from the sealed object:
 #
-# * an append *moves* the parts to a new name, which its receipt tells of;
-# * `publish` has no receipt, so it puts the whole in the place of what was sealed.
+# * an append *moves* the parts to a new name, which its receipt records;
+# * `publish` has no receipt, so it replaces the sealed object by the whole.
 #
-# The same is done for the fence.  Who passed a holder over must not go on in his upload: the sleeper may be sending a part of it
-# just now, and some servers take it even into an upload that is being completed.  The recorded parts are out of his reach, for
-# nobody sends a recorded part again.
+# The fence does the same.  A new holder that fences an unresponsive one off must not go on in its multipart upload: the old
+# holder may be sending a part right now, and some servers accept it even while the upload is being completed.  The recorded
+# parts are safe, since no process sends a recorded part again.
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Publishing:
 
     async def publish(self, key: Key, state: PartState, generation: int) -> None:
         """
-        Make an object of everything under the name of *state*, for a record of that *generation*.
+        Make an object of all parts and pieces under the name of *state*, for a record of that *generation*.
 
         :raises Corrupted: something is missing.
         """
@@ -75,7 +75,7 @@ class Publishing:
         """
         Make an object of the parts.
 
-        :raises Corrupted: they are not there.
+        :raises Corrupted: they are missing.
         """
         state = dataclasses.replace(state, pieces=())
         name = self._names.of(key, state.name)
@@ -87,16 +87,17 @@ class Publishing:
         if etag != _etag_of(state.parts):
             found = await self._bucket.head(name)
             if found is None or found.size != state.whole or (None not in (found.crc, state.crc) and found.crc != state.crc):
-                raise Corrupted(f"the server made another object of the parts of {key}")
+                raise Corrupted(f"the server made a different object of the parts of {key}")
 
     async def move(self, key: Key, state: PartState, generation: int) -> PartState:
         """
-        Make the parts those of a new multipart upload under a new name; what they were copied from stays.
+        Copy the parts to a new multipart upload under a new name; the source stays.
 
-        :raises Corrupted: they are not there.
+        :raises Corrupted: they are missing.
         """
         name = self._names.of(key, state.name)
-        # Whatever a later state made of them that the record forgot: it begins with the recorded parts, or the copies differ.
+        # A later state, which the record lost, may have completed it: that begins with the recorded parts, or the copies
+        # differ.
         with suppress(MultipartGone, Passing):
             await self._finish(name, dataclasses.replace(state, pieces=()))
         found = await self._bucket.head(name)
@@ -120,7 +121,7 @@ class Publishing:
 
     async def has_parts(self, key: Key, state: PartState) -> bool:
         """
-        Say whether there is an object under the name of *state* that begins with its parts.
+        Say whether an object under the name of *state* begins with its parts.
 
         :raises Unavailable: the server does not answer.
         """
@@ -137,7 +138,7 @@ class Publishing:
 
     async def remove(self, key: Key, ends: Sequence[str]) -> None:
         """
-        Delete what nobody needs any more; what resists is found by whoever looks for it.
+        Delete objects that are no longer needed; the sweeper finds those that cannot be deleted now.
         """
 
         async def one(end: str) -> None:
@@ -172,7 +173,7 @@ class Publishing:
             buffer.release()
 
     async def _publish_both(self, key: Key, state: PartState, generation: int) -> None:
-        """Publish parts and tail: in the upload of the parts where nobody disturbs, else in the place of the sealed parts."""
+        """Publish parts and tail: in the multipart upload of the parts if it is unharmed, else in place of the sealed parts."""
         name = self._names.of(key, state.name)
         found = await self._bucket.head(name)
         if found is None and generation == state.generation:
@@ -241,14 +242,14 @@ class Publishing:
         return tuple(await together(*(one(number, extent) for number, extent in enumerate(extents, 1))))
 
     async def _refuse_other(self, key: Key, state: PartState, error: StorageError) -> None:
-        """Return if there is an object with just what *state* says; else raise what went wrong before."""
+        """Return if the object has exactly the bytes of *state*; else raise why it does not, or *error*."""
         found = await self._bucket.head(self._names.of(key, state.name))
         if found is None:
             raise Corrupted(_lost(key)) if isinstance(error, MultipartGone | NotFound) else error
         if found.size != state.offset:
             raise MultipartGone(f"{key} was published with {found.size} bytes, not {state.offset}") from error
         if not await self._is_same(key, state, found):
-            raise Corrupted(f"{key} was published with other bytes than were stored") from error
+            raise Corrupted(f"{key} was published with different bytes") from error
 
     async def _is_same(self, key: Key, state: PartState, found: StoredObject) -> bool:
         if not state.pieces and found.etag == _etag_of(state.parts):
@@ -261,7 +262,7 @@ class Publishing:
         return True
 
     async def _is_stored(self, key: Key, state: PartState, extent: Extent) -> bool:
-        """Read a part or a piece back from where it was published, and compare it with what was recorded of it."""
+        """Read a part or a piece back from the object, and compare it with its record."""
         crc, md5 = 0, hashlib.md5(usedforsecurity=False)
         stream = await self._reading.content(key, state, extent.start, extent.start + extent.size)
         async with aclosing(stream.blocks()) as blocks:
@@ -274,11 +275,11 @@ class Publishing:
 
 
 def _lost(key: Key) -> str:
-    return f"neither the multipart upload of {key} nor its object is there: did somebody abort it, or a rule of the bucket?"
+    return f"both the multipart upload of {key} and its object are missing: did another program, or a bucket rule, delete them?"
 
 
 def _etag_of(parts: Sequence[Part]) -> str | None:
-    """Return the ETag of an object that was made of *parts*, by a server whose ETags are MD5s."""
+    """Return the ETag that a server whose ETags are MD5s gives an object made of *parts*; None for other servers."""
     if not all(is_md5(part.etag) for part in parts):
         return None
     digests = b"".join(bytes.fromhex(part.etag) for part in parts)

@@ -1,5 +1,5 @@
 """
-The bytes of an upload, wherever in the bucket they are.
+Reads the bytes of an upload, in whichever objects they are.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from holdfast.storage.s3.transfer.stream import Stream
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """A range of the content, *start* to *stop*, which is found at *offset* of an object; and its CRC-32 if it is known."""
+    """A range of the content, *start* to *stop*, at *offset* of an object; with its CRC-32 if that is known."""
 
     name: str
     offset: int
@@ -40,18 +40,18 @@ class Reading:
 
     async def content(self, key: Key, state: PartState, start: int, stop: int) -> Stream:
         """
-        Return a range, at least one byte, of the object that has the content.
+        Return a range, of at least one byte, of the object that has the content.
 
-        :raises NotFound: there is none.
+        :raises NotFound: the object does not exist.
         """
         return await self._bucket.open(self._names.of(key, state.name), start, stop)
 
     async def tail(self, key: Key, state: PartState, start: int, stop: int) -> AsyncGenerator[memoryview, None]:
         """
-        Yield a range of what is behind the last part.  What a reader has begun is not disturbed by a deletion.
+        Yield a range of the tail.  A deletion does not disturb a reader that has begun.
 
-        :raises NotFound: it is not there.
-        :raises Corrupted: it is not what was stored.
+        :raises NotFound: a piece is missing.
+        :raises Corrupted: a piece differs from what was stored.
         """
         streams: list[tuple[Stream, Source]] = []
         try:
@@ -65,7 +65,7 @@ class Reading:
                             crc = zlib.crc32(block, crc)
                         yield block
                 if source.crc is not None and source.crc != crc:
-                    raise Corrupted(f"{source.name} is not what was stored")
+                    raise Corrupted(f"{source.name} differs from what was stored")
         finally:
             for stream, _ in streams:
                 stream.close()
@@ -74,7 +74,7 @@ class Reading:
         """
         Put the whole tail at the beginning of *buffer*.
 
-        :raises Corrupted: it is not there.
+        :raises Corrupted: a piece is missing.
         """
         at = 0
         try:
@@ -96,7 +96,7 @@ class Reading:
             at += piece.size
 
     async def _open(self, key: Key, state: PartState, source: Source) -> Stream:
-        """Return the bytes of a piece; once the content was published, they are there, and the piece may be gone."""
+        """Return the bytes of a piece, or of the published content, which contains them once the piece is deleted."""
         try:
             return await self._bucket.open(source.name, source.offset, source.offset + source.stop - source.start)
         except NotFound:

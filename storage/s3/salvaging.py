@@ -1,5 +1,5 @@
 """
-What is left in a bucket of an upload whose bytes somebody else deleted.
+Finds what is left of an upload whose bytes another program deleted.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from holdfast.storage.s3.transfer.bucket import Bucket
 
 class Salvaging:
     """
-    Compares what is remembered of an upload with what the bucket has.
+    Compares the recorded state of an upload with the bucket.
     """
 
     def __init__(self, bucket: Bucket, names: ObjectNames, reading: Reading, publishing: Publishing) -> None:
@@ -29,13 +29,13 @@ class Salvaging:
 
     async def remains(self, key: Key, state: PartState) -> PartState:
         """
-        Return *state* up to the first part or piece that is missing, or is another one.
+        Return *state* up to the first part or piece that is missing or different.
 
         :raises Unavailable: the server does not answer.
         """
         count = await self._parts(key, state)
         if not count and state.parts:
-            # The multipart upload is gone, or has nothing of this: what comes takes another one.
+            # The multipart upload is gone, or has none of the parts: the next append begins another one.
             name, upload, sums = "", "", Sums.NONE
             return dataclasses.replace(
                 state, name=name, upload=upload, sums=sums, parts=(), short=0, pieces=(), failover_epoch=UNKNOWN
@@ -45,17 +45,17 @@ class Salvaging:
         return dataclasses.replace(state, pieces=state.pieces[: await self._pieces(key, state)])
 
     async def _parts(self, key: Key, state: PartState) -> int:
-        """Return how many of the recorded parts are there in a row."""
+        """Return how many of the recorded parts are there without a gap."""
         if not state.parts:
             return 0
         name = self._names.of(key, state.name)
-        if await self._bucket.head(name) is not None:  # it was published, or its parts were sealed
+        if await self._bucket.head(name) is not None:  # published, or sealed
             return len(state.parts) if await self._publishing.has_parts(key, state) else 0
         if not state.upload:
             return 0
         try:
             there = {number: (etag, size) async for number, etag, size in self._bucket.parts(name, state.upload)}
-        except (MultipartGone, NotFound):  # RGW says the latter of an upload that is gone
+        except (MultipartGone, NotFound):  # RGW answers NotFound for an upload that is gone
             return 0
         count = 0
         for number, (extent, _) in enumerate(zip(state.extents(), state.parts, strict=False), 1):
@@ -65,7 +65,7 @@ class Salvaging:
         return count
 
     async def _pieces(self, key: Key, state: PartState) -> int:
-        """Return how many of the pieces of the tail are there in a row, with the bytes that were stored."""
+        """Return how many pieces of the tail are there without a gap, with the bytes that were stored."""
         start = state.whole
         for count, piece in enumerate(state.pieces):
             try:

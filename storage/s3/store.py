@@ -8,11 +8,10 @@ Content in a bucket of any S3 server.
 #     <prefix>attachments/<shard>/<key>-<random>    the content, and the multipart upload that becomes it
 #     <prefix>tail/<key>/<offset>-<random>          a piece of the tail: bytes behind the last whole part
 #
-# There is nothing else in the bucket: the record of the upload remembers all that is needed
-# (`holdfast.storage.s3.parts.state`), so that asking
-# how far an upload is, and beginning to append, call no server.  The modules beside this one, from the inside out: `parts` (the
-# arithmetic), `state` (what is remembered), `options` (and names), `errors` (a table), `bucket` (calls), `stream` and `reading`,
-# `spool` and `buffers`, `publishing` (parts become an object), `appending`, `salvaging`; `inventory` is for whoever compares.
+# There is nothing else in the bucket: the record of the upload keeps the rest (`holdfast.storage.s3.parts.state`), so asking
+# for the offset, and beginning to append, call no server.  The modules of this folder, from the inside out: `parts` (the
+# arithmetic), `state` (what records keep), `options` (and names), `errors` (a table), `bucket` (calls), `stream` and `reading`,
+# `spool` and `buffers`, `publishing` (parts become an object), `appending`, `salvaging`; `inventory` is for `holdfast check`.
 
 from __future__ import annotations
 
@@ -44,7 +43,7 @@ from holdfast.storage.threads import together
 
 SECONDS = 1.0
 ANSWER = 2 * SECONDS
-# Each one is paid for.
+# Each write is billed.
 WRITE_EVERY = 30 * SECONDS
 
 
@@ -52,8 +51,8 @@ class S3ByteStore:
     """
     A `holdfast.storage.ports.ByteStore` on S3, for any number of processes.
 
-    `read` of an open upload may have to complete the parts that are recorded, for they cannot be read before: whoever reads one
-    holds its lease, has recorded what is `exposed`, and reads by that record.
+    `read` of an open upload may have to complete the recorded parts, which cannot be read before.  So its caller holds the
+    lease, has recorded what `exposed` returns, and reads by that record.
     """
 
     def __init__(
@@ -62,12 +61,12 @@ class S3ByteStore:
         session: boto3.session.Session | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """*session* has the credentials; without one they come from where boto3 finds them."""
+        """Without a *session*, credentials come from where boto3 finds them."""
         self._limits = options.limits
         with s3_errors("the S3 client could not be made"):
             session = session or boto3.session.Session()
         self.bucket = Bucket(options, session)
-        # Whoever only asks whether it is there wants to know it now; nothing is tried again for that, and no thread is kept long.
+        # A ping wants an answer now: it is not repeated, and keeps no thread for long.
         self._asked = Bucket(replace(options, timeout=ANSWER, tries=1, threads=1, patience=0), session)
         self._probe = Probe(self._write, WRITE_EVERY)
         self.names = ObjectNames(options.prefix)
@@ -86,7 +85,7 @@ class S3ByteStore:
         )
 
     async def expect(self, record: UploadRecord) -> None:
-        pass  # a bucket does not say how much room it has
+        pass  # a bucket does not reveal its free space
 
     async def append(
         self, record: UploadRecord, content: AsyncIterator[memoryview], checkpoint: Checkpoint = unrecorded
@@ -133,7 +132,7 @@ class S3ByteStore:
             await abort(self.names.of(key, state.name), state.upload)
         ends = {"", state.name, *(piece.name for piece in state.pieces), *(each.name for each in state.superseded)}
         await together(*(remove(self.names.of(key, end)) for end in ends))
-        # What appends left behind whose receipts were never recorded.
+        # Leftovers of appends whose receipts were never recorded.
         async for pending in self.bucket.uploads(self.names.content_prefix(key)):
             await abort(pending.name, pending.upload)
         for prefix in (self.names.content_prefix(key), self.names.tail_prefix(key)):
@@ -152,11 +151,11 @@ class S3ByteStore:
     async def _write(self) -> None:
         await self._asked.put(self.names.ping, Portion(lambda: b"pong"))
 
-    # What the port does not ask for.
+    # Beyond the port.
 
     def link(self, record: UploadRecord, seconds: int, *, disposition: str | None, content_type: str | None) -> str:
         """
-        Return a URL at which whoever has it downloads complete content from the bucket itself, for so many seconds.
+        Return a URL for downloading complete content from the bucket itself, valid for that many *seconds* for its bearer.
         """
         return self.bucket.link(
             self.names.of(record.key, self.state(record).name), seconds, disposition, content_type, record.content_encoding
@@ -164,9 +163,9 @@ class S3ByteStore:
 
     def state(self, record: UploadRecord, *, promised: bool = True) -> PartState:
         """
-        Return what is remembered of an upload; *promised* says that it has to be what the record promises.
+        Return the state of an upload; *promised* says that it must have the bytes that the record promises.
 
-        :raises Corrupted: it is not.
+        :raises Corrupted: it has not.
         :raises NoSpace: the upload is longer than all parts together.
         """
         try:
@@ -192,7 +191,7 @@ class S3ByteStore:
         except NotFound:
             if published:
                 raise
-        # If it was published meanwhile, or is not there at all, reading it says so.
+        # If it was published meanwhile, or is missing, the read below says so.
         with suppress(Corrupted):
             await self._publishing.seal(record.key, state)
         return await self._reading.content(record.key, state, start, stop)

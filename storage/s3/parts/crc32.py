@@ -1,13 +1,13 @@
 """
-CRC-32 of content whose parts were summed apart, as the parts of an upload are.
+The CRC-32 of content from those of its parts.
 """
 
 # Theory of operation
 # -------------------
 #
-# Bits of a sum are the coefficients of a polynomial over GF(2), the highest power in the lowest bit.  Content that goes on for n
-# bytes multiplies the sum of what came before by x⁸ⁿ modulo the CRC polynomial, and adds the sum of what follows.  x⁸ⁿ is made of
-# squares; most parts have one size, so it is remembered.
+# The bits of a CRC are the coefficients of a polynomial over GF(2), the highest power in the lowest bit.  Appending n bytes
+# multiplies the CRC before by x⁸ⁿ modulo the CRC polynomial, and adds the CRC of those bytes.  x⁸ⁿ is a product of repeated
+# squares; most parts have one size, so it is cached.
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ EIGHTH_POWER = 1 << 23
 
 def combine(sums: Iterable[tuple[int, int]]) -> int:
     """
-    Return the CRC-32 of content from those of what follows each other in it, each with its length in bytes.
+    Return the CRC-32 of content from the pairs (CRC-32, length in bytes) of its parts, in their order.
     """
     whole = 0
     for crc, length in sums:

@@ -1,18 +1,19 @@
 """
-How the content of an upload is cut into the parts of an S3 multipart upload.
+How the content of an upload is cut into the parts of an S3 multipart upload; no I/O.
 
-Nothing here waits or asks a server.  Sizes and offsets are bytes; parts are numbered from 1.
+Sizes and offsets are bytes; parts are numbered from 1.
 """
 
 # Theory of operation
 # -------------------
 #
 # Sizes are fixed when an upload begins: where a part begins and ends follows from its number alone.  So a part that is sent
-# again, by whomever, is the same part, and a hole cannot be: what is durable is a row of whole parts without gaps, and then a
-# tail that is shorter than the next one (see `holdfast.storage.s3.parts.state`).
+# again, by any process, is the same part, and there are no gaps: what is durable is a run of whole parts, and then a tail that
+# is shorter than the next part (see `holdfast.storage.s3.parts.state`).
 #
-# S3 wants every part but the last to have 5 MiB at least, and has 10,000 at most; others have less (Scaleway 1,000), or want all
-# of them alike (R2).  Of an unknown length the first parts are small, for most uploads are, and they double as it goes on.
+# S3 wants at least 5 MiB for every part but the last, and at most 10,000 parts; other servers allow fewer (Scaleway 1,000), or
+# want equal parts (R2).  If the length is unknown, the first parts are small, as most uploads are, and parts double as it goes
+# on.
 
 from __future__ import annotations
 
@@ -22,7 +23,7 @@ MiB = 1024 * 1024
 GiB = 1024 * MiB
 SMALLEST = 5 * MiB
 LARGEST = 5 * GiB
-# Some numbers stay free, for what nobody thought of.
+# Numbers that stay free, as a margin.
 SPARE_PARTS = 10
 DOUBLINGS = 10
 
@@ -33,21 +34,20 @@ class TooManyParts(ValueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PartLimits:
-    """What a server takes, and what its operator wants."""
+    """The bounds of parts: those of the server, and the operator's choice."""
 
     size: int = 8 * MiB
-    """Of a part, where that is enough."""
+    """Bytes of a part, unless the upload needs larger ones."""
     most: int = 10_000
     alike: bool = False
-    """Whether all parts but the last have to have one size."""
+    """Whether all parts but the last must have the same size."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PartPlan:
     """
-    Sizes by number: *first* for the first *doubles_every* parts, twice as much for as many that follow, and so on.
-
-    *doubles_every* 0: all are alike.
+    Sizes by number: *first* bytes for the first *doubles_every* parts, twice as much for as many that follow, and so on; equal
+    sizes if *doubles_every* is 0.
     """
 
     first: int
@@ -58,7 +58,7 @@ class PartPlan:
         """
         Return the size of a part that is not the last.
 
-        :raises TooManyParts: there is no such part.
+        :raises TooManyParts: *number* exceeds the most parts.
         """
         if not 1 <= number <= self.most:
             raise TooManyParts(f"there are {self.most} parts")
@@ -66,7 +66,7 @@ class PartPlan:
 
     def start_of(self, number: int) -> int:
         """
-        Return the offset at which a part begins; one behind the last is where all parts end.
+        Return the offset at which a part begins; for one more than the most parts, the capacity.
         """
         if not self.doubles_every:
             return (number - 1) * self.first
@@ -78,7 +78,7 @@ class PartPlan:
         """
         Return the part that the byte at *offset* belongs to.
 
-        :raises TooManyParts: it belongs to none.
+        :raises TooManyParts: it lies behind all parts.
         """
         blocks = offset // self.first
         if not self.doubles_every:
@@ -102,13 +102,13 @@ class PartPlan:
 
 def plan_parts(length: int | None, limits: PartLimits) -> PartPlan:
     """
-    Return the sizes of the parts of an upload; *length* is None while nobody knows it.
+    Return the sizes of the parts of an upload; a *length* of None means that it is unknown.
 
-    :raises TooManyParts: not even the largest parts are enough.
+    :raises TooManyParts: not even the largest parts suffice.
     """
     size = min(max(limits.size, SMALLEST), LARGEST)
     if length is None:
-        # Not even the last of them grows beyond what a part may have.
+        # The last of them stays within the largest part.
         sizes = 1 if limits.alike else min(DOUBLINGS, (LARGEST // size).bit_length())
         return PartPlan(first=size, doubles_every=0 if sizes == 1 else -(-limits.most // sizes), most=limits.most)
     parts = max(1, limits.most - SPARE_PARTS)

@@ -1,25 +1,27 @@
 """
-What has to be remembered of an upload in a bucket.  Nothing here waits or asks a server.
+What the record of an upload keeps about its objects in a bucket; no I/O.
 """
 
 # Theory of operation
 # -------------------
 #
-# What is durable of an upload is a row of parts, numbered from 1 without gaps and each of the size that the plan gives it, and
-# behind them the *tail*: a few *pieces*, objects of their own, together smaller than the next part.  The last part may be short.
-# All this stands in the record of the upload, and a server is never asked what it has: the recorded ETags say what counts.
+# What is durable of an upload is a run of parts, numbered from 1 without gaps, each of the size that the plan gives it, and
+# behind them the *tail*: a few *pieces*, objects of their own, together smaller than the next part.  The last part may be
+# short.  The record of the upload has all this, and the server is never asked what it has: the recorded ETags decide.
 #
-# An upload without a multipart upload, whose one part is an object already, is *published*: that is how small content comes.
+# An upload without a multipart upload, whose one part is an object already, is *published*: small content is stored like that.
 #
-# A server is not asked either whether somebody completed the multipart upload, which the record need not know: it may have been
-# taken back (see below), or its content read.  The record then is of another failover epoch than the state, or the state of none.
+# Nor is the server asked whether the multipart upload was completed without a trace in the record: its content may have been
+# read, or the record taken back (see below).  Then the failover epoch of the record differs from that of the state, or the
+# state has none.
 #
-# Every name has a random end, chosen by the append that makes the object: so nobody overwrites what somebody else made, however
-# late he wakes up.  Only who publishes writes to a name that was chosen before, and whoever publishes a state writes the same.
+# Every name has a random end, chosen by the append that makes the object, so no process overwrites what another one made,
+# however late it goes on.  Only publishing writes to a name that was chosen before, and all that publish one state write the
+# same.
 #
 # A piece is superseded when the part that contains it is recorded, and a name when its parts were moved to another.  But the
-# metadata store may take back the last revisions of a record, when it fails over or comes back from a disk that was behind, and
-# then they are needed once more.  So what is superseded is kept for `KEPT` seconds, and remembered until an append deletes it.
+# metadata store may take back the last revisions of a record, when it fails over or restarts from a disk that lagged; then they
+# are needed again.  So superseded objects are kept for `KEPT` seconds, and remembered until an append deletes them.
 
 from __future__ import annotations
 
@@ -41,28 +43,28 @@ from holdfast.storage.s3.parts.plan import PartPlan
 _MD5 = re.compile(r"[0-9a-f]{32}")
 MD5_BYTES = 16
 
-# What the ends of names for content begin with, and no other.
+# The beginning of the ends of names for content, and of no others.
 CONTENT = "-"
 
 SECONDS = 1
-# Much longer than a failover loses revisions for: servers that are cut off are given up within half a minute.
+# Much longer than the time for which a failover loses revisions: an isolated primary is replaced within half a minute.
 KEPT = 600 * SECONDS
-# So many are remembered; beyond that the oldest go before their time.
+# At most this many are remembered; the oldest are dropped early.
 MOST_KEPT = 256
 
 
 class Sums(enum.IntEnum):
-    """Of what a server keeps the CRC-32, and so wants to be told it when a multipart upload is completed."""
+    """What the server keeps CRC-32s of, and therefore expects when a multipart upload is completed."""
 
     NONE = 0
     PARTS = 1
     WHOLE = 2
-    """Of each part, and of all the content."""
+    """Of each part, and of the whole content."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
-    """A part that is durable: what the server calls its content, without quotes, and its CRC-32, if one was made."""
+    """A durable part: its ETag without quotes, and its CRC-32 if there is one."""
 
     etag: str
     crc: int | None = None
@@ -70,7 +72,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Piece:
-    """An object with some bytes of the tail: the end of its name, its size, and what is known of its content."""
+    """An object with some bytes of the tail: the end of its name, its size in bytes, its ETag and its CRC-32 if there is one."""
 
     name: str
     size: int
@@ -80,7 +82,7 @@ class Piece:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Extent:
-    """Where a part or a piece is, in bytes from the beginning, and what is known of its content."""
+    """The bytes of a part or a piece: offset in the content, size, ETag, and CRC-32 if there is one."""
 
     start: int
     size: int
@@ -90,7 +92,7 @@ class Extent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Superseded:
-    """An object whose bytes are in another one as well, since *at*, in seconds since the epoch; by the end of its name."""
+    """An object, by the end of its name, whose bytes are in another one as well since *at* (seconds since the epoch)."""
 
     name: str
     at: int
@@ -99,30 +101,30 @@ class Superseded:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PartState:
     """
-    Everything that an upload has to remember.
+    What the record of an upload keeps about its objects.
     """
 
     plan: PartPlan
     generation: int = 0
-    """That of the record when *name* was chosen: what earlier holders still do goes to another name."""
+    """The record's generation when *name* was chosen; holders that are fenced off write to other names."""
     name: str = ""
-    """The end of the name under which the content is published, and its multipart upload made."""
+    """The end of the name of the content and of its multipart upload."""
     upload: str = ""
-    """What the server calls the multipart upload; empty while there is none."""
+    """The server's id of the multipart upload; empty if there is none."""
     sums: Sums = Sums.NONE
-    """What the server has said to know of that multipart upload."""
+    """What the server confirmed to keep for that multipart upload."""
     parts: tuple[Part, ...] = ()
     short: int = 0
-    """Size of the last part, where that is the end of the content and smaller than the plan says."""
+    """Bytes of the last part, if it ends the content and is smaller than planned; else 0."""
     pieces: tuple[Piece, ...] = ()
     superseded: tuple[Superseded, ...] = ()
     """The oldest first."""
     failover_epoch: str = UNKNOWN
-    """That of the record when nobody had completed the multipart upload yet; as long as it is the same, nobody has since."""
+    """The record's failover epoch when the multipart upload was not completed yet; if it is unchanged, it still is not."""
 
     @property
     def whole(self) -> int:
-        """Where the last part ends."""
+        """The offset at which the last part ends."""
         if self.short:
             return self.plan.start_of(len(self.parts)) + self.short
         return self.plan.start_of(len(self.parts) + 1)
@@ -134,18 +136,18 @@ class PartState:
 
     @property
     def published(self) -> bool:
-        """Whether the content is an object under its last name already."""
+        """Whether the content is an object under its final name already."""
         return bool(self.parts) and not self.upload
 
     @property
     def crc(self) -> int | None:
-        """The CRC-32 of everything that is durable, where one was made of each part and piece."""
+        """The CRC-32 of everything that is durable, if each part and piece has one."""
         sums = [(extent.crc, extent.size) for extent in self.extents()]
         return combine((crc, size) for crc, size in sums if crc is not None) if all(crc is not None for crc, _ in sums) else None
 
     def extents(self) -> Iterator[Extent]:
         """
-        Yield where each part and then each piece is.
+        Yield the extent of each part, then of each piece.
         """
         start = 0
         for number, part in enumerate(self.parts, 1):
@@ -158,16 +160,16 @@ class PartState:
 
     def outdated(self, now: float) -> tuple[str, ...]:
         """
-        Return what was superseded so long ago that no earlier revision of the record, which needs it, comes back.
+        Return what was superseded so long ago that no revision of the record that needs it can come back.
         """
         spare = len(self.superseded) - MOST_KEPT
         return tuple(each.name for count, each in enumerate(self.superseded) if count < spare or each.at <= now - KEPT)
 
     def spare(self, now: float) -> tuple[str, ...]:
         """
-        Return what nobody needs any more when the content is published under the name of this state.
+        Return what is no longer needed once the content is published under the name of this state.
 
-        An earlier revision that comes back finds the bytes of its pieces in the object; but not if it knows another name.
+        A revision that comes back finds the bytes of its pieces in the object, but not if it has another name.
         """
         if any(each.name.startswith(CONTENT) and each.at > now - KEPT for each in self.superseded):
             return ()
@@ -175,58 +177,58 @@ class PartState:
 
     def without(self, names: Collection[str]) -> Self:
         """
-        Return the state in which the superseded objects of these *names* are forgotten.
+        Return the state without the superseded objects of these *names*.
         """
         return dataclasses.replace(self, superseded=tuple(each for each in self.superseded if each.name not in names))
 
     def superseding(self, names: Iterable[str], now: float) -> Self:
         """
-        Return the state in which objects of these *names* are superseded.
+        Return the state with the objects of these *names* superseded.
         """
         added = (Superseded(name=name, at=int(now)) for name in names)
         return dataclasses.replace(self, superseded=(*self.superseded, *added))
 
     def without_tail(self, now: float) -> Self:
         """
-        Return the state in which another object, which the caller adds, contains what was in pieces.
+        Return the state with its pieces superseded, by an object that the caller adds.
         """
         return dataclasses.replace(self.superseding((piece.name for piece in self.pieces), now), pieces=())
 
     def with_part(self, part: Part, size: int) -> Self:
         """
-        Return the state without pieces with one part more of *size* bytes.
+        Return the state with one more part of *size* bytes; the state has no pieces.
         """
         short = 0 if size == self.plan.size_of(len(self.parts) + 1) else size
         return dataclasses.replace(self, parts=(*self.parts, part), short=short)
 
     def with_piece(self, piece: Piece) -> Self:
         """
-        Return the state with one piece more.
+        Return the state with one more piece.
         """
         return dataclasses.replace(self, pieces=(*self.pieces, piece))
 
     def to_parts(self) -> Parts:
         """
-        Return the state as a record keeps it.
+        Return the state as text for the record.
         """
         plan = [self.plan.first, self.plan.doubles_every, self.plan.most]
         pieces = [[piece.name, piece.size, piece.etag, piece.crc] for piece in self.pieces]
-        line = [self.generation, self.name, self.upload, int(self.sums), self.failover_epoch]
+        upload = [self.generation, self.name, self.upload, int(self.sums), self.failover_epoch]
         etags = _pack_etags([part.etag for part in self.parts])
         crcs = _pack_crcs([part.crc for part in self.parts])
-        values = [plan, line, etags, crcs, self.short, pieces, [[each.name, each.at] for each in self.superseded]]
+        values = [plan, upload, etags, crcs, self.short, pieces, [[each.name, each.at] for each in self.superseded]]
         return Parts(json.dumps(values, separators=(",", ":")))
 
     @classmethod
     def from_parts(cls, text: Parts) -> Self:
         """
-        Return the state that `to_parts` wrote.
+        Return the state that `to_parts` wrote as *text*.
 
-        :raises Corrupted: it did not write that.
+        :raises Corrupted: *text* is malformed.
         """
         try:
-            (first, doubles_every, most), line, etags, crcs, short, pieces, superseded = json.loads(text)
-            generation, name, upload, sums, failover_epoch = line
+            (first, doubles_every, most), identity, etags, crcs, short, pieces, superseded = json.loads(text)
+            generation, name, upload, sums, failover_epoch = identity
             known = _unpack_etags(etags)
             return cls(
                 plan=PartPlan(first=first, doubles_every=doubles_every, most=most),
@@ -241,10 +243,10 @@ class PartState:
                 failover_epoch=failover_epoch,
             )
         except (ValueError, TypeError, IndexError, struct.error) as error:
-            raise Corrupted("what was remembered of the parts cannot be understood") from error
+            raise Corrupted("the record's state of the parts is malformed") from error
 
 
-# There may be 10,000 parts, recorded again and again: 27 characters for each, where its ETag is an MD5, as it is almost always.
+# There may be 10,000 parts, recorded again and again: each takes 27 characters if its ETag is an MD5, which almost all are.
 
 
 def is_md5(etag: str) -> bool:
