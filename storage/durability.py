@@ -8,7 +8,7 @@ import enum
 
 
 class Durability(enum.StrEnum):
-    """When bytes and facts must have reached the disk: before each acknowledged offset, at completion, or never."""
+    """When content and records must be on the disk: before each acknowledged offset, at completion, or never."""
 
     ACKNOWLEDGED = "acknowledged"
     COMPLETE = "complete"

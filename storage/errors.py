@@ -1,15 +1,15 @@
 """
-What can go wrong in a store, in storage words.
+The errors of stores.
 
 StorageError
 ├── NotFound               no record, or no content, of that name
-├── AlreadyExists          the name, or the idempotency key, is taken
-├── PreconditionFailed     the record is no longer the one that was read
+├── AlreadyExists          the name, or the idempotency key, is in use
+├── PreconditionFailed     the record changed since it was read
 ├── QuotaExceeded          a counter would pass its bound
-├── LeaseLost              a newcomer took the lease
+├── LeaseLost              a newer request took the lease
 ├── NoSpace                the disk or the quota is full
-├── Unavailable            the store does not answer; trying again may help
-├── Corrupted              bytes that were durable are missing: an operator must look
+├── Unavailable            the store fails; trying again may help
+├── Corrupted              durable bytes are missing: an operator must act
 └── UnknownPosition        no page of events ended there
 """
 
@@ -22,15 +22,15 @@ if TYPE_CHECKING:
 
 
 class StorageError(Exception):
-    """A store could not do what it was asked."""
+    """A store failed, or refused the call."""
 
 
 class NotFound(StorageError):
-    """There is no such record or content."""
+    """The record or content does not exist."""
 
 
 class AlreadyExists(StorageError):
-    """The name is taken; *existing* is the record that holds the same idempotency key, if that is why."""
+    """The name is in use; *existing* is the record with the same idempotency key, if that is the reason."""
 
     def __init__(self, message: str, existing: UploadRecord | None = None) -> None:
         super().__init__(message)
@@ -38,7 +38,7 @@ class AlreadyExists(StorageError):
 
 
 class PreconditionFailed(StorageError):
-    """Somebody else changed the record since it was read."""
+    """Another commit changed the record since it was read."""
 
 
 class QuotaExceeded(StorageError):
@@ -54,7 +54,7 @@ class LeaseLost(StorageError):
 
 
 class NoSpace(StorageError):
-    """No room is left; *receipt* says what had become durable before, when that is known."""
+    """The disk or the quota is full; *receipt* says what had become durable before, if that is known."""
 
     def __init__(self, message: str, receipt: Receipt | None = None) -> None:
         super().__init__(message)
@@ -62,12 +62,12 @@ class NoSpace(StorageError):
 
 
 class Unavailable(StorageError):
-    """The store does not answer, or not now."""
+    """The store fails now; a later call may succeed."""
 
 
 class Corrupted(StorageError):
-    """Bytes or facts that were promised are not there."""
+    """Bytes or records that were acknowledged are missing."""
 
 
 class UnknownPosition(StorageError):
-    """No page of events ever ended at that position."""
+    """No page of events ended at that position."""

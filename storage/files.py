@@ -1,5 +1,5 @@
 """
-What is asked of the file system, its errors raised as storage errors.  Everything here blocks.
+Calls of the file system, with errors raised as storage errors.  Everything here blocks.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from contextlib import ContextDecorator
 from holdfast.storage.errors import Corrupted, NoSpace, StorageError, Unavailable
 from holdfast.storage.records import NO_PARTS, Receipt
 
-# EFBIG is how a file-size limit (ulimit, RLIMIT_FSIZE) says that the room is used up.
+# EFBIG: the file-size limit (ulimit, RLIMIT_FSIZE) is reached.
 ERRORS: dict[int, type[StorageError]] = {
     errno.ENOSPC: NoSpace,
     errno.EDQUOT: NoSpace,
@@ -22,7 +22,7 @@ ERRORS: dict[int, type[StorageError]] = {
 
 
 SYNC_FILE_RANGE_WRITE = 2  # linux/fs.h
-# Linux has it, and Python no name for it.
+# Python has no name for this call of Linux.
 _sync_file_range = getattr(ctypes.CDLL(None), "sync_file_range", None)
 if _sync_file_range is not None:
     _sync_file_range.argtypes = (ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint)
@@ -59,7 +59,7 @@ def write(descriptor: int, block: memoryview, offset: int) -> None:
     """
     Write all of *block* at *offset*.
 
-    :raises NoSpace: its receipt says how many bytes were written all the same.
+    :raises NoSpace: the disk is full; its receipt says how many bytes were written.
     """
     written = 0
     while written < len(block):
@@ -67,14 +67,14 @@ def write(descriptor: int, block: memoryview, offset: int) -> None:
             with os_errors():
                 written += os.pwrite(descriptor, block[written:], offset + written)
         except NoSpace as error:
-            # The bytes before it are good: keep them, they were paid for with somebody's mobile data.
+            # The bytes before it are valid, and may have cost the client mobile data: keep them.
             error.receipt = Receipt(received=written, parts=NO_PARTS)
             raise
 
 
 def refuse_shorter(descriptor: int, length: int) -> None:
     """
-    Refuse a file with less than *length* bytes: somebody has cut it off, and what is written behind its end leaves zeros before.
+    Refuse a file that something cut to less than *length* bytes: writing behind its end would leave zeros in between.
 
     :raises Corrupted: it is shorter.
     """
@@ -102,16 +102,16 @@ def truncate(descriptor: int, length: int) -> None:
 
 def begin_sync(descriptor: int, start: int, length: int) -> bool:
     """
-    Have what was written begin its way to the disk, and say whether that was understood; nothing is promised.
+    Ask the kernel to begin writing a range to the disk, and return whether it understood; nothing is promised.
 
-    It waits only when the disk has its hands full (sync_file_range(2), SYNC_FILE_RANGE_WRITE).
+    It waits only while the disk is busy (sync_file_range(2), SYNC_FILE_RANGE_WRITE).
     """
     return _sync_file_range is not None and not _sync_file_range(descriptor, start, length, SYNC_FILE_RANGE_WRITE)
 
 
 def sync(descriptor: int) -> None:
     """
-    Return when the content of a file is on the disk.
+    Return once the content of a file is on the disk.
     """
     with os_errors():
         os.fdatasync(descriptor)
@@ -119,7 +119,7 @@ def sync(descriptor: int) -> None:
 
 def sync_folders(paths: Sequence[str]) -> None:
     """
-    Return when the names in folders are on the disk.
+    Return once the names in the folders *paths* are on the disk.
     """
     with os_errors():
         for path in paths:
@@ -132,7 +132,7 @@ def sync_folders(paths: Sequence[str]) -> None:
 
 def size(path: str) -> int | None:
     """
-    Return the length of a file; None where there is none.
+    Return the size of a file in bytes, or None if it does not exist.
     """
     try:
         return os.stat(path).st_size

@@ -1,5 +1,5 @@
 """
-Keys: made by us, never by a client, so that a path or an object name made of one cannot leave its place.
+Keys: the server makes them, never a client, so a path or object name made of one cannot leave its folder.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _KEY = re.compile(r"[0-9A-Za-z]{10}")
 
 def new_key() -> Key:
     """
-    Return a key nobody can guess: 62¹⁰ possibilities, from the operating system's generator.
+    Return a key that cannot be guessed: one of 62¹⁰, from the operating system's random generator.
     """
     number, characters = secrets.randbelow(len(ALPHABET) ** LENGTH), []
     for _ in range(LENGTH):
@@ -35,6 +35,6 @@ def parse_key(text: str) -> Key | None:
 
 def shard(key: Key) -> str:
     """
-    Return the folder that spreads keys: 3,844 of them, by the first two characters.
+    Return the folder of a key: one of 3,844, by its first two characters.
     """
     return key[:2]

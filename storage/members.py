@@ -1,5 +1,5 @@
 """
-How records become plain values and come back, though versions of Holdfast differ in the members that they know.
+Turns records into plain values and back, although versions of Holdfast differ in the members that they know.
 
 During an upgrade old and new processes share a store.  A record that a newer version wrote may have members that this one does
 not know: they are kept in `unknown`, and written again with every change.  One that an older version wrote may lack some: they
@@ -15,16 +15,16 @@ from typing import Any, Protocol
 
 
 class Growing(Protocol):
-    """A dataclass of which newer versions may know more members."""
+    """A dataclass that may have more members in newer versions."""
 
     @property
     def unknown(self) -> Mapping[str, Any]:
-        """Members that only a newer version of Holdfast knows."""
+        """Members, by name, that only a newer version of Holdfast knows."""
 
 
 class Members:
     """
-    The stored members of one kind of record; *unstored* are fields that are no facts of it.
+    The stored members of one kind of record; fields in *unstored* are not stored.
     """
 
     def __init__(self, kind: type[Growing], unstored: tuple[str, ...] = ()) -> None:
@@ -43,7 +43,7 @@ class Members:
 
     def read(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """
-        Return what makes a record of *values*: the members that are known, and `unknown` if there are others.
+        Return the arguments of the record that *values* describe: the known members, and `unknown` if there are others.
         """
         if values.keys() == self._known:
             return dict(values)

@@ -1,5 +1,5 @@
 """
-All three ports in memory: the default of the tests, and a service that forgets everything when it ends.
+All three ports in memory, for tests and for a service that forgets everything when it ends.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from holdfast.storage.threads import unbroken
 
 class MemoryByteStore:
     """
-    A `holdfast.storage.ports.ByteStore` of bytearrays, one for each generation of an upload, and its
+    A `holdfast.storage.ports.ByteStore` of bytearrays, one for each generation of an upload, which is also its own
     `holdfast.storage.ports.Inventory`.
     """
 
@@ -41,11 +41,11 @@ class MemoryByteStore:
     ) -> Receipt:
         mine = self._generation(record)
         del mine[record.offset :]
-        told = record.offset
+        reported = record.offset
         async for block in content:
             mine += block
-            if not block and len(mine) > told:
-                told = len(mine)
+            if not block and len(mine) > reported:
+                reported = len(mine)
                 await checkpoint(Receipt(received=len(mine) - record.offset, parts=record.parts))
         return Receipt(received=len(mine) - record.offset, parts=record.parts)
 
@@ -79,7 +79,7 @@ class MemoryByteStore:
 
     def lose(self, key: Key, left: int) -> None:
         """
-        Forget all content behind the first *left* bytes, as a disk does that breaks; the whole of it, if none is left.
+        Forget all content after the first *left* bytes, as a failing disk does; all of it if *left* is 0.
         """
         for content in self._open.get(key, {}).values():
             del content[left:]
@@ -129,7 +129,7 @@ class MemoryByteStore:
         pass
 
     def _generation(self, record: UploadRecord) -> bytearray:
-        """Return the bytes that belong to the generation of *record*, made of the newest one before where there are none yet."""
+        """Return the bytes of the record's generation, copied from the newest earlier one if it has none yet."""
         generations = self._open.setdefault(record.key, {})
         if record.generation not in generations:
             before = max((number for number in generations if number < record.generation), default=None)
@@ -181,7 +181,7 @@ class MemoryMetadataStore:
             elif self._stored(change.old) != (change.old.tenant, change.old.revision):
                 raise PreconditionFailed(f"{change.old.ref} is no longer at revision {change.old.revision}")
         if not self._event_ids.isdisjoint(event.id for event in events):
-            raise AlreadyExists("an event was stored before")
+            raise AlreadyExists("an event with this id exists")
         counters: dict[tuple[Tenant, str], int] = {}
         for each in adjustments:
             counter = (each.tenant, each.name)
@@ -206,9 +206,9 @@ class MemoryMetadataStore:
         if isinstance(record, UploadRecord) and record.idempotency_key is not None:
             for other in self._records.values():
                 if (other.tenant, other.idempotency_key) == (record.tenant, record.idempotency_key):
-                    raise AlreadyExists(f"the idempotency key of {record.key} is taken", other)
+                    raise AlreadyExists(f"the idempotency key of {record.key} is in use", other)
         if self._stored(record) is not None:
-            raise AlreadyExists(f"{record.ref} is taken")
+            raise AlreadyExists(f"{record.ref} already exists")
 
     async def get_object(self, ref: ObjectRef) -> ObjectRecord:
         found = self._objects.get(ref)
@@ -224,7 +224,7 @@ class MemoryMetadataStore:
     async def get_slot(self, ref: SlotRef) -> SlotRecord:
         found = self._objects.get(ref)
         if not isinstance(found, SlotRecord):
-            raise NotFound(f"nothing was ever in {ref.slot} of {ref.id}")
+            raise NotFound(f"{ref.slot} of {ref.id} was never used")
         return found
 
     async def get_slots(self, ref: ObjectRef) -> Sequence[SlotRecord]:
@@ -279,7 +279,7 @@ class _Holder:
     gone: asyncio.Event = field(default_factory=asyncio.Event)
 
     def evict(self) -> bool:
-        """Return whether it will let go by itself."""
+        """Notify the holder, once; return whether it will let go by itself."""
         if not self.lost and not self.gone.is_set():
             self.lost = True
             self.busy = self.evicted() is True
@@ -290,7 +290,7 @@ class MemoryLeases:
     """
     `holdfast.storage.ports.Leases` of one process.
 
-    The holders of an upload form a chain: a newcomer becomes its end at once, and waits for the one before it only.
+    The holders of an upload form a chain: a new holder becomes its end at once, and waits only for the one before it.
     """
 
     def __init__(self) -> None:
@@ -315,7 +315,7 @@ class MemoryLeases:
         return Lease(ref=ref, epoch=mine.epoch, forced=mine.forced, leases=self)
 
     async def _dislodge(self, before: _Holder, mine: _Holder, wait: float) -> None:
-        """Wait until *before* has let go, and hear whether somebody may still act on its lease, or on one before that."""
+        """Wait until *before* has let go; note whether it, or an earlier holder, may still be running."""
         busy = before.evict()
         try:
             async with asyncio.timeout(max(wait, PATIENCE) if busy else wait):
@@ -324,14 +324,14 @@ class MemoryLeases:
         except TimeoutError as error:
             if busy and self._ends.get(before.ref) is mine:
                 self._ends[before.ref] = before
-                raise LeaseLost(f"the holder of {before.ref.key} is still at work") from error
+                raise LeaseLost(f"the holder of {before.ref.key} is still at work: try again later") from error
             mine.forced = True
 
     def _let_go(self, ref: Ref, mine: _Holder, *, fenced: bool) -> None:
         mine.forced = mine.forced and not fenced
         mine.gone.set()
         self._holders.pop(mine.epoch, None)
-        # An end that was never fenced stays, so that the next one hears of it.
+        # An end that was never fenced stays, so that the next lease is forced too.
         if self._ends.get(ref) is mine and not mine.forced:
             del self._ends[ref]
 

@@ -1,7 +1,7 @@
 """
-What attachments are fastened to: objects of other systems, their slots, and the events that tell of every change.
+The objects of other systems that attachments belong to, their slots, and the events that record every change.
 
-A slot is one record, with everything that is or was in it: a replacement is one change, and nobody ever sees it half done.
+A slot is one record of everything that is or was in it, so a replacement is one atomic change.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from holdfast.storage.records import Key, ObjectRef, SlotRef, Subject, Tenant
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObjectRecord:
     """
-    What is known here of an object of another system.  Times are seconds since the epoch.
+    What Holdfast knows of an object of another system.  Times are seconds since the epoch.
     """
 
     tenant: Tenant
@@ -29,10 +29,10 @@ class ObjectRecord:
     updated_at: float
     updated_by: Subject | None
     etag: str
-    """Changes with every change of the object or of one of its slots."""
+    """Differs after every change of the object or of one of its slots."""
     revision: int = 0
     attributes: str = "{}"
-    """A JSON object; its system and the policies know what it means."""
+    """A JSON object, given by the object's own system; policies read it."""
     deleted_at: float | None = None
     unknown: Mapping[str, Any] = field(default_factory=dict, compare=False)
     """See `holdfast.storage.members`."""
@@ -43,7 +43,7 @@ class ObjectRecord:
 
     def to_mapping(self) -> dict[str, Any]:
         """
-        Return the record as plain values.
+        Return the record as plain values, by field.
         """
         return OBJECT_MEMBERS.write(self)
 
@@ -66,15 +66,15 @@ class Ending(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Association:
-    """That an attachment is in a slot, or was until *ended_at*."""
+    """An attachment in a slot, now or until *ended_at*.  Times are seconds since the epoch."""
 
     id: str
-    """Names this association, and no later one of the same attachment with the same slot."""
+    """Unique: a later association of the same attachment with the same slot has another id."""
     attachment: Key
     attached_at: float
     attached_by: Subject | None
     place: int = 0
-    """Of one that ended: where in the slot it was."""
+    """If it ended: its index in the slot before."""
     ended_at: float | None = None
     ended_by: Subject | None = None
     ending: str | None = None
@@ -94,12 +94,12 @@ class SlotRecord:
     id: str
     slot: str
     etag: str
-    """Changes with every change of *active*."""
+    """Differs after every change of *active*."""
     revision: int = 0
     active: tuple[Association, ...] = ()
     """In the order of the slot."""
     ended: tuple[Association, ...] = ()
-    """The history, newest last; how long it may get is a rule of the core."""
+    """The history, newest last; the core bounds its length."""
     unknown: Mapping[str, Any] = field(default_factory=dict, compare=False)
     """See `holdfast.storage.members`."""
 
@@ -109,7 +109,7 @@ class SlotRecord:
 
     def to_mapping(self) -> dict[str, Any]:
         """
-        Return the record as plain values; associations are JSON.
+        Return the record as plain values, by field; associations are JSON.
         """
         return SLOT_MEMBERS.write(self) | {"active": _to_json(self.active), "ended": _to_json(self.ended)}
 
@@ -124,7 +124,7 @@ class SlotRecord:
 
 def slot_size(values: Mapping[str, Any]) -> int:
     """
-    Return about how many associations *values*, which are not read yet, have.
+    Return roughly how many associations *values*, a mapping that is not parsed yet, has.
     """
     return (len(values["active"]) + len(values["ended"])) // ASSOCIATION_SIZE
 
@@ -148,33 +148,33 @@ def _association(values: Mapping[str, Any]) -> Association:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
     """
-    That something changed: what other systems hear of, and what an auditor finds.
+    A change, for other systems and for auditors.
 
-    It is stored in the transaction of the change itself, so that there is never one without the other.
+    It is stored in the transaction of the change: there is never one without the other.
     """
 
     id: str
-    """Unique, chosen by whoever makes the change: a change that is tried again makes no second event."""
+    """Unique, chosen with the change: a change that is tried again stores no second event."""
     tenant: Tenant
     type: str
-    """As ``attachment.attached``."""
+    """The kind of change, such as ``attachment.attached``."""
     at: float
     actor: Subject | None = None
-    """None: the service itself."""
+    """The account that made the change; None means the service itself."""
     originator: str | None = None
-    """The system that asked on behalf of the actor, as it calls itself; for the audit, never for decisions."""
+    """The system that acted on behalf of the actor, as it names itself; for the audit, never for decisions."""
     attachment: Key | None = None
     kind: str | None = None
     object_id: str | None = None
     slot: str | None = None
     data: str = "{}"
-    """A JSON object with whatever else there is to say."""
+    """A JSON object with details that depend on the type."""
     unknown: Mapping[str, Any] = field(default_factory=dict, compare=False)
     """See `holdfast.storage.members`."""
 
     def to_mapping(self) -> dict[str, Any]:
         """
-        Return the event as plain values.
+        Return the event as plain values, by field.
         """
         return EVENT_MEMBERS.write(self)
 
@@ -188,7 +188,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoggedEvent:
-    """An event, and the position behind which a reader finds the events that came later.  Positions are opaque."""
+    """An event, and the opaque position from which a reader goes on to later events."""
 
     position: str
     event: Event

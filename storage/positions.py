@@ -1,5 +1,5 @@
 """
-Positions of events, in stores that count these.
+Positions of events in stores that number them.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ _MAX_POSITION = 2**63 - 1
 
 def parse_position(position: str) -> int:
     """
-    Return a position of stores that count their events; an empty one is before the first.
+    Return the number of an event's position; "" is before the first.
 
-    :raises UnknownPosition: it is none.
+    :raises UnknownPosition: *position* is malformed.
     """
     if not position:
         return 0
     if not (position.isascii() and position.isdecimal() and len(position) <= len(str(_MAX_POSITION))):
-        raise UnknownPosition("this is no position of an event")
+        raise UnknownPosition("this is not the position of an event")
     return min(int(position), _MAX_POSITION)

@@ -1,5 +1,5 @@
 """
-Writes that only find out whether a store can write: often enough to be believed, and not so often that they wear the disk.
+Test writes that show whether a store can write: often enough to be current, rarely enough not to wear the disk.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ WRITE_EVERY = 5 * SECONDS
 
 class Probe:
     """
-    A *write* that is made when somebody asks, but after one that went well not before *every* seconds have passed.
+    Runs *write* on demand, but after a success not again for *every* seconds.
     """
 
     def __init__(self, write: Callable[[], Awaitable[None]], every: float = WRITE_EVERY) -> None:
@@ -23,7 +23,7 @@ class Probe:
 
     async def make(self) -> None:
         """
-        Write, or believe the last time.
+        Write, unless the last success is recent.
 
         :raises StorageError: the store cannot write now.
         """
@@ -34,6 +34,6 @@ class Probe:
 
     def doubt(self) -> None:
         """
-        Believe the last time no longer: the store was seen to fail.
+        Discard the last success: the store was seen to fail.
         """
         self._next = float("-inf")

@@ -1,5 +1,5 @@
 """
-The facts that Holdfast keeps: frozen records, the same over every backend.
+The records that Holdfast keeps: frozen, and the same in every store.
 
 Their members may be more or fewer in another version of Holdfast (see `holdfast.storage.members`).  An upload whose *state* only
 a newer version knows is read as `State.UNKNOWN`, so that it is listed with all others.  It keeps the text of its state, and its
@@ -23,10 +23,10 @@ Key = NewType("Key", str)
 """Ten characters of ``[0-9A-Za-z]``: the name of an upload, then of its attachment, for its whole life."""
 
 Subject = NewType("Subject", str)
-"""Who acts: an account of the tenant, as its token names it."""
+"""The account that acts, as the tenant's tokens name it."""
 
 Parts = NewType("Parts", str)
-"""What a byte store has to remember of an upload between appends.  Opaque to everybody else."""
+"""What a byte store records about an upload between appends.  Opaque to all other code."""
 
 
 NO_PARTS = Parts("")
@@ -48,15 +48,15 @@ class State(enum.StrEnum):
     COMPLETE = "complete"
     """An attachment: its content will not change any more."""
     REJECTED = "rejected"
-    """Every byte came, and the finish refused them."""
+    """Every byte came, and the finish refused the content."""
     INVALID = "invalid"
     """More content came than the announced length."""
     CANCELLED = "cancelled"
-    """A tombstone: the client gave the upload up."""
+    """A tombstone: the client cancelled the upload."""
     EXPIRED = "expired"
-    """A tombstone: nobody came back for it in time."""
+    """A tombstone: the upload was not finished in time."""
     PURGED = "purged"
-    """A tombstone: it was complete, and fastened to nothing for too long."""
+    """A tombstone: it was complete, and in no slot for too long."""
     UNKNOWN = "unknown"
     """One that only a newer version of Holdfast knows."""
 
@@ -67,7 +67,7 @@ KEPT = frozenset({State.OPEN, State.RECEIVED, State.COMPLETE, State.UNKNOWN})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ref:
-    """Where an upload's facts are found: its tenant and its key."""
+    """The tenant and key of an upload."""
 
     tenant: Tenant
     key: Key
@@ -75,7 +75,7 @@ class Ref:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObjectRef:
-    """Where an object is found: *kind* and *id* are what its own system calls it."""
+    """The tenant of an object, and its *kind* and *id* in its own system."""
 
     tenant: Tenant
     kind: str
@@ -84,7 +84,7 @@ class ObjectRef:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SlotRef:
-    """Where a slot is found: one place of an object that takes attachments."""
+    """A slot: a named place of an object that takes attachments."""
 
     tenant: Tenant
     kind: str
@@ -98,11 +98,11 @@ class SlotRef:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Intent:
-    """What an upload is for: when it is complete, it is in that slot in the same commit."""
+    """The slot that an upload is for: its completion puts it there in the same commit."""
 
     slot: SlotRef
     if_match: str | None = None
-    """The etag that the object has to have then."""
+    """The entity tag that the object must have then."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,43 +120,42 @@ class UploadRecord:
     revision: int = 0
     """Counts the changes of this record; `MetadataStore.commit` compares it."""
     generation: int = 0
-    """Counts the holders that were passed over: what one of them still writes belongs to an earlier generation."""
+    """Counts the holders that were fenced off: what those still write belongs to an earlier generation."""
     offset: int = 0
-    """Bytes that are durable: a promise to the client, who may free them."""
+    """Durable bytes: a promise to the client, which may discard them."""
     length: int | None = None
     """Bytes in all; None while that is deferred."""
     expires_at: float | None = None
     """
-    When an unfinished upload is given up, or an attachment that is fastened to nothing is purged.  None: never.
-
-    Of one that is in a slot: until when it was promised to be kept by those that it left.
+    When an unfinished upload expires, or an attachment in no slot is purged; None means never.
+    For an attachment in a slot: until when earlier slots promised to keep it.
     """
     name: str | None = None
     """File name for display, without a path."""
     content_type: str | None = None
     """Media type as the client declared it."""
     content_encoding: str | None = None
-    """Codings of the bytes (RFC 9110, section 8.4), as ``gzip``; offset and length count what is encoded.  None: none."""
+    """Codings of the bytes (RFC 9110, section 8.4), such as ``gzip``; offset and length count coded bytes.  None: not coded."""
     verify_type: bool = False
-    """Whether the finish must find *content_type* in the content itself."""
+    """Whether the finish must detect *content_type* in the content itself."""
     metadata: str | None = None
-    """The tus ``Upload-Metadata`` value, exactly as it came."""
+    """The tus ``Upload-Metadata`` value, exactly as the client sent it."""
     idempotency_key: str | None = None
-    """What names the request that created this upload: the client's key, and whose it is; unique within a tenant."""
+    """Identifies the request that created this upload: the client's key with its owner; unique within a tenant."""
     parts: Parts = NO_PARTS
     creator: Subject | None = None
-    """Who made the upload; None where there are no accounts."""
+    """The account that created the upload; None without accounts."""
     attached: tuple[SlotRef, ...] = ()
     """The slots that the attachment is in now."""
     intent: Intent | None = None
-    """What it is going to be attached to."""
+    """What it will be attached to on completion."""
     tries: int = 0
-    """How often in a row the sweeper has tried in vain what is due: to finish the upload, or to delete its content."""
+    """How often in a row the sweeper failed to finish the upload, or to delete its content."""
     failover_epoch: str = field(default=UNKNOWN, compare=False)  # of the reading, not of the upload
     """
-    Names a time in which the metadata store lost no commit: that in which this was read by whoever has the lease.
+    Identifies a period in which the metadata store lost no commit: the one in which the holder of the lease read this record.
 
-    Not stored: what was written in another one may have been followed by revisions that a failover took back.
+    Not stored: a failover may take back revisions that were written in another period.
     """
 
     unknown: Mapping[str, Any] = field(default_factory=dict, compare=False)
@@ -173,7 +172,7 @@ class UploadRecord:
 
     def to_mapping(self) -> dict[str, Any]:
         """
-        Return the record as plain values, for stores that keep columns or fields.
+        Return the record as plain values, by field.
         """
         values = MEMBERS.write(self)
         if self.state is State.UNKNOWN:
@@ -205,7 +204,7 @@ class UploadRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Receipt:
-    """What an append made durable: *received* bytes since it began, and what the store must remember of them."""
+    """What an append made durable: *received* bytes since its beginning, and the *parts* to record for them."""
 
     received: int
     parts: Parts

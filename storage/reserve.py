@@ -1,9 +1,8 @@
 """
-Room that is kept for the time when a disk is full: to write down that something was deleted takes room, too.
+Space that is reserved for a full disk, since recording a deletion takes space, too.
 
-It is a file of its own, and so nobody else can use that room up.  All processes of a folder share it.  Who needs some of it
-truncates it by as much, and does then what needs the room.  It is made again as soon as there is room, as large as it can be,
-before uploads get any.
+The reserve is a file, so no other program can use that space.  All processes of a folder share it.  A process that needs space
+truncates the file, and then writes.  The file grows again as soon as there is space, before uploads get any.
 """
 
 from __future__ import annotations
@@ -16,28 +15,28 @@ from holdfast.storage.ports.metadata import Change
 from holdfast.storage.records import KEPT, UploadRecord
 
 KiB = 1024
-# Of a small disk it takes no more than this part.
+# It takes at most this part of a small disk.
 PART = 32
-# Given back in such pieces: others take what is not used.
+# Freed in steps of this size, since other programs may take what is not used.
 PIECE = 256 * KiB
-# What is being done goes on in this much.
+# Left free for writes under way.
 LEFT = 64 * KiB
 
 
 class Reserve:
     """
-    A file at *path* of *size* bytes, or fewer on a small disk.  Its methods block, and trouble with the file is no trouble.
+    A file at *path* of *size* bytes, or fewer on a small disk.  Its methods block, and ignore errors of the file.
     """
 
     def __init__(self, path: str, size: int) -> None:
         self._path = path
         self._size = size
         self.is_short = False
-        """Whether this process gave it back, and has not made it again."""
+        """Whether the file is smaller than it should be."""
 
     def keep(self) -> None:
         """
-        Make the reserve, or what there is room for, if it is not there.
+        Make the file, or make it larger, as far as there is space.
         """
         with suppress(OSError):
             disk = os.statvfs(os.path.dirname(self._path))
@@ -55,7 +54,7 @@ class Reserve:
 
     def give_back(self) -> bool:
         """
-        Give a piece of it back to the disk, and say whether there was one.
+        Free a step of the reserve; return whether there was anything to free.
         """
         self.is_short = True
         try:
@@ -74,7 +73,7 @@ class Reserve:
 
 def frees(changes: Sequence[Change]) -> bool:
     """
-    Say whether room becomes free by *changes*: by the end of an upload, or by the fence that has to be there before.
+    Say whether *changes* free space: by ending uploads, or by the fence that must come before.
     """
     return bool(changes) and all(map(_frees, changes))
 

@@ -1,5 +1,5 @@
 """
-Bridges to work that must not be left half done.
+Runs blocking work on threads, and work that must not be abandoned halfway.
 """
 
 from __future__ import annotations
@@ -17,29 +17,29 @@ from typing import Any, ParamSpec, TypeVar
 P = ParamSpec("P")
 T = TypeVar("T")
 
-# So many things are gone through in less than a millisecond or two.
+# This many items take less than a millisecond or two.
 MANY = 64
 SECONDS = 1.0
 INSIST = 0.1 * SECONDS
-# A thread is woken, and wakes the event loop, in 40 µs.  What is quicker than that is made on the loop, until it takes this long;
-# then the disk is busy with something, and the loop does not wait for it again so soon.  (A busy processor holds it up for less.)
+# Waking a thread, which then wakes the event loop, takes 40 µs.  Quicker calls are made on the loop, until one takes this long:
+# then the disk is busy, and the loop avoids it for a while.  (A busy processor delays a call by less.)
 QUICK = 0.025 * SECONDS
-# It stays away so many times as long as it was held up: a slow disk costs it a fortieth of its time, however slow that is.
-STAYS_AWAY = 40
+# That while is this many times as long as the call took: a slow disk costs the loop a fortieth of its time, however slow it is.
+AVOIDS = 40
 
 
 async def aside(function: Callable[[], T], *, size: int) -> T:
     """
-    Return what *function* computes, beside the event loop where it goes through many things: *size* of them.
+    Return what *function* computes: on a thread if *size*, the number of items that it handles, is large.
 
-    The interpreter changes threads every 5 ms; so others wait no longer than that for a slot of thousands.
+    The interpreter switches threads every 5 ms, so other tasks wait no longer than that for a slot of thousands.
     """
     return await asyncio.to_thread(function) if size > MANY else function()
 
 
 async def unbroken(work: Awaitable[T]) -> T:
     """
-    Return what *work* returns; when the caller is cancelled, wait for the end of *work* first.
+    Return what *work* returns; if the caller is cancelled, first wait until *work* has ended.
     """
     future = asyncio.ensure_future(work)
     try:
@@ -49,19 +49,19 @@ async def unbroken(work: Awaitable[T]) -> T:
             try:
                 await asyncio.wait([future])
             except asyncio.CancelledError:
-                continue  # asked twice; the work still goes on
+                continue  # cancelled again; the work still goes on
         if not future.cancelled():
-            future.exception()  # seen, so that nobody warns of it
+            future.exception()  # retrieved, so that asyncio does not warn
         raise
 
 
 async def together(*works: Coroutine[Any, Any, T]) -> list[T]:
     """
-    Return what each of *works* returns.  When one fails, or the caller is cancelled, the others have ended before that is raised.
+    Return what *works* return.  If one fails, or the caller is cancelled, the others end before that is raised.
     """
     tasks = [asyncio.ensure_future(work) for work in works]
     try:
-        # Not `gather`: it would cancel them, and tell of it before they have ended.
+        # Not `gather`, which raises before the others have ended.
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION) if tasks else (tasks, None)
         for task in done:
             task.result()
@@ -73,7 +73,7 @@ async def together(*works: Coroutine[Any, Any, T]) -> list[T]:
 
 async def ended(tasks: Iterable[asyncio.Task[Any]]) -> None:
     """
-    Cancel *tasks*, and wait until the last of them has ended; what they raise is forgotten.
+    Cancel *tasks* and wait until all have ended; their errors are ignored.
     """
     tasks = list(tasks)
     for task in tasks:
@@ -83,11 +83,11 @@ async def ended(tasks: Iterable[asyncio.Task[Any]]) -> None:
 
 async def stopped(task: asyncio.Task[Any]) -> None:
     """
-    Cancel a task that goes on for ever, until it has ended; what it raises is forgotten.
+    Cancel a task that never ends by itself, and wait until it has ended; its error is ignored.
     """
     while not task.done():
         task.cancel()
-        # What it waits for may swallow that, as `asyncio.wait_for` does when both happen at once (until Python 3.12).
+        # `asyncio.wait_for` may swallow a cancellation that comes with its result (until Python 3.12).
         await asyncio.wait([task], timeout=INSIST)
     if not task.cancelled():
         task.exception()
@@ -95,7 +95,7 @@ async def stopped(task: asyncio.Task[Any]) -> None:
 
 class Result(asyncio.Future[T]):
     """
-    What work comes to that cannot be cancelled any more: a task that is cancelled while it waits hears of it afterwards.
+    The result of work that cannot be cancelled: a task that is cancelled while it waits notices that afterwards.
     """
 
     def cancel(self, msg: Any | None = None) -> bool:  # noqa: ANN401 - as in asyncio
@@ -103,7 +103,7 @@ class Result(asyncio.Future[T]):
 
 
 class _Call:
-    """A call that is to be made, and what came of it."""
+    """A call, and its result."""
 
     __slots__ = ("_error", "_function", "_returned", "result")
 
@@ -117,11 +117,11 @@ class _Call:
         """Make the call, on this thread."""
         try:
             self._returned = self._function()
-        except BaseException as error:  # noqa: BLE001 - whatever it is, it is raised again where it is waited for
+        except BaseException as error:  # noqa: BLE001 - it is raised to the caller
             self._error = error
 
     def settle(self) -> None:
-        """Tell who waits, in the event loop."""
+        """Set the result, in the event loop."""
         if self._error is None:
             self.result.set_result(self._returned)
         else:
@@ -151,15 +151,15 @@ class Pace:
         finally:
             ended = time.monotonic()
             if ended - begun > QUICK:
-                self._slow_until = ended + STAYS_AWAY * (ended - begun)
+                self._slow_until = ended + AVOIDS * (ended - begun)
 
 
 class Threads:
     """
-    Runs blocking calls on threads of its own, so that a slow disk does not starve anybody else's executor.
+    Runs blocking calls on threads of its own, so that a slow disk does not starve other executors.
 
-    A thread cannot be cancelled, and the file descriptor and the buffer that it works with must not be closed and used again
-    underneath it: hence a result that cannot be cancelled either.  One call costs a few microseconds, for there are many.
+    A thread cannot be cancelled, and its file descriptor and buffer must not be closed or reused meanwhile; so its result
+    cannot be cancelled either.  A call costs a few microseconds, since there are many.
     """
 
     def __init__(self, name: str, count: int) -> None:
@@ -168,7 +168,7 @@ class Threads:
         self._calls: SimpleQueue[_Call | None] = SimpleQueue()
         self._threads: list[threading.Thread] = []
         self._made: deque[_Call] = deque()
-        """Calls whose callers have not been told."""
+        """Calls whose results are not set yet."""
         self._under_way = 0
         self._closed = False
         self._pace = Pace()
@@ -181,7 +181,7 @@ class Threads:
 
     def begin(self, function: Callable[[], T]) -> asyncio.Future[T]:
         """
-        Call ``function()`` on a thread, and return what will be its result.
+        Call ``function()`` on a thread, and return the future of its result.
         """
         if self._closed:
             raise RuntimeError(f"the threads of {self._name} have ended")
@@ -194,9 +194,9 @@ class Threads:
 
     async def nearby(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """
-        Return ``function(*args, **kwargs)``, called here, on the event loop, as long as such calls are quick.
+        Return ``function(*args, **kwargs)``, called on the event loop as long as such calls are quick.
 
-        After one that was not, they are made on a thread for a while.
+        After a slow one, they are made on a thread for a while.
         """
         if self._pace.is_quick:
             return self._pace.timed(function, *args, **kwargs)
@@ -204,7 +204,7 @@ class Threads:
 
     def close(self, patience: float | None = None) -> None:
         """
-        Wait for the calls under way and end the threads; after *patience* seconds what still waits is left behind.
+        End the threads after the calls under way; wait for at most *patience* seconds.
         """
         self._closed = True
         for _ in self._threads:
@@ -223,8 +223,8 @@ class Threads:
             call.make()
             self._made.append(call)
             loop = call.result.get_loop()
-            del call  # and with it whatever it held
-            with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            del call  # frees what it refers to
+            with suppress(RuntimeError):  # the loop is closed
                 loop.call_soon_threadsafe(self._settle)
 
     def _settle(self) -> None:

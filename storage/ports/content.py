@@ -16,18 +16,18 @@ from holdfast.storage.ports.salvage import Salvage
 from holdfast.storage.records import Parts, Receipt, UploadRecord
 
 Checkpoint = Callable[[Receipt], Awaitable[None]]
-"""Records how far an append is while it goes on; what it raises ends the append."""
+"""Records the progress of an append; it may take its time, and what it raises ends the append."""
 
 
 async def unrecorded(_receipt: Receipt) -> None:
-    """Record nothing: the `Checkpoint` of whoever waits for the end."""
+    """Record nothing: the `Checkpoint` of a caller that only needs the end."""
 
 
 class ByteStore(Salvage, Room, Protocol):
     """
     Keeps the content of uploads.
 
-    Every method that returns has made its effect as durable as the store was told to be.
+    Every method that returns has made its effect as durable as the store's setting promises.
     """
 
     async def append(
@@ -36,37 +36,37 @@ class ByteStore(Salvage, Room, Protocol):
         """
         Write *content* at *record.offset*, and return what is durable now.
 
-        The recorded offset rules: what an earlier append left beyond it is overwritten and never read.  Each block of
-        *content* is valid until the next is asked for.  An error of *content* itself is raised again, and promises nothing
+        The recorded offset decides: bytes beyond it, from an earlier append, are overwritten and never read.  Each block of
+        *content* is valid until the next is asked for.  An error of *content* itself is raised again; nothing is promised
         beyond the last checkpoint.
 
-        While content goes on, *checkpoint* is told what became durable meanwhile, never twice at once, and never of less than
-        before.  An empty block is the wish for one; whether, and when else, is for the store to say, which knows what it costs.
+        While content comes, the store awaits *checkpoint* with what became durable so far: one call at a time, each with more
+        than the one before.  An empty block asks for a checkpoint; the store decides, since it knows what one costs.
 
-        The caller holds the lease.  Where that lease was forced, it has stored *record* with the next generation first.  In
-        return nothing that a caller with an earlier generation still does, however long it slept, reaches this content.
+        The caller holds the lease.  If the lease was forced, it has stored *record* with the next generation first.  In return,
+        nothing that a caller with an earlier generation still does reaches this content, however late.
 
-        :raises NoSpace: the room is used up; its receipt says what did become durable.
-        :raises Corrupted: the bytes before *record.offset* are missing.
-        :raises Unavailable: nothing is promised about this append beyond the last checkpoint.
+        :raises NoSpace: the store is full; its receipt says what became durable.
+        :raises Corrupted: bytes before *record.offset* are missing.
+        :raises Unavailable: nothing is promised beyond the last checkpoint.
         """
         ...
 
     async def complete(self, record: UploadRecord) -> None:
         """
-        Publish the first *record.offset* bytes as content that will not change any more.
+        Publish the first *record.offset* bytes as content that never changes again.
 
-        Doing it again is no error, nor is it one after a crash in the middle.
+        It may be repeated, also after a crash in the middle.
 
-        :raises Corrupted: not all these bytes are there.
+        :raises Corrupted: some of these bytes are missing.
         :raises NoSpace: there is no room to publish it.
-        :raises Unavailable: it may or may not have happened; do it again.
+        :raises Unavailable: it may or may not have happened; repeat it.
         """
         ...
 
     def exposed(self, record: UploadRecord) -> Parts:
         """
-        Return the parts that an open upload has to have been recorded with before it is read, so that appends know of that.
+        Return the parts to record before an open upload is read, so that appends know of the read.
         """
         ...
 
@@ -74,35 +74,34 @@ class ByteStore(Salvage, Room, Protocol):
         """
         Yield the bytes from *start* up to, not including, *stop*; each block is valid until the next is asked for.
 
-        Works when it is complete, and while it is open (up to *record.offset*; see `exposed`).  A reader that has begun is not
-        disturbed by `delete`.
+        The upload may be complete, or open (up to *record.offset*; see `exposed`).  A `delete` does not disturb a reader that
+        has begun.
 
-        :raises NotFound: there is no content of that name.
+        :raises NotFound: there is no such content.
         :raises Corrupted: the content ends before *stop*.
         """
         ...
 
     def file(self, record: UploadRecord) -> AbstractAsyncContextManager[int | None]:
         """
-        Have a descriptor of a file whose first *record.offset* bytes are the content, to read from; None where there is no file.
+        Open a file whose first *record.offset* bytes are the content; yield its descriptor, for reading, or None if there is no
+        file.  Otherwise as `read`.
 
-        What holds of `read` holds of it.
-
-        :raises NotFound: there is no content of that name.
+        :raises NotFound: there is no such content.
         """
         ...
 
     async def delete(self, record: UploadRecord) -> None:
         """
-        Remove the content, published or not.  Content that is not there is no error.
+        Remove the content, published or not.  Missing content is no error.
 
-        :raises Unavailable: it may still be there.
+        :raises Unavailable: it may still exist.
         """
         ...
 
     async def ping(self) -> None:
         """
-        Return when the store can take bytes now.
+        Return if the store can take bytes now.
 
         :raises StorageError: it cannot.
         """
@@ -110,6 +109,6 @@ class ByteStore(Salvage, Room, Protocol):
 
     async def close(self) -> None:
         """
-        Let go of threads and connections.
+        End the threads and close the connections.
         """
         ...

@@ -1,5 +1,5 @@
 """
-The port by which facts and bytes are compared: a byte store that has an inventory can be reconciled with the records.
+The port for reconciliation: a byte store with an inventory can be compared with the records.
 """
 
 from __future__ import annotations
@@ -13,26 +13,26 @@ from holdfast.storage.records import Key, UploadRecord
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stored:
-    """A thing that a byte store keeps: a file, an object, a multipart upload that nobody completed."""
+    """A thing that a byte store keeps: a file, an object, or a multipart upload that was not completed."""
 
     name: str
-    """As the store calls it."""
+    """Its name in the store."""
     key: Key
-    """The upload that it is of."""
+    """The upload that it belongs to."""
     size: int | None
-    """Bytes; None where the store does not tell."""
+    """Bytes; None if the store does not say."""
     changed_at: float
     """Seconds since the epoch."""
 
 
 class Inventory(Protocol):
     """
-    Says what a byte store keeps, and what of it the records need: both ways of a reconciliation.
+    Lists what a byte store keeps, and what of it the records need.
     """
 
     def stored(self) -> AsyncIterator[Stored]:
         """
-        Yield all that there is, in any order.  What is not named as the store names things is nobody's, and left out.
+        Yield everything in the store, in any order.  Things that do not have a name of this store are left out.
 
         :raises Unavailable: the store does not answer.
         """
@@ -40,29 +40,29 @@ class Inventory(Protocol):
 
     def needed(self, record: UploadRecord) -> frozenset[str]:
         """
-        Return the names of all things in which the content of *record* may be.
+        Return the names of all things that may have the content of *record*.
         """
         ...
 
     async def examine(self, record: UploadRecord) -> None:
         """
-        Return when the content of *record* up to its offset is there, as far as names and sizes tell.
+        Return if the content of *record* exists up to its offset, as far as names and sizes show.
 
-        :raises NotFound, Corrupted: it is not; the message says what is missing.
+        :raises NotFound, Corrupted: it does not; the message says what is missing.
         :raises Unavailable: the store does not answer.
         """
         ...
 
     async def remove(self, stored: Stored) -> None:
         """
-        Remove a thing.  One that is not there is no error.
+        Remove a thing.  A missing one is no error.
 
-        :raises Unavailable: it may still be there.
+        :raises Unavailable: it may still exist.
         """
         ...
 
     async def close(self) -> None:
         """
-        Let go of threads and connections.
+        End the threads and close the connections.
         """
         ...

@@ -1,5 +1,5 @@
 """
-The port for leases: who may change an upload.  The docstrings are the contract.
+The port for leases: which request may change an upload.  The docstrings are the contract.
 
 A conformance suite in ``tests/storage/ports/`` runs over every backend; a backend of your own is done when it passes.  The
 methods of one object may be called concurrently, from one event loop.
@@ -18,25 +18,25 @@ from holdfast.storage.records import Ref, UploadRecord
 SECONDS = 1.0
 
 
-# A disk that takes longer than this for what was begun is as good as gone.
+# A disk that needs longer than this for a write counts as failed.
 PATIENCE = 20 * SECONDS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lease:
-    """The right to change one upload, until a newcomer takes it."""
+    """The right to change one upload, until a new holder takes it."""
 
     ref: Ref
     epoch: int
-    """Grows with every lease of this upload."""
+    """Greater than that of every earlier lease of this upload."""
     forced: bool
-    """Whether an earlier holder never let go, and so may wake up and act later: the facts have to be fenced against it."""
+    """Whether an earlier holder never let go, and may still be running: the facts must be fenced against it."""
     leases: Leases = field(compare=False, repr=False)
-    """What it was taken from."""
+    """The `Leases` that granted it."""
 
     async def let_go(self) -> None:
         """
-        Let go after a commit that is stored: that does not fail any more, and a lease is lost at the latest with its process.
+        Let go after a commit that is stored, ignoring errors: the lease ends at the latest with its process.
         """
         with suppress(StorageError):
             await self.leases.release(self)
@@ -44,7 +44,7 @@ class Lease:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeaseStatus:
-    """What is seen of an upload without disturbing anybody: its newest record, and whether somebody alive has its lease."""
+    """An upload as seen without disturbing its holder: its newest record, and whether a live holder has its lease."""
 
     record: UploadRecord
     held: bool
@@ -52,7 +52,7 @@ class LeaseStatus:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hold:
-    """A lease that was taken, and the record as the holder before left it."""
+    """A lease, and the record as the previous holder left it."""
 
     lease: Lease
     record: UploadRecord
@@ -60,42 +60,43 @@ class Hold:
 
 class Leases(Protocol):
     """
-    Lets the newest request have an upload at once, wherever the one before it runs.
+    Gives an upload to the newest request at once, in whichever process the previous holder runs.
 
-    Leases are for politeness: truth is `MetadataStore.commit` and the fence of the byte store.
+    Leases are for politeness: `MetadataStore.commit` and the fence of the byte store guarantee correctness.
     """
 
     async def acquire(self, ref: Ref, evicted: Callable[[], object], wait: float) -> Lease:
         """
-        Take the lease of an upload from whoever has it.
+        Take the lease of an upload from its holder.
 
-        A holder is told at once, by push: its *evicted* is called, once, in its event loop.  It has *wait* seconds to let go;
-        then it is passed over, and the new lease is *forced*.  A holder whose process is gone is passed over at once.  One whose
-        *evicted* returns True is at work that cannot be interrupted, and will let go by itself: it is waited for as long as its
-        process answers, up to `PATIENCE`.
+        A live holder is notified at once: its *evicted* is called, once, in its event loop; it must neither block nor raise.
+        The
+        holder has *wait* seconds to let go; then it is fenced off, and the new lease is *forced*.  A holder whose process is
+        dead is replaced at once.  If *evicted* returns True, the holder is at work that cannot be interrupted and will let go
+        by itself: it is waited for as long as its process answers, up to `PATIENCE`.
 
-        :raises LeaseLost: a newer caller asked for the same lease while this one was waiting, or the holder is still at work.
-        :raises NoSpace, Unavailable: nothing was taken.
+        :raises LeaseLost: a newer caller asked for the same lease meanwhile, or the holder is still at work.
+        :raises NoSpace, Unavailable: no lease was taken.
         """
         ...
 
     async def release(self, lease: Lease, *, fenced: bool = True) -> None:
         """
-        Let go, and tell the newcomer who waits.  A lease that was lost meanwhile is no error.
+        Let go, and notify the new holder if one waits.  A lease that was lost meanwhile is no error.
 
-        *fenced* says whether the facts were fenced since a forced lease began; where they were not, the next lease is forced too.
+        *fenced* says whether the facts were fenced since a forced lease began; if not, the next lease is forced too.
         """
         ...
 
     async def held(self, ref: Ref) -> bool:
         """
-        Say whether anybody alive, in any process, has the lease of an upload, or was passed over and is not fenced off yet.
+        Say whether a live holder, in any process, has the lease of an upload, or an unresponsive one is not fenced off yet.
         """
         ...
 
     async def ping(self) -> None:
         """
-        Return when leases can be taken now.
+        Return if leases can be taken now.
 
         :raises StorageError: they cannot.
         """
@@ -103,35 +104,35 @@ class Leases(Protocol):
 
     async def close(self) -> None:
         """
-        Let go of sockets and files.
+        Close sockets and files.
         """
         ...
 
 
 class LeasedUploads(Protocol):
     """
-    Uploads and their leases together: what a store that keeps both in one place does in one step.
+    Uploads and their leases together, for stores that can read or write both in one step.
 
-    `holdfast.storage.leases.separate.SeparateLeasedUploads` does it over any two that know nothing of each other.
+    `holdfast.storage.leases.separate.SeparateLeasedUploads` combines any two independent stores.
     """
 
     async def status(self, ref: Ref) -> LeaseStatus:
         """
-        Return the newest record of an upload, and whether somebody has it now.
+        Return the newest record of an upload, and whether a live holder has its lease.
 
-        :raises NotFound: this tenant has none of that key.
+        :raises NotFound: this tenant has no upload of that key.
         :raises Unavailable: the store does not answer.
         """
         ...
 
     async def hold(self, ref: Ref, permit: Callable[[UploadRecord], object], evicted: Callable[[], object], wait: float) -> Hold:
         """
-        Take the lease of an upload, as `Leases.acquire` does, and return the record as the holder before left it.
+        Take the lease of an upload, as `Leases.acquire` does, and return the record as the previous holder left it.
 
-        *permit* is given the newest record before anybody is told to let go; what it raises is raised again, and the lease is
-        with whoever had it.
+        *permit* is called with the newest record before the holder is notified; what it raises is raised again, and the holder
+        keeps its lease.
 
         :raises NotFound: this tenant has no upload of that key.
-        :raises LeaseLost, NoSpace, Unavailable: as of `Leases.acquire`; nothing was taken.
+        :raises LeaseLost, NoSpace, Unavailable: see `Leases.acquire`; no lease was taken.
         """
         ...

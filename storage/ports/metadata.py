@@ -20,7 +20,7 @@ from holdfast.storage.records import Key, ObjectRef, Ref, SlotRef, Tenant, Uploa
 Record = UploadRecord | ObjectRecord | SlotRecord
 
 MOST = 2**53 - 1
-"""What a counter can be at most: up to here every store counts exactly."""
+"""The largest value of a counter: every store counts exactly up to here."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +28,7 @@ class Change:
     """
     One record becomes another, or a new one begins.
 
-    *new* has the next revision of *old*; of what is new, *old* is None.
+    *new* has the revision after that of *old*; *old* is None for a new record.
     """
 
     old: Record | None
@@ -37,7 +37,7 @@ class Change:
     def __post_init__(self) -> None:
         old = self.old
         if old is not None and (type(old), old.ref, old.revision + 1) != (type(self.new), self.new.ref, self.new.revision):
-            raise ValueError("a replacement is the next revision of the same record")
+            raise ValueError("new must be the next revision of the same record as old")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,8 +45,8 @@ class Adjustment:
     """
     Adds *by* to the counter *name* of a tenant.
 
-    One that grows the counter is refused where it would pass *at_most* (None: `MOST`).  One that lowers it never is, and stops
-    at 0.  A counter begins at 0.
+    An increase is refused if the counter would pass *at_most* (None: `MOST`).  A decrease is never refused, and stops at 0.
+    Counters begin at 0.
     """
 
     tenant: Tenant
@@ -60,12 +60,12 @@ class Adjustment:
 
     @property
     def bound(self) -> int:
-        """What the counter can be at most afterwards, if this grows it."""
+        """The largest value after an increase."""
         return MOST if self.at_most is None else min(self.at_most, MOST)
 
     def apply(self, value: int) -> int:
         """
-        Return what a counter is afterwards that is *value* now.
+        Return the value of a counter after this adjustment of *value*.
 
         :raises QuotaExceeded: it would pass the bound.
         """
@@ -76,16 +76,16 @@ class Adjustment:
 
 class MetadataStore(Notes, Protocol):
     """
-    Keeps the records of uploads, objects and slots, the events that tell of their changes, and counters.
+    Keeps the records of uploads, objects and slots, the events that record their changes, and counters.
 
-    `commit` is its only write of them.
+    `commit` is the only write of them.
     """
 
     async def get(self, ref: Ref) -> UploadRecord:
         """
         Return the newest stored record.
 
-        :raises NotFound: this tenant has none of that key.
+        :raises NotFound: this tenant has no upload of that key.
         :raises Unavailable: the store does not answer.
         """
         ...
@@ -98,7 +98,7 @@ class MetadataStore(Notes, Protocol):
 
     async def counter(self, tenant: Tenant, name: str) -> int:
         """
-        Return what a counter is; 0 if nothing was ever added to it.
+        Return the value of a counter; 0 if it was never adjusted.
 
         :raises Unavailable: the store does not answer.
         """
@@ -113,15 +113,16 @@ class MetadataStore(Notes, Protocol):
         release: Lease | None = None,
     ) -> None:
         """
-        Store every change, adjustment and event, or nothing: a reader sees all of it or none.  They are all of one tenant.
+        Store every change, adjustment and event, or none: readers see all of it or nothing.  All belong to one tenant.
 
-        Once all is stored, *release* is let go of, as by `Leases.release`: in the same step where the store keeps leases as
-        well.  When this fails, the lease is still held.
+        Once all is stored, the lease *release* is let go, as by `Leases.release`; in the same step if the store keeps leases
+        too.  If the commit fails, the lease is still held.
 
         :raises PreconditionFailed: a record has another revision than the *old* of its change, or is gone.
-        :raises AlreadyExists: what should begin is there already (the key of an upload is used once, by whatever tenant), or an
-            event of that id; or the tenant has an upload with the same idempotency key: then the error carries its record.
-        :raises QuotaExceeded: a counter would pass its bound; everything else would have been stored.
+        :raises AlreadyExists: a new record exists already (the key of an upload is unique over all tenants), or an event of
+        that
+            id; or the tenant has an upload with the same idempotency key, whose record the error carries.
+        :raises QuotaExceeded: a counter would pass its bound; nothing else prevented the commit.
         :raises NoSpace, Unavailable: see `holdfast.storage.errors`.  After Unavailable, read before trying again.
         """
         ...
@@ -137,7 +138,7 @@ class MetadataStore(Notes, Protocol):
 
     async def list_objects(self, tenant: Tenant, kind: str, after: str, limit: int) -> Sequence[ObjectRecord]:
         """
-        Return up to *limit* objects of one kind, ordered by id, beginning behind the id *after*.
+        Return up to *limit* objects of one kind, ordered by id, whose ids come after *after*.
 
         :raises Unavailable: the store does not answer.
         """
@@ -147,14 +148,14 @@ class MetadataStore(Notes, Protocol):
         """
         Return the newest stored record.
 
-        :raises NotFound: nothing was ever in that slot.
+        :raises NotFound: the slot was never used.
         :raises Unavailable: the store does not answer.
         """
         ...
 
     async def get_slots(self, ref: ObjectRef) -> Sequence[SlotRecord]:
         """
-        Return every slot of an object in which anything ever was, ordered by name.
+        Return every slot of an object that was ever used, ordered by name.
 
         :raises Unavailable: the store does not answer.
         """
@@ -162,9 +163,9 @@ class MetadataStore(Notes, Protocol):
 
     async def events(self, tenant: Tenant, after: str, limit: int, attachment: Key | None = None) -> Sequence[LoggedEvent]:
         """
-        Return up to *limit* events in the order of their commits, beginning behind the position *after* ("": the first).
+        Return up to *limit* events in the order of their commits, from the position *after* on ("": the first).
 
-        Given *attachment*, only those that name it.  No event appears later before a position that was read.
+        With *attachment*, only events of that attachment.  No event ever appears before a position that was read.
 
         :raises UnknownPosition: this tenant has no event at *after*.
         :raises Unavailable: the store does not answer.
@@ -173,9 +174,9 @@ class MetadataStore(Notes, Protocol):
 
     async def due(self, now: float, limit: int, after: UploadRecord | None = None) -> Sequence[UploadRecord]:
         """
-        Return up to *limit* records with *expires_at* at or before *now*, the longest due first, by key where that is equal.
+        Return up to *limit* records with *expires_at* at or before *now*, the longest due first, then by key.
 
-        *after* is the last record of the page before: those up to it are left out, whatever became of it meanwhile.
+        *after* is the last record of the page before: the order goes on after it, even if it has changed or is gone.
 
         :raises Unavailable: the store does not answer.
         """
@@ -183,9 +184,9 @@ class MetadataStore(Notes, Protocol):
 
     def uploads(self) -> AsyncIterator[UploadRecord]:
         """
-        Yield the record of every upload, tombstones as well, of every tenant, in any order.
+        Yield the record of every upload of every tenant, tombstones included, in any order.
 
-        One that is there from the beginning to the end is yielded once at least; its record is one that it had meanwhile.
+        A record that exists all the time is yielded at least once, in one of its revisions of that time.
 
         :raises Unavailable: the store does not answer.
         """
@@ -193,7 +194,7 @@ class MetadataStore(Notes, Protocol):
 
     async def ping(self) -> None:
         """
-        Return when the store can take facts now.
+        Return if the store can take records now.
 
         :raises StorageError: it cannot.
         """
@@ -201,6 +202,6 @@ class MetadataStore(Notes, Protocol):
 
     async def close(self) -> None:
         """
-        Let go of files and connections.
+        Close files and connections.
         """
         ...

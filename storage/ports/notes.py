@@ -1,5 +1,5 @@
 """
-What a service remembers besides its records.
+Secrets and notes, which a service keeps beside its records.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ class Notes(Protocol):
 
     async def secret(self, name: str) -> bytes:
         """
-        Return the secret of that name: `SECRET_BYTES` random bytes, the same for all who share this store, for ever.
+        Return the secret of that name: `SECRET_BYTES` random bytes, the same for all processes that share this store, for ever.
 
         :raises NoSpace, Unavailable: see `holdfast.storage.errors`.
         """
@@ -24,7 +24,7 @@ class Notes(Protocol):
 
     async def note(self, name: str) -> str | None:
         """
-        Return the note of that name that was written last; None where none was.
+        Return the note of that name that was written last, or None.
 
         :raises Unavailable: the store does not answer.
         """
@@ -32,7 +32,7 @@ class Notes(Protocol):
 
     async def write_note(self, name: str, text: str) -> None:
         """
-        Write a note in the place of the one before.
+        Write a note, replacing the one before.
 
         :raises NoSpace, Unavailable: see `holdfast.storage.errors`.
         """

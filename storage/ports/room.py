@@ -1,5 +1,5 @@
 """
-The port by which a byte store says that there is no room, before anything is sent.
+The port with which a byte store refuses content for lack of room before the client sends it.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from holdfast.storage.records import UploadRecord
 
 class Room(Protocol):
     """
-    Knows how much fits, as far as that can be known.
+    Knows whether content fits, as far as the store can.
     """
 
     async def expect(self, record: UploadRecord) -> None:
         """
-        Return when a client that waits to be told may send all that is missing of an upload.
+        Return if all that is missing of an upload seems to fit; the client waits for that (Expect: 100-continue).
 
         :raises NoSpace: it does not fit.
         """

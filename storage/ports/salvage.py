@@ -1,5 +1,5 @@
 """
-The port by which a byte store says what is left of content that it promised, after it has said that some of it is missing.
+The port with which a byte store says what is left of acknowledged content, after it reported some of it as missing.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from holdfast.storage.records import Parts, UploadRecord
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Remains:
-    """What is left of an open upload: its first *offset* bytes, and what the store must remember of them."""
+    """What is left of an open upload: its first *offset* bytes, and the *parts* to record for them."""
 
     offset: int
     parts: Parts
@@ -20,16 +20,16 @@ class Remains:
 
 class Salvage(Protocol):
     """
-    Looks at content that is not published.
+    Examines content that is not published.
     """
 
     async def salvage(self, record: UploadRecord) -> Remains:
         """
-        Return how many of the first *record.offset* bytes can be gone on from.
+        Return how many of the first *record.offset* bytes an append can go on from.
 
-        With what it returns on the record, an append and then a completion find every byte that they need.  The caller holds the
+        With the result on the record, an append and then a completion find every byte that they need.  The caller holds the
         lease.
 
-        :raises Unavailable: this cannot be told now.
+        :raises Unavailable: the store cannot say now.
         """
         ...

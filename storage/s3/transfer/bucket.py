@@ -1,5 +1,5 @@
 """
-The bucket: the requests to an S3 server, and its answers, in storage words.
+The requests to an S3 server about one bucket, and its answers.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import type_defs
 
 LEAVE = 10.0
-# What asks for the page that follows, and where the page before tells it.
+# The parameters that ask for the next page, and the members of the page before that have their values.
 OBJECTS_NEXT = {"ContinuationToken": "NextContinuationToken"}
 UPLOADS_NEXT = {"KeyMarker": "NextKeyMarker", "UploadIdMarker": "NextUploadIdMarker"}
 PARTS_NEXT = {"PartNumberMarker": "NextPartNumberMarker"}
@@ -39,9 +39,9 @@ HEAD_CODES = {400: "AuthorizationHeaderMalformed", 404: "NoSuchBucket"}
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredObject:
     """
-    An object as the server tells of it; *crc* is the CRC-32 of its content, if the server knows it.
+    An object as the server describes it; *crc* is the CRC-32 of its content, if the server knows it.
 
-    Here and below times are seconds since the epoch.
+    Times are seconds since the epoch.
     """
 
     name: str
@@ -66,7 +66,7 @@ class Bucket:
     """
 
     def __init__(self, options: S3Options, session: boto3.session.Session | None = None) -> None:
-        with s3_errors("the S3 client could not be made"):
+        with s3_errors("cannot make the S3 client"):
             self._client = make_client(options, session)
         self._bucket = options.bucket
         self._sending = Calls("s3-send", options)
@@ -74,7 +74,7 @@ class Bucket:
 
     async def put(self, name: str, portion: Portion) -> Part:
         """
-        Make an object, and return what the server calls its content.
+        Make an object, and return its ETag and CRC-32.
         """
 
         def put() -> Part:
@@ -93,7 +93,7 @@ class Bucket:
         """
         Make an object with the content of another.
 
-        :raises NotFound: there is no such source.
+        :raises NotFound: the source does not exist.
         """
         origin: type_defs.CopySourceTypeDef = {"Bucket": self._bucket, "Key": source}
         await self._sending.call(
@@ -102,7 +102,7 @@ class Bucket:
 
     async def head(self, name: str) -> StoredObject | None:
         """
-        Return what the server knows of an object, or None if there is none.
+        Return the description of an object, or None if it does not exist.
         """
         request: type_defs.HeadObjectRequestTypeDef = {"Bucket": self._bucket, "Key": name, "ChecksumMode": "ENABLED"}
         try:
@@ -116,9 +116,9 @@ class Bucket:
 
     async def open(self, name: str, start: int, stop: int) -> Stream:
         """
-        Return the bytes of an object from *start* up to *stop*, at least one, as a stream that has begun.
+        Return a stream, already begun, of the bytes of an object from *start* up to *stop*, at least one.
 
-        :raises NotFound: there is no such object.
+        :raises NotFound: the object does not exist.
         :raises Corrupted: it ends before *stop*.
         """
         stream = Stream(functools.partial(self._get, name), self._reading.call, self._reading.call_once, start, stop, name)
@@ -127,7 +127,7 @@ class Bucket:
 
     async def begin(self, name: str, *, summed: bool) -> tuple[str, Sums]:
         """
-        Begin a multipart upload, of parts that are *summed* or not; return its id, and what the server will know of it.
+        Begin a multipart upload, whose parts have CRC-32s if *summed*; return its id, and which sums the server will keep.
         """
         request: type_defs.CreateMultipartUploadRequestTypeDef = {"Bucket": self._bucket, "Key": name}
         if summed:
@@ -138,9 +138,9 @@ class Bucket:
 
     async def send(self, name: str, upload: str, number: int, portion: Portion) -> Part:
         """
-        Make a part of a multipart upload, and return what the server calls its content.
+        Send a part of a multipart upload, and return its ETag and CRC-32.
 
-        :raises UploadGone: there is no such upload.
+        :raises MultipartGone: the upload does not exist.
         """
 
         def send() -> Part:
@@ -160,10 +160,10 @@ class Bucket:
 
     async def copy_part(self, source: str, extent: Extent, name: str, upload: str, number: int) -> str:
         """
-        Make a range of an object a part of a multipart upload, and return its ETag.
+        Copy a range of an object into a part of a multipart upload, and return its ETag.
 
-        :raises NotFound: there is no such source.
-        :raises UploadGone: there is no such upload.
+        :raises NotFound: the source does not exist.
+        :raises MultipartGone: the upload does not exist.
         """
         request: type_defs.UploadPartCopyRequestTypeDef = {
             "Bucket": self._bucket,
@@ -180,10 +180,10 @@ class Bucket:
         """
         Make an object of the parts of a multipart upload, and return its ETag.
 
-        A server that keeps *sums* is told those that it has to have: of each part, and, as *crc*, of the whole.
+        A server that keeps *sums* compares them with those of the request: of each part, and, as *crc*, of the whole.
 
-        :raises UploadGone: there is no such upload (any more).
-        :raises PartsDiffer: it has other parts.
+        :raises MultipartGone: the upload does not exist (any more).
+        :raises PartsDiffer: its parts are not these.
         """
         completed: list[type_defs.CompletedPartTypeDef] = [
             {"PartNumber": number, "ETag": f'"{part.etag}"'} for number, part in enumerate(parts, 1)
@@ -207,7 +207,7 @@ class Bucket:
 
     async def abort(self, name: str, upload: str, *, insist: bool = True) -> None:
         """
-        Forget a multipart upload and its parts; one that is not there is no error.  *insist*: try again when trouble passes.
+        Abort a multipart upload; a missing one is no error.  *insist*: repeat the call if its failure may pass.
         """
         call = self._sending.call if insist else self._sending.call_once
         request: type_defs.AbortMultipartUploadRequestTypeDef = {"Bucket": self._bucket, "Key": name, "UploadId": upload}
@@ -216,7 +216,7 @@ class Bucket:
 
     async def remove(self, name: str, *, insist: bool = True) -> None:
         """
-        Delete an object; one that is not there is no error.  *insist*: try again when trouble passes.
+        Delete an object; a missing one is no error.  *insist*: repeat the call if its failure may pass.
         """
         call = self._sending.call if insist else self._sending.call_once
         with suppress(NotFound):
@@ -243,9 +243,9 @@ class Bucket:
 
     async def parts(self, name: str, upload: str) -> AsyncIterator[tuple[int, str, int]]:
         """
-        Yield number, ETag and size of each part that a multipart upload has.
+        Yield number, ETag and size in bytes of each part of a multipart upload.
 
-        :raises UploadGone: there is no such upload.
+        :raises MultipartGone: the upload does not exist.
         """
         list_ = functools.partial(self._client.list_parts, Bucket=self._bucket, Key=name, UploadId=upload)
         with _uploads_gone():
@@ -257,7 +257,7 @@ class Bucket:
         self, name: str, seconds: int, disposition: str | None, content_type: str | None, content_encoding: str | None
     ) -> str:
         """
-        Return a URL at which whoever has it reads an object, for so many seconds.
+        Return a URL with which its bearer can read an object for that many *seconds*.
         """
         given = {
             "ResponseContentDisposition": disposition,
@@ -270,14 +270,14 @@ class Bucket:
 
     async def ping(self) -> None:
         """
-        Return when the bucket is there.
+        Return if the bucket exists and can be accessed.
         """
 
         def ask() -> None:
             try:
                 self._client.head_bucket(Bucket=self._bucket)
             except ClientError as error:
-                # The answer to a HEAD has no words of its own.
+                # The answer to a HEAD has no error code.
                 status = error.response["ResponseMetadata"]["HTTPStatusCode"]
                 error.response["Error"]["Code"] = HEAD_CODES.get(status, error.response["Error"]["Code"])
                 raise
@@ -286,9 +286,9 @@ class Bucket:
 
     def close(self) -> None:
         """
-        End threads and connections.
+        End the threads and close the connections.
         """
-        # A server that says nothing keeps a thread for as long as it may be silent, and longer than anybody waits for an end.
+        # A silent server would keep a thread for the whole timeout.
         until = time.monotonic() + LEAVE
         for threads in (self._sending, self._reading):
             threads.close(max(0.0, until - time.monotonic()))
@@ -300,19 +300,19 @@ class Bucket:
     async def _pages(
         self, what: str, list_: Callable[..., Mapping[str, Any]], markers: Mapping[str, str]
     ) -> AsyncIterator[Mapping[str, Any]]:
-        """Yield page after page.  (A paginator of boto3 that failed has ended: asked again, it says that this was all.)"""
+        """Yield all pages.  (A paginator of boto3 that failed once reports the end when it is asked again.)"""
         place: dict[str, Any] = {}
         while True:
             page = await self._sending.call(what, functools.partial(list_, **place))
             yield page
             if not page.get("IsTruncated"):
                 return
-            place = {asked: page[told] for asked, told in markers.items() if told in page}
+            place = {parameter: page[member] for parameter, member in markers.items() if member in page}
 
 
 @contextmanager
 def _uploads_gone() -> Iterator[None]:
-    """Some servers say of an unknown upload that there is no such key."""
+    """Translate NotFound: some servers answer NoSuchKey for an unknown multipart upload."""
     try:
         yield
     except NotFound as error:
@@ -328,7 +328,7 @@ def _crc_text(crc: int) -> str:
 
 
 def _crc(text: str) -> int | None:
-    """Return the sum that a server tells of, if it is one of all the content: of parts apart there would be a dash in it."""
+    """Return the CRC-32 of an answer if it is one of the whole content; a sum of part sums has a dash."""
     try:
         raw = base64.b64decode(text, validate=True)
     except ValueError:

@@ -1,19 +1,21 @@
 """
-Where a part is while it is being filled and sent: in memory that all uploads share, or in the spool.
+The bytes of a part while it is filled and sent: in memory that all uploads share, or in the spool.
 """
 
 # Theory of operation
 # -------------------
 #
-# A part is sent from where it was filled.  Memory is the cheaper place: a block that comes is one copy, without a thread, and
-# botocore sends the bytes as they stand.  But a thousand uploads that fill a part of 8 MiB each for a minute would take 8 GB.  So
-# memory has a budget, and:
+# A part is sent from where it was filled.  Memory is cheaper: a block costs one copy and no thread, and botocore sends the
+# bytes in place.  But a thousand uploads that each take a minute to fill a part of 8 MiB would need 8 GB.  So memory has a
+# budget:
 #
-# * a part begins in memory while there is some;
-# * where there is none, an upload with parts on their way waits for one of them to arrive (it goes as fast as the server takes
-#   it, and holds what it held before); one without any begins its part in the spool, so that nobody waits for others;
-# * a part that is in memory for long, while memory is scarce, moves to the spool when its content pauses: that is how memory
-#   comes back from the slow to the quick.
+# * a part begins in memory while some is free;
+# * if none is free, an upload with parts in flight waits for one of them to arrive (it is as fast as the server, and holds no
+# more
+#   than before); an upload without any begins its part in the spool, so that none waits for another;
+# * a part that stays in memory for long, while memory is scarce, moves to the spool when its content pauses: so memory goes
+# from
+#   slow uploads to quick ones.
 #
 # Measured with OpenStack Swift on two cores that client and server share, parts of 8 MiB, 4 in flight:
 #
@@ -39,13 +41,12 @@ from holdfast.storage.threads import Threads
 SECONDS = 1.0
 MiB = 1024 * 1024
 
-# Who takes longer to fill a part is slow.
+# An upload that takes longer to fill a part is slow.
 LONG = 2 * SECONDS
-# Memory is scarce when this much of it is lent, and so much of it is kept for the next when nobody needs it.
+# Memory is scarce when this part of the budget is in use; that much of it is kept for reuse.
 SCARCE = 0.5
 KEPT = 0.25
-# Below this, memory comes and goes with each part; above it, pages that were used once are kept, for making them costs as much
-# as filling them.
+# Smaller buffers are freed after use; larger ones are kept, since allocating their pages costs as much as filling them.
 WORTH_KEEPING = 1 * MiB
 SPOOL_THREADS = 4
 
@@ -55,7 +56,7 @@ Body = bytes | bytearray | Region
 
 class Portion:
     """
-    Some bytes that are sent, perhaps again, and their CRC-32 if they are summed.  What it is made of is called on a thread.
+    Bytes that are sent, perhaps repeatedly, and their CRC-32; *body* and *crc* are called on a thread, and may block.
     """
 
     def __init__(self, body: Callable[[], Body], crc: Callable[[], int] | None = None) -> None:
@@ -71,7 +72,7 @@ class Portion:
 
     def crc(self) -> int | None:
         """
-        Return their CRC-32, or None if nobody wants it.  Blocks.
+        Return their CRC-32, or None without one.  Blocks.
         """
         if self._crc is not None and self._known is None:
             self._known = self._crc()
@@ -83,7 +84,7 @@ NOTHING = Portion(lambda: b"")
 
 class Buffer:
     """
-    Room for the bytes of one part, from *front* on; what is in front of them is in pieces yet.
+    The bytes of one part from *front* on; the bytes before are still in pieces.
     """
 
     def __init__(self, buffers: PartBuffers, size: int, front: int, memory: bytearray | None, cells: tuple[int, ...]) -> None:
@@ -97,17 +98,17 @@ class Buffer:
 
     @property
     def is_full(self) -> bool:
-        """Whether nothing more goes in."""
+        """Whether the part is full."""
         return self.filled == self.size
 
     @property
     def in_memory(self) -> bool:
-        """Whether it takes memory that others could use."""
+        """Whether it uses the shared memory."""
         return self._memory is not None
 
     async def add(self, block: memoryview) -> int:
         """
-        Take as much of *block* as there is room for, and return how much.
+        Copy as much of *block* as fits, and return how much.
         """
         taken = min(len(block), self.size - self.filled)
         await self.write(self.filled, block[:taken])
@@ -116,7 +117,7 @@ class Buffer:
 
     async def write(self, at: int, block: memoryview) -> None:
         """
-        Put *block* at an offset of the part.
+        Write *block* at an offset of the part.
         """
         if self._memory is not None:
             memoryview(self._memory)[at : at + len(block)] = block
@@ -125,7 +126,7 @@ class Buffer:
 
     async def relax(self) -> None:
         """
-        Leave memory to others, if this takes long and they need it.
+        Move to the spool, if the part fills slowly and memory is scarce.
         """
         if self._memory is None or not self._buffers.scarce or time.monotonic() - self._begun < self._buffers.long:
             return
@@ -142,7 +143,7 @@ class Buffer:
 
     def portion(self, start: int, *, summed: bool) -> Portion:
         """
-        Return its bytes from *start* on for sending.  It must not be written to until that is over.
+        Return the bytes from *start* on for sending.  The buffer must not be written to until they are sent.
         """
         stop = self.filled
         return Portion(lambda: self._body(start, stop), (lambda: self._sum(start, stop)) if summed else None)
@@ -164,7 +165,7 @@ class Buffer:
 
     def release(self) -> None:
         """
-        Give the room back.  Doing it again is no error.
+        Give the memory or the spool space back.  Repeating it is no error.
         """
         if self._memory is not None:
             self._buffers.give_back(self._memory)
@@ -174,7 +175,7 @@ class Buffer:
 
 class PartBuffers:
     """
-    The buffers of all uploads of a process: *budget* bytes of memory, and a spool for those that take *long* (seconds).
+    The buffers of all uploads of a process: *budget* bytes of memory, and a spool for parts that take *long* seconds to fill.
     """
 
     def __init__(self, budget: int, spool: Spool, long: float = LONG) -> None:
@@ -187,12 +188,12 @@ class PartBuffers:
 
     @property
     def scarce(self) -> bool:
-        """Whether memory should go to those who need it for a short time."""
+        """Whether slow uploads should give memory up."""
         return self._lent > self._budget * SCARCE
 
     def in_memory(self, size: int, front: int) -> Buffer | None:
         """
-        Return a buffer in memory, or None if there is not so much.
+        Return a buffer in memory, or None if the budget has not enough.
         """
         if self._lent + size > self._budget:
             return None
@@ -201,7 +202,7 @@ class PartBuffers:
             if len(memory) == size:
                 del self._kept[index]
                 return Buffer(self, size, front, memory, ())
-        # Pages of other sizes make way.
+        # Buffers of other sizes are freed first.
         while self._kept and self._lent + sum(map(len, self._kept)) > self._budget:
             self._kept.pop()
         return Buffer(self, size, front, bytearray(size), ())
@@ -222,7 +223,7 @@ class PartBuffers:
 
     def close(self) -> None:
         """
-        Let go of everything.
+        Close the spool and free the memory.
         """
         self.threads.close()
         self._kept.clear()

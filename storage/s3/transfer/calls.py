@@ -1,5 +1,5 @@
 """
-Calls of an S3 server: each on a thread, its errors in storage words, and again while its trouble may pass.
+Calls of an S3 server: each runs on a thread, raises storage errors, and is repeated while its failure may pass.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Calls:
 
     async def call(self, what: str, work: Callable[[], T]) -> T:
         """
-        Return what *work* returns, called again while its trouble may pass; *what* it does is the beginning of an error.
+        Return what *work* returns, repeating it while its failure may pass; *what* begins the message of an error.
         """
         clock = asyncio.get_running_loop().time
         until = clock() + self._patience
@@ -42,19 +42,19 @@ class Calls:
             except Passing:
                 if clock() + pause >= until:
                     raise
-                # Not all come back at once.
+                # Spread, so that calls do not repeat in step.
                 await asyncio.sleep(pause * random.uniform(1 - JITTER, 1 + JITTER))  # noqa: S311
                 pause = min(2 * pause, LONGEST_PAUSE)
 
     async def call_once(self, what: str, work: Callable[[], T]) -> T:
         """
-        Return what *work* returns; see `call`.
+        Return what *work* returns, without repeating it.
         """
         return await self._threads.run(_translated, what, work)
 
     def close(self, within: float) -> None:
         """
-        End the threads, *within* so many seconds where they can be ended.
+        End the threads; wait at most *within* seconds for calls under way.
         """
         self._threads.close(within)
 

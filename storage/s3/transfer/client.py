@@ -1,5 +1,5 @@
 """
-The one client by which a process calls an S3 server.
+The boto3 client with which a process calls an S3 server.
 """
 
 from __future__ import annotations
@@ -17,14 +17,15 @@ if TYPE_CHECKING:
 SECONDS = 1
 
 CONNECT_TIMEOUT = 3 * SECONDS
-REGION = "us-east-1"  # what servers that have no regions call theirs
+REGION = "us-east-1"  # the name of the only region at servers without regions
 
 
 def make_client(options: S3Options, session: boto3.session.Session | None = None) -> S3Client:
     """
-    Return the one client of a process: its calls may be made on any thread.
+    Return a client, whose calls may be made on any thread.
 
-    With `when_required` alone, botocore signs the payload, which costs a SHA-256 of everything; hence `payload_signing_enabled`.
+    With `when_required` alone, botocore signs the payload, which costs a SHA-256 of everything; hence
+    `payload_signing_enabled`.
     """
     session = session or boto3.session.Session()
     style = Addressing.PATH if options.addressing is Addressing.AUTO and options.endpoint_url else options.addressing

@@ -1,8 +1,8 @@
 """
-Where the parts of slow uploads are filled: in a file, for memory is for those that are quick.
+Space in a file for the parts of slow uploads, which leaves memory to quick ones.
 
 Looked at: aiofiles has no positioned reads and writes (`pread`, `pwrite`), which parts in one file need, and works on the threads
-of the event loop.  `Buffer` calls `write` on threads of its own, which are as many as the spool's disk is worth.
+of the event loop.  `Buffer` calls `write` on threads of its own, as many as suit a disk.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ CELL = 1 * MiB
 
 class Spool:
     """
-    One file without a name, in cells of 1 MiB that are lent and given back; it ends with the process.
+    One file without a name, in cells of 1 MiB; it disappears with the process.
 
-    One file for all parts, so that a thousand uploads do not need a thousand descriptors.  What is not written takes no room.
+    One file serves all parts, so a thousand uploads need no thousand descriptors.  Cells that are not written take no space.
     """
 
     def __init__(self, folder: str | None) -> None:
@@ -35,7 +35,7 @@ class Spool:
         """
         Return as many cells as *size* bytes need.
 
-        :raises NoSpace, Unavailable: the folder takes no file.
+        :raises NoSpace, Unavailable: the file cannot be made.
         """
         if self._descriptor is None:
             with s3_errors("the spool folder"):
@@ -54,7 +54,7 @@ class Spool:
 
     def give_back(self, cells: Sequence[int]) -> None:
         """
-        Take cells back that nobody reads or writes any more.
+        Take cells back that are neither read nor written any more.
         """
         self._free += cells
         if len(self._free) == self._count and self._descriptor is not None:
@@ -64,9 +64,9 @@ class Spool:
 
     def write(self, cells: Sequence[int], at: int, block: memoryview) -> None:
         """
-        Write *block* at an offset of what the cells hold together.  Blocks.
+        Write *block* at an offset of the joined cells.  Blocks.
 
-        :raises NoSpace, Unavailable: the file system does not take it.
+        :raises NoSpace, Unavailable: the write fails.
         """
         with s3_errors("the spool folder"):
             for place, start, stop in _places(cells, at, len(block)):
@@ -76,14 +76,14 @@ class Spool:
 
     def read(self, cells: Sequence[int], at: int, size: int) -> bytes:
         """
-        Return *size* bytes from an offset of what the cells hold together.  Blocks.
+        Return *size* bytes from an offset of the joined cells.  Blocks.
         """
         with s3_errors("the spool folder"):
             return b"".join(os.pread(self._file, stop - start, place) for place, start, stop in _places(cells, at, size))
 
     def close(self) -> None:
         """
-        Give the file up.
+        Close the file.
         """
         if self._descriptor is not None:
             os.close(self._descriptor)
@@ -92,12 +92,12 @@ class Spool:
     @property
     def _file(self) -> int:
         if self._descriptor is None:
-            raise ValueError("no cells are lent")
+            raise ValueError("the spool is not in use")
         return self._descriptor
 
 
 def _places(cells: Sequence[int], at: int, size: int) -> Iterator[tuple[int, int, int]]:
-    """Yield where in the file each stretch is, and from where to where it is one of the *size* bytes."""
+    """Yield for each stretch its offset in the file, and its start and stop within the *size* bytes."""
     done = 0
     while done < size:
         cell, within = divmod(at + done, CELL)
@@ -108,7 +108,7 @@ def _places(cells: Sequence[int], at: int, size: int) -> Iterator[tuple[int, int
 
 class Region(io.RawIOBase):
     """
-    Some bytes of a spool as a file, for botocore to send.
+    Bytes of a spool as a file, for botocore to send.
     """
 
     def __init__(self, spool: Spool, cells: Sequence[int], start: int, stop: int) -> None:

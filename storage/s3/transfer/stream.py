@@ -1,5 +1,5 @@
 """
-A range of an object as it comes, begun again where a connection was lost.
+A range of an object, which resumes when a connection is lost.
 """
 
 from __future__ import annotations
@@ -17,12 +17,13 @@ if TYPE_CHECKING:
 KiB = 1024
 
 BLOCK = 256 * KiB
-# Connections that bring nothing, one after another.  Else any number may be lost: who reads slowly is given up now and then.
+# Connections in a row that bring nothing.  Those that bring something may be any number: servers drop slow readers now and
+# then.
 TIMES = 5
 
 
 class Caller(Protocol):
-    """What calls on a thread, and names what could not be done."""
+    """Runs blocking work on a thread; *what* names the work in errors."""
 
     def __call__(self, what: str, work: Callable[[], Any]) -> Awaitable[Any]: ...
 
@@ -52,9 +53,9 @@ class Stream:
 
     async def begin(self) -> None:
         """
-        Ask for what is left.
+        Request the remaining bytes.
 
-        :raises NotFound, Corrupted: there is no such object, or it ends before.
+        :raises NotFound, Corrupted: the object does not exist, or ends early.
         """
         self.close()
         self._times += 1
@@ -66,19 +67,19 @@ class Stream:
             if length != self._stop - self._at:
                 answer["Body"].close()
                 if length is None:
-                    raise Passing(f"the answer with {self._name} broke off")
+                    raise Passing(f"the answer with {self._name} was cut off")
                 raise Corrupted(f"{self._name} ends before {self._stop}")
             bodies.append(answer["Body"])
 
         try:
             await self._persist(f"reading {self._name}", get)
         finally:
-            # Also when the caller was cancelled while the answer came.
+            # Also if the caller was cancelled meanwhile.
             self._body = bodies[0] if bodies else None
 
     async def blocks(self) -> AsyncGenerator[memoryview, None]:
         """
-        Yield them in blocks.  The stream is closed then, or when nobody wants more.
+        Yield the bytes in blocks.  The stream is closed at the end, or when the generator is closed.
 
         :raises Unavailable: the connection was lost too often.
         """
@@ -99,7 +100,7 @@ class Stream:
 
     def close(self) -> None:
         """
-        Let go of the connection.
+        Close the connection.
         """
         if self._body is not None:
             self._body.close()
@@ -110,5 +111,5 @@ class Stream:
             raise Passing(f"the connection to {self._name} is closed")
         block = self._body.read(min(BLOCK, self._stop - self._at))
         if not block:
-            raise Passing(f"{self._name} broke off at {self._at}")
+            raise Passing(f"{self._name} was cut off at {self._at}")
         return block
