@@ -32,26 +32,26 @@ REDIS_SCHEMES = ("redis", "rediss", "redis+sentinel", "rediss+sentinel", "redis+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stores:
-    """Everything that keeps something."""
+    """The stores of a service."""
 
     content: ByteStore
     metadata: MetadataStore
     leases: Leases
     own_leased_uploads: LeasedUploads | None = None
-    """What does in one step what takes two of metadata and leases; not every store has one."""
+    """A store of records that takes a lease in the same step; not every backend has one."""
     inventory: Inventory | None = None
-    """By what content is compared with records; not every store has one."""
+    """The inventory of the byte store, for `holdfast check`; not every backend has one."""
     advice: Advice | None = None
-    """What to tell whoever runs the stores of how they are set up, in sentences; not every store has something to say."""
+    """Returns advice for the operator about a store's configuration, in sentences; not every backend has any."""
 
     @property
     def leased_uploads(self) -> LeasedUploads:
-        """Facts and leases together."""
+        """Records and leases together."""
         return self.own_leased_uploads or SeparateLeasedUploads(self.metadata, self.leases)
 
     async def close(self) -> None:
         """
-        Let go of everything.
+        Close every store.
         """
         for store in (self.inventory, self.content, self.leases, self.metadata):
             if store is not None:
@@ -62,7 +62,7 @@ def open_stores(settings: Settings) -> Stores:
     """
     Return the stores that *settings* name.
 
-    :raises SettingsError: a URL names none, or one cannot be opened.
+    :raises SettingsError: a URL names no known store, or a store cannot be opened.
     """
     for name, url, known in (("METADATA", settings.metadata_url, tuple(FACTS)), ("BYTES", settings.bytes_url, tuple(BYTES))):
         scheme = url.partition(":")[0]
@@ -72,7 +72,7 @@ def open_stores(settings: Settings) -> Stores:
             )
         if scheme == "memory" and settings.workers > 1:
             raise SettingsError(f"HOLDFAST_{name}_URL=memory: is for one process; set HOLDFAST_WORKERS=1")
-    # All that can be refused is refused before anything is made.
+    # Every URL is checked before any store is opened.
     open_facts = FACTS[settings.metadata_url.partition(":")[0]](settings)
     open_bytes = BYTES[settings.bytes_url.partition(":")[0]](settings)
     try:
@@ -87,7 +87,7 @@ def open_stores(settings: Settings) -> Stores:
 
 
 def redirect_url(settings: Settings, content: ByteStore) -> RedirectUrl | None:
-    """Return what gives the URL at which the store itself serves content, if the settings want that."""
+    """Return the function that makes URLs of the store itself, if the settings ask for redirects; else None."""
     if not settings.s3_redirect:
         return None
     from holdfast.storage.s3.store import S3ByteStore  # noqa: PLC0415 - as of S3
@@ -102,7 +102,7 @@ def redirect_url(settings: Settings, content: ByteStore) -> RedirectUrl | None:
 
 
 def accel_path(settings: Settings, content: ByteStore) -> AccelPath | None:
-    """Return what gives the path under which an nginx in front finds content, if the settings want that."""
+    """Return the function that makes paths for an nginx in front (X-Accel-Redirect), if the settings ask for it; else None."""
     if not (settings.accel_redirect and isinstance(content, LocalByteStore)):
         return None
 
@@ -132,7 +132,7 @@ def _local_bytes(settings: Settings) -> Bytes:
 def _s3_bytes(settings: Settings) -> Bytes:
     bucket, _, prefix = settings.bytes_url.removeprefix("s3://").partition("/")
     if not bucket or not settings.bytes_url.startswith("s3://"):
-        raise SettingsError(f"HOLDFAST_BYTES_URL={settings.bytes_url}: has to be s3://BUCKET or s3://BUCKET/PREFIX")
+        raise SettingsError(f"HOLDFAST_BYTES_URL={settings.bytes_url}: must be s3://BUCKET or s3://BUCKET/PREFIX")
     spool = os.path.join(settings.data_dir, "spool")
     options = S3Options(
         bucket=bucket,
@@ -148,7 +148,7 @@ def _s3_bytes(settings: Settings) -> Bytes:
     )
 
     def opened() -> tuple[ByteStore, Inventory]:
-        # Its client takes half as long to load as all else: only who needs it waits for it.
+        # boto3 takes half as long to load as everything else, so it is loaded only if needed.
         from holdfast.storage.s3.inventory import S3Inventory  # noqa: PLC0415
         from holdfast.storage.s3.store import S3ByteStore  # noqa: PLC0415
 
@@ -175,7 +175,7 @@ def _redis_facts(settings: Settings) -> Facts:
     from holdfast.storage.redis.stores import open_redis  # noqa: PLC0415 - as of S3
 
     try:
-        stores = open_redis(settings.metadata_url)  # asks nobody anything yet
+        stores = open_redis(settings.metadata_url)  # does not connect yet
     except ValueError as error:
         raise SettingsError(f"HOLDFAST_METADATA_URL: {error}") from error
     return lambda: (stores.metadata, stores.leases, stores.leased_uploads, stores.advice)

@@ -1,5 +1,5 @@
 """
-Does what is due, again and again.
+Sweeps the stores of expired and unfinished uploads, again and again.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ SWEEP_EVERY = 60 * SECONDS
 
 async def sweep(uploads: Uploads, timekeeper: Timekeeper, cache: RenditionCache, store_health: StoreHealth) -> None:
     """
-    Do what is due, again and again; every process sweeps, and none is in the way of another.
+    Do what is due, once a minute; every process sweeps, and they do not disturb each other.
     """
     while True:
         await timekeeper.observe()
@@ -32,5 +32,5 @@ async def sweep(uploads: Uploads, timekeeper: Timekeeper, cache: RenditionCache,
         except UploadError:
             logger.exception("sweeping failed")
         await cache.prune()
-        await store_health.ask()  # the log is told of a full disk, whoever else asks
+        await store_health.ask()  # logs a full disk even if no client asks for the health
         await asyncio.sleep(SWEEP_EVERY)

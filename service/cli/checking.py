@@ -1,5 +1,5 @@
 """
-The command ``holdfast check``: what it says.
+The output of the command ``holdfast check``.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from holdfast.storage.records import UploadRecord
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckReport:
-    """What there is to say, line by line, and whether facts and bytes agree (now)."""
+    """The output, line by line, and whether records and content agree (now)."""
 
     text: tuple[str, ...]
     agree: bool
@@ -23,15 +23,15 @@ class CheckReport:
 
 async def checked(settings: Settings, key: str | None, *, repair: bool, settled: float) -> CheckReport:
     """
-    Compare everything that *settings* name or, given *key*, explain that one upload.
+    Compare all records and content of *settings* or, given *key*, explain that one upload.
 
-    :raises SettingsError: there is nothing to compare.
-    :raises StorageError: a store does not answer.
+    :raises SettingsError: the byte store cannot be compared.
+    :raises StorageError: a store fails.
     """
     stores = open_stores(settings)
     try:
         if stores.inventory is None:
-            raise SettingsError(f"HOLDFAST_BYTES_URL={settings.bytes_url}: this store cannot be gone through")
+            raise SettingsError(f"HOLDFAST_BYTES_URL={settings.bytes_url}: this store has no inventory to compare records with")
         check = Check(stores.metadata, stores.leased_uploads, stores.inventory, settled=settled)
         if key is None:
             return await _all(check, repair=repair)
@@ -52,11 +52,11 @@ async def _all(check: Check, *, repair: bool) -> CheckReport:
     if not text:
         text.append("Records and content agree.")
     elif left:
-        hint = "" if repair else "--repair removes what is stored for nothing; "
-        text.append(f"{left} differences left: {hint}what is missing nobody can make up.")
+        hint = "" if repair else "--repair removes content that no record needs; "
+        text.append(f"{left} differences left: {hint}missing content cannot be restored.")
     return CheckReport(text=tuple(text), agree=not left)
 
 
 async def _one(check: Check, record: UploadRecord) -> CheckReport:
-    told = await check.explain(record)
-    return CheckReport(text=(f"{record.key} of tenant {record.tenant}:", *told.sentences), agree=told.whole)
+    explained = await check.explain(record)
+    return CheckReport(text=(f"{record.key} of tenant {record.tenant}:", *explained.sentences), agree=explained.whole)

@@ -30,7 +30,7 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, help="Holdfast, a 
 
 
 class Role(enum.StrEnum):
-    """What a token can say somebody is; other roles mean nothing here."""
+    """The roles that this service knows; it ignores others."""
 
     ADMIN = principals.ADMIN
     ACCOUNT_HOLDER = principals.ACCOUNT_HOLDER
@@ -45,7 +45,7 @@ def _version(asked: bool) -> None:
 @app.callback()
 def _options(
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Tell the version and exit.")
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
     """Holdfast, a resumable upload service."""
@@ -57,7 +57,7 @@ def serve(
     port: Annotated[int | None, typer.Option(help="Port to listen on (HOLDFAST_PORT).")] = None,
 ) -> None:
     """
-    Serve until SIGTERM or Ctrl-C.  Settings are environment variables or stand in holdfast.toml; see deploy/README.md.
+    Serve until SIGTERM or Ctrl-C.  Settings come from environment variables or holdfast.toml; see deploy/README.md.
     """
     signals = Signals()
     signals.listen()
@@ -69,7 +69,7 @@ def serve(
     for noisy in ("uvicorn", "botocore"):
         logging.getLogger(noisy).setLevel("WARNING")
     try:
-        # Asked once before anybody is told that the service is here: what cannot be written, or is not there, is found now.
+        # Before the service says that it runs: stores that cannot be written, or are missing, are reported now.
         asyncio.run(_try_stores(settings))
         check_certificate(settings)
         listening = bind(settings)
@@ -81,14 +81,14 @@ def serve(
 
 @app.command()
 def token(
-    subject: Annotated[str, typer.Argument(help="Who it is for (sub).")],
+    subject: Annotated[str, typer.Argument(help="The user (sub).")],
     tenant: Annotated[
-        str | None, typer.Option(help="Where they belong to, as a community key; HOLDFAST_DEFAULT_TENANT if not given.")
+        str | None, typer.Option(help="The user's tenant, such as a community key; HOLDFAST_DEFAULT_TENANT if not given.")
     ] = None,
-    role: Annotated[list[Role] | None, typer.Option(help="May be given again.")] = None,
-    entitlement: Annotated[list[str] | None, typer.Option(help="May be given again.")] = None,
-    capability: Annotated[list[Capability] | None, typer.Option(help="May be given again; all, if none is given.")] = None,
-    seconds: Annotated[int, typer.Option(min=1, help="How long it is good for.")] = 3600,
+    role: Annotated[list[Role] | None, typer.Option(help="May be repeated.")] = None,
+    entitlement: Annotated[list[str] | None, typer.Option(help="May be repeated.")] = None,
+    capability: Annotated[list[Capability] | None, typer.Option(help="May be repeated; all, if none is given.")] = None,
+    seconds: Annotated[int, typer.Option(min=1, help="How long it is valid.")] = 3600,
 ) -> None:
     """
     Make a token for development, signed with HOLDFAST_JWT_SECRET.
@@ -115,12 +115,12 @@ def token(
 
 @app.command()
 def check(
-    key: Annotated[str | None, typer.Argument(help="An upload to explain: what keeps it, or when it goes.")] = None,
-    repair: Annotated[bool, typer.Option("--repair", help="Remove what is stored for nothing.")] = False,
-    settled: Annotated[float, typer.Option(min=0, help="Leave alone what changed less than so many seconds ago.")] = 86_400,
+    key: Annotated[str | None, typer.Argument(help="An upload to explain: what keeps it, or when it is purged.")] = None,
+    repair: Annotated[bool, typer.Option("--repair", help="Remove content that no record needs.")] = False,
+    settled: Annotated[float, typer.Option(min=0, help="Ignore what changed less than this many seconds ago.")] = 86_400,
 ) -> None:
     """
-    Compare records and content, both ways.  Ends with 1 if they differ; the service may run meanwhile.
+    Compare records and content, both ways.  Exits with 1 if they differ; the service may run meanwhile.
     """
     settings = _settings()
     typer.echo(_where(settings))
@@ -141,7 +141,7 @@ def _settings(**given: object) -> Settings:
 
 
 def _refused(error: Exception) -> typer.Exit:
-    """Say what is wrong, and return how the command ends."""
+    """Print the error, and return the exit of the command."""
     for line in str(error).split("\n"):
         typer.echo(f"holdfast: {line}", err=True)
     return typer.Exit(2)
@@ -149,7 +149,7 @@ def _refused(error: Exception) -> typer.Exit:
 
 async def _try_stores(settings: Settings) -> None:
     """
-    Ask every store once.  Without records nothing can be served; content may come back by itself, so that is only said.
+    Ping every store.  Without records the service cannot start; failing content is only reported, since it may come back.
     """
     stores = open_stores(settings)
     try:
@@ -158,13 +158,13 @@ async def _try_stores(settings: Settings) -> None:
             await stores.leases.ping()
         except StorageError as error:
             where = public_url(settings.metadata_url)
-            raise SettingsError(f"HOLDFAST_METADATA_URL={where}: records cannot be kept there for now: {error}") from error
+            raise SettingsError(f"HOLDFAST_METADATA_URL={where}: this store cannot keep records now: {error}") from error
         for sentence in await stores.advice() if stores.advice is not None else ():
             typer.echo(f"holdfast: {sentence}", err=True)
         try:
             await stores.content.ping()
         except StorageError as error:
-            typer.echo(f"holdfast: no content can be stored or read for now: {error}", err=True)
+            typer.echo(f"holdfast: content cannot be stored or read now: {error}", err=True)
     finally:
         await stores.close()
 

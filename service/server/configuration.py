@@ -1,5 +1,5 @@
 """
-How the HTTP protocol of this service differs from uvicorn's, as one value.
+The configuration of the HTTP protocol, beyond uvicorn's.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ UNLIMITED = Descriptors(4 * 1024 * 1024)
 
 class ServerConfig(Config):
     """
-    Uvicorn's configuration, how long a head may take and a client read nothing (seconds), whether content is handed over, and how
-    many descriptors there are.
+    Uvicorn's configuration, with the seconds that a head may take and that a client may read nothing, whether content is handed
+    over, and the budget of descriptors.
     """
 
     head_timeout: float = HEAD_TIMEOUT

@@ -1,5 +1,5 @@
 """
-What an HTTP protocol offers besides ASGI, for one request; `holdfast.service.server.http` tells why.
+What an HTTP protocol offers besides ASGI, for one request; `holdfast.service.server.http` says why.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ class UvicornExtension:
         self._protocol = protocol
         self._cycle = cycle
         self.received = 0
-        """Bytes of content that the parser has found."""
+        """Bytes of content that the parser has found so far."""
         self.on_shutdown: Callable[[], None] | None = None
 
     def hand_over(self, length: int, buffers: Buffers) -> Receiver | None:
         """
-        Let the connection write the rest of the content, which has *length* bytes, into *buffers*.
+        Let the connection write the rest of the content, which has *length* bytes in all, into *buffers*; None if it cannot.
         """
         cycle, transport = self._cycle, self._protocol.transport
         remaining = length - self.received
@@ -55,12 +55,12 @@ class UvicornExtension:
 
     @property
     def sends_files(self) -> bool:
-        """Whether nothing but the socket is between us and the client."""
+        """Whether responses go to the socket as they are, without TLS."""
         return self._protocol.handoff and self._protocol.scheme == "http"
 
     async def send_file(self, descriptor: int, start: int, stop: int, patience: float) -> None:
         """
-        Send the bytes of a file from *start* up to *stop* as the content of the response; see `holdfast.service.server.sendfile`.
+        Send the bytes of a file from *start* up to *stop* as response content; see `holdfast.service.server.sendfile`.
         """
         cycle = self._cycle
         await send_file(self._protocol.transport, cycle.flow, descriptor, start, stop, patience)
@@ -68,12 +68,12 @@ class UvicornExtension:
 
     @property
     def has_all(self) -> bool:
-        """Whether the content of the request has come whole, and none of it was delivered."""
+        """Whether the whole content has come, and none of it was delivered."""
         return not self._cycle.more_body and len(self._cycle.body) == self.received
 
     def remains(self) -> tuple[bytes, bool]:
         """
-        Return what was received but not delivered, and whether that is the end of the content.
+        Return the bytes that were received but not delivered, and whether the content ends with them.
         """
         body = bytes(self._cycle.body)
         self._cycle.body = bytearray()
@@ -81,7 +81,7 @@ class UvicornExtension:
 
     def abort(self) -> None:
         """
-        Close the connection in the middle of a response.
+        Close the connection within a response.
         """
-        self._cycle.disconnected = True  # uvicorn need not warn of a response without its end
+        self._cycle.disconnected = True  # so that uvicorn does not warn of an incomplete response
         self._protocol.transport.abort()

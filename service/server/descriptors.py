@@ -1,10 +1,9 @@
 """
-How many descriptors a process has, and what is answered when they are used up.
+The budget of file descriptors, and the answer when it is used up.
 
-Every connection takes one, and a request that is being answered up to two more: a file, and for a download the connection once
-more (`holdfast.service.server.sendfile`).  Stores, threads and the log have a reserve.  So a request beyond the bound is
-refused while
-there still are descriptors to read and to refuse it with, and the system never has to.
+Every connection takes one, and a request up to two more: a file, and for a download a duplicate of the connection
+(`holdfast.service.server.sendfile`).  Stores, threads and the log have a reserve.  A request beyond the budget is refused while
+there still are descriptors to read and refuse it with, before the system runs out of them.
 """
 
 from __future__ import annotations
@@ -15,9 +14,9 @@ from collections.abc import Sized
 from starlette.types import Receive, Scope, Send
 
 MOST = 1024 * 1024
-# S3 has up to 64 connections and Redis up to 64; embedded stores, an idle process and its threads have about 40.
+# S3 uses up to 64 connections and Redis up to 64; embedded stores, an idle process and its threads use about 40.
 RESERVE = 192
-# Behind the bound connections are still taken, to be refused.
+# Connections beyond the budget are still accepted, and refused.
 REFUSING = 64
 OF_A_REQUEST = 2
 RETRY_AFTER = b"5"  # seconds
@@ -27,28 +26,28 @@ _REFUSAL = b"too many requests at once; try again in a moment\n"
 
 class Descriptors:
     """
-    What connections may have of the descriptors of a process, which are *limit* in all.
+    The budget of connections, in a process that may open *limit* descriptors.
     """
 
     def __init__(self, limit: int) -> None:
         reserve = min(RESERVE + REFUSING, limit // 2)
         self.room = limit - reserve
-        """What connections and their requests may have."""
+        """Descriptors of connections and their requests."""
         self.connections = self.room + reserve // 4
-        """More connections than this are refused before they say anything."""
+        """Connections beyond this number are refused before their first request."""
         self.refused = self.room + reserve // 2
-        """More than this are closed without waiting whether the refusal is read."""
+        """Connections beyond this number are closed without waiting until the refusal is read."""
 
     def are_used_up(self, connections: Sized, requests: Sized) -> bool:
         """
-        Say whether one more request is too many.
+        Say whether one more request would exceed the budget.
         """
         return len(connections) + OF_A_REQUEST * (len(requests) + 1) > self.room
 
 
 def raise_limit() -> int:
     """
-    Let this process open as many descriptors as it is allowed to ask for, and return how many these are.
+    Raise this process's limit of descriptors as far as allowed, and return it.
     """
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
@@ -57,7 +56,7 @@ def raise_limit() -> int:
 
 async def overloaded(_scope: Scope, _receive: Receive, send: Send) -> None:
     """
-    Refuse a request, whatever it asks for: there is no descriptor for it.
+    Refuse a request because descriptors are used up.
     """
     headers = [
         (b"content-type", b"text/plain; charset=utf-8"),

@@ -1,5 +1,5 @@
 """
-The fields that every answer has: the `Date`, of the moment when the answer is made.
+The fields of every response: `Date`, the time at which the response is made.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ Field = tuple[bytes, bytes]
 
 class DatedFields(list[Field]):
     """
-    Uvicorn's default fields, to which it adds those of a response when it sends the head: its own list is as old as the request.
+    Uvicorn's default fields, with a `Date` of the moment when it sends the head; its own is as old as the request.
 
     RFC 9110, section 6.6.1: "The "Date" header field represents the date and time at which the message was originated".
     """
@@ -26,7 +26,7 @@ class DatedFields(list[Field]):
 
     @property
     def date(self) -> Field:
-        """The field `Date` of now."""
+        """The field `Date` with the current time."""
         second = int(time.time())
         if second != self._second:
             self._second = second

@@ -1,32 +1,35 @@
 """
-Uvicorn's HTTP protocol, with an extension for what ASGI has no message for.
+Uvicorn's HTTP protocol, extended by what ASGI has no message for.
 
 Theory of operation
 -------------------
 
-Uvicorn's httptools protocol keeps one request-response cycle per request and fills its body as data arrives.  Some things that a
-service for interrupted uploads needs cannot be said in ASGI, so each request finds a `UvicornExtension` in
-``scope["extensions"]``:
+Uvicorn's httptools protocol keeps one request-response cycle per request, and fills its body as data arrives.  A service for
+interrupted uploads needs more than ASGI offers, so each request finds a `UvicornExtension` in ``scope["extensions"]``:
 
-* When a connection breaks, uvicorn delivers ``http.disconnect`` and drops up to 64 KiB that were received already.  Every
-  received byte is kept: `UvicornExtension.remains` returns them.
-* Content that the connection could write into our buffers itself is parsed, copied and queued instead.
-  `UvicornExtension.hand_over` leaves all that out; see `holdfast.service.server.receiver`.
-* What a file holds could go to the connection without passing through us.  `UvicornExtension.send_file` lets it.
-* When the server shuts down, uvicorn waits until requests end by themselves.  `UvicornExtension.on_shutdown` lets content
-  end at once; what is durable is acknowledged, and the client resumes at another process.
+* When a connection breaks, uvicorn delivers ``http.disconnect`` and drops up to 64 KiB that it had received.
+  `UvicornExtension.remains` returns them, so that every received byte is kept.
+* ASGI parses, copies and queues content.  `UvicornExtension.hand_over` lets the connection write it into our buffers instead;
+see
+  `holdfast.service.server.receiver`.
+* `UvicornExtension.send_file` sends a file from the page cache to the connection, without a copy.
+* When the server shuts down, uvicorn waits until requests end by themselves.  `UvicornExtension.on_shutdown` ends content at
+once;
+  the server acknowledges what is durable, and the client resumes at another process.
 
-And some things are mended here, because only here they can be:
+The protocol also corrects the following:
 
-* Whatever is not content (heads, trailers, chunk extensions) has a bound, and a head has a deadline.
-* A server that does not upgrade ignores ``Upgrade`` (RFC 9110, section 7.8).  The parser cannot: it takes such a request for one
-  without content, and its content for the next request.  So the head is parsed again without the field.
-* Trailers stay out of the head (RFC 9110, section 6.5.1); a client that has sent its whole request may close its side and still
-  gets its answer.
-* A client gets its answer also when it still sends content that was refused (`holdfast.service.server.lingering`), and one that
-  reads no answer is dropped (`holdfast.service.server.outlet`).  Content that is broken has an answer, too.
-* Of a pipeline only so many requests are parsed as can be answered soon; the rest waits as the bytes that it came as.
-* Descriptors are counted (`holdfast.service.server.descriptors`), and answers tell when they were made
+* Everything that is not content (heads, trailers, chunk extensions) is bounded, and a head has a deadline.
+* A server that does not upgrade ignores ``Upgrade`` (RFC 9110, section 7.8).  The parser would take such a request for one
+without
+  content, and its content for the next request.  So the head is parsed again without the field.
+* Trailers stay out of the head (RFC 9110, section 6.5.1).  A client that closes its side after the whole request still gets its
+  answer.
+* A client gets its answer even while it still sends content that was refused (`holdfast.service.server.lingering`), and a
+client
+  that reads no answer is disconnected (`holdfast.service.server.outlet`).  Broken content gets an answer, too.
+* Of a pipeline, only as many requests are parsed as can be answered soon; the rest stays unparsed.
+* Descriptors have a budget (`holdfast.service.server.descriptors`), and each response has its own date
   (`holdfast.service.server.fields`).
 """
 
@@ -55,12 +58,12 @@ from holdfast.service.server.receiver import Receiver
 from holdfast.service.server.refusal import BAD_REQUEST, NOT_IMPLEMENTED, UNAVAILABLE, refusal
 
 KiB = 1024
-# Twice what the loop reads at once, and above the application's own bound, so that a head that is merely too large for that gets
-# a proper answer.
+# Twice what the loop reads at once, and above the application's own bound, so that the application answers heads that are only
+# slightly too large.
 MAX_OUTSIDE = 512 * KiB
-# Requests that wait for their turn; what follows them is not parsed before.
+# Requests of a pipeline that may wait; later ones are not parsed before.
 MOST_WAITING = 16
-# What is parsed at a time, so that no more requests are made of what has come at once.
+# Bytes that are parsed at a time, so that one read makes no more requests than may wait.
 HEAD_BYTES = 4 * KiB
 CONTENT_BYTES = 64 * KiB
 
@@ -83,7 +86,7 @@ class Protocol(HttpToolsProtocol):
         self._extension: UvicornExtension | None = None
         self._cycles: list[RequestResponseCycle] = []
         self._outside = 0
-        """Bytes since content, or the end of a head, was last seen."""
+        """Bytes since the last content or end of a head."""
         ours = config if isinstance(config, ServerConfig) else ServerConfig
         self._head_timeout, self._idle_timeout = ours.head_timeout, ours.idle_timeout
         self._descriptors, self.handoff = ours.descriptors, ours.handoff
@@ -91,14 +94,14 @@ class Protocol(HttpToolsProtocol):
         self._head_timer: asyncio.TimerHandle | None = None
         self._outlet: Outlet = None  # type: ignore[assignment]  # as uvicorn's transport
         self._unparsed = b""
-        """What came behind as many requests as may wait."""
+        """Bytes behind the requests that may wait."""
         self._is_within_head = False
-        """Whether that begins in the middle of a head."""
+        """Whether those begin within a head."""
         self._half_closed = False
-        """Whether the client sends nothing more, though not all is parsed."""
+        """Whether the client has closed its side, though not all is parsed."""
         self._lingering: Lingering | None = None
         self._is_refused = False
-        """Whether nothing more of what comes is looked at."""
+        """Whether further bytes are ignored."""
         self._ends = False
         """Whether the server shuts down."""
 
@@ -114,7 +117,7 @@ class Protocol(HttpToolsProtocol):
         self._stop_waiting()
         self._outlet.unwatch()
         self._unparsed = b""
-        # Uvicorn tells only the newest request of a pipeline; the one that is being answered has to know.
+        # Uvicorn notifies only the newest request of a pipeline; the one that is being answered must know too.
         self.pipeline.clear()
         for cycle in self._cycles:
             cycle.disconnected = cycle.disconnected or not cycle.response_complete
@@ -130,7 +133,7 @@ class Protocol(HttpToolsProtocol):
         self._parse(self._unparsed + data if self._unparsed else data)
 
     def _parse(self, data: bytes) -> None:
-        """Parse what has come, until too many requests wait for their turn; the rest has to wait, too."""
+        """Parse received bytes, until as many requests wait as may; keep the rest."""
         rest = memoryview(data)
         self._unparsed = b""
         try:
@@ -138,7 +141,7 @@ class Protocol(HttpToolsProtocol):
                 if len(self.pipeline) >= MOST_WAITING:
                     self._unparsed = bytes(rest)
                     self.flow.pause_reading()
-                    # The client is not late with the rest of a head: we are.
+                    # The rest of the head is late because of the server, not the client.
                     self._is_within_head = self._head_timer is not None
                     self._stop_waiting()
                     return
@@ -146,7 +149,7 @@ class Protocol(HttpToolsProtocol):
                 try:
                     self.parser.feed_data(piece)
                     rest = rest[len(piece) :]
-                except httptools.HttpParserUpgrade as upgrade:  # the head of such a request ends the piece
+                except httptools.HttpParserUpgrade as upgrade:  # its argument is where the head ends
                     rest = rest[upgrade.args[0] :]
                     if not self._ignore_upgrade():
                         return
@@ -160,7 +163,7 @@ class Protocol(HttpToolsProtocol):
 
     def eof_received(self) -> bool:  # type: ignore[override]  # asyncio takes a truth value, uvicorn never has one
         """
-        Keep the connection for an answer that is under way, if its request is whole.
+        Keep the connection open for the answer to a whole request.
         """
         cycle = cast("RequestResponseCycle | None", self.cycle)
         if self._unparsed or self._is_refused:
@@ -177,7 +180,7 @@ class Protocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         if self.parser.should_upgrade():
-            return  # data_received will be told
+            return  # the parser raises HttpParserUpgrade next
         self._stop_waiting()
         self.app = overloaded if self._descriptors.are_used_up(self.connections, self.tasks) else self._application
         super().on_headers_complete()
@@ -188,7 +191,7 @@ class Protocol(HttpToolsProtocol):
         self._extension = UvicornExtension(self, self.cycle)
         scope = cast("dict[str, Any]", self.scope)
         scope.setdefault("extensions", {})[EXTENSION] = self._extension
-        self.headers = []  # trailers go here, and nowhere else
+        self.headers = []  # trailers end up here only
 
     def on_body(self, body: bytes) -> None:
         self._outside = 0
@@ -202,7 +205,7 @@ class Protocol(HttpToolsProtocol):
 
     def content_came(self) -> None:
         """
-        Take the connection back from whoever received the content of its request, all of it.
+        Take the connection back from the receiver, after the last byte of the content.
         """
         self.transport.set_protocol(self)
         self._replace_parser()
@@ -233,7 +236,7 @@ class Protocol(HttpToolsProtocol):
 
     def shutdown(self) -> None:
         """
-        Let a request that is under way end soon, and close after it.
+        End the request under way soon, and close after it.
         """
         self._ends = True
         if self._lingering is not None:
@@ -244,7 +247,7 @@ class Protocol(HttpToolsProtocol):
             self._extension.on_shutdown()
 
     def _close(self) -> None:
-        """Close behind the last answer; where the client may still be sending, so that it gets to read that."""
+        """Close after the last answer; in stages if the client may still be sending, so that it can read the answer."""
         self._stop_waiting()
         if self._lingering is not None or self.transport.is_closing():
             return
@@ -261,16 +264,16 @@ class Protocol(HttpToolsProtocol):
         self._outlet.watch()
 
     def _forget_what_follows(self) -> None:
-        """Take what came behind the last request: if it were there when we close, the answer would be lost (RFC 9112, 9.6)."""
+        """Read what came after the last request: unread bytes would make the close destroy the answer (RFC 9112, section 9.6)."""
         if self.scheme == "http":
-            with suppress(OSError):  # there is nothing more
+            with suppress(OSError):  # nothing is there
                 os.read(self.transport.get_extra_info("socket").fileno(), MAX_OUTSIDE)
 
     def _ignore_upgrade(self) -> bool:
-        """Parse the head again without what asks for an upgrade; return whether the request can be served."""
+        """Parse the head again without the upgrade; return whether the request can be served."""
         method = self.parser.get_method()
         if method == b"CONNECT":
-            self._refuse("This is not a proxy.")
+            self._refuse("This server is not a proxy.")
             return False
         version = self.parser.get_http_version().encode()
         fields = [name + b": " + value + b"\r\n" for name, value in self.headers if name != b"upgrade"]
@@ -280,13 +283,13 @@ class Protocol(HttpToolsProtocol):
         return True
 
     def _replace_parser(self) -> None:
-        """Begin to parse at the head of a request, as lenient as uvicorn's own parser is."""
+        """Begin with the head of a request, as lenient as uvicorn's own parser."""
         self.parser = httptools.HttpRequestParser(self)
         self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
         self._outside = 0
 
     def _refuse(self, message: str) -> None:
-        """Answer what is not a request, and close; but do not speak into the answer to the request before it."""
+        """Answer bytes that are not a request, and close; an answer under way is finished first."""
         cycle = cast("RequestResponseCycle | None", self.cycle)
         if self.transport.is_closing():
             return
@@ -302,13 +305,13 @@ class Protocol(HttpToolsProtocol):
             self.flow.pause_reading()
 
     def _refuse_content(self, cycle: RequestResponseCycle) -> None:
-        """Answer content that is broken, in place of the application; what came of it is kept."""
+        """Answer broken content in place of the application; what came before is kept."""
         if cycle.response_started:
             self.transport.abort()
             return
         cycle.disconnected = True
         cycle.message_event.set()
-        if self.pipeline:  # others are answered first, and then the connection ends
+        if self.pipeline:  # earlier requests are answered first, then the connection ends
             self.pipeline.popleft()
             self._cycles[-2].keep_alive = False
             self._is_refused = True
@@ -319,7 +322,7 @@ class Protocol(HttpToolsProtocol):
             self._send_error(NOT_IMPLEMENTED, "The only transfer coding is chunked.")
 
     def _refuse_connection(self) -> None:
-        """Say that there are too many connections, without waiting long."""
+        """Refuse a connection beyond the budget, without waiting long."""
         self._ends = True
         self._send_error(UNAVAILABLE, "Too many connections; try again in a moment.")
         if len(self.connections) > self._descriptors.refused:
@@ -327,7 +330,7 @@ class Protocol(HttpToolsProtocol):
             self.transport.close()
 
     def _send_error(self, status: int, message: str) -> None:
-        """Send an answer that no request led to, and close."""
+        """Send an answer without a request, and close."""
         self._is_refused = True
         self._outlet.write(refusal(status, message, _FIELDS.date))
         self._close()

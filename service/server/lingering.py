@@ -1,18 +1,18 @@
 """
-The end of a connection whose client may still be sending.
+Closes a connection whose client may still be sending.
 
 Theory of operation
 -------------------
 
 RFC 9112, section 9.6: "If a server performs an immediate close of a TCP connection, there is a significant risk that the client
-will not be able to read the last HTTP response."  What then still comes is answered with RST, and that makes the client throw
-away what it has not read.  So "servers typically close a connection in stages": only our side is closed, behind the answer.
-What comes is read and dropped, until the client closes its side, sends nothing for a while, or has had its time and its bytes.
+will not be able to read the last HTTP response."  TCP answers later bytes with RST, and the client then drops what it has not
+read. So "servers typically close a connection in stages": the server closes its side after the answer, then reads and drops
+what comes until the client closes its side, pauses for long, or has used up its time and bytes.
 
-Many a client looks for an answer only when it cannot write.  So the bytes come at two paces: most of them at once, and the rest
-so slowly that the client has to wait, and reads.
+Many clients look for an answer only when they cannot write.  So most bytes are read at once, and the rest so slowly that the
+client has to wait, and reads.
 
-Content is dropped where it arrives: all connections that end share one buffer, which is never looked at.
+All such connections receive into one shared buffer, which is never read.
 """
 
 from __future__ import annotations
@@ -29,18 +29,18 @@ SECONDS = 1.0
 LONGEST = 30 * SECONDS
 SILENCE = 5 * SECONDS
 MOST = 16 * MiB
-# So much is dropped at once, and then a step of the rest at a time.
+# Bytes that are dropped at once; then one step at a time.
 AT_ONCE = 8 * MiB
 STEP = 1 * MiB
 EVERY = 0.25 * SECONDS
-# While the service ends, clients have no longer than this.
+# The time for clients while the server shuts down.
 HURRY = 0.5 * SECONDS
 
 _DROPPED = memoryview(bytearray(256 * KiB))
 
 
 class ClosingProtocol(Protocol):
-    """The HTTP protocol whose connection ends."""
+    """The HTTP protocol of a connection that ends."""
 
     def connection_lost(self, exc: Exception | None) -> None: ...
     def pause_writing(self) -> None: ...
@@ -49,7 +49,7 @@ class ClosingProtocol(Protocol):
 
 class Lingering(asyncio.BufferedProtocol):
     """
-    The protocol of a connection from its last answer on.
+    The protocol of a connection after its last answer.
     """
 
     def __init__(self, host: ClosingProtocol, transport: asyncio.Transport) -> None:
@@ -63,11 +63,11 @@ class Lingering(asyncio.BufferedProtocol):
 
     def begin(self, *, hurry: bool) -> None:
         """
-        Close our side as soon as everything is written, and drop what comes; *hurry* while the service ends.
+        Close our side once everything is written, and drop what comes; *hurry* while the server shuts down.
         """
         transport = self._transport
         transport.set_protocol(self)
-        with suppress(NotImplementedError):  # TLS has no such thing: there the client sees the end of the answer by its length
+        with suppress(NotImplementedError):  # TLS cannot close one side: the client finds the end of the answer by its length
             if transport.can_write_eof():
                 transport.write_eof()
         transport.resume_reading()
@@ -75,12 +75,12 @@ class Lingering(asyncio.BufferedProtocol):
 
     def hurry(self) -> None:
         """
-        Close soon: the service ends.
+        Close soon, because the server shuts down.
         """
         self._stop()
         self._timer = self._loop.call_later(HURRY, self._transport.close)
 
-    # What the connection calls
+    # Called by the connection.
 
     def get_buffer(self, _sizehint: int) -> memoryview:
         return _DROPPED
@@ -115,7 +115,7 @@ class Lingering(asyncio.BufferedProtocol):
             self._transport.resume_reading()
 
     def _look(self) -> None:
-        """Go on as long as something comes, within bounds; a part of the answer that still waits has a bound of its own."""
+        """Go on as long as something comes, within bounds; what the client has not read yet is bounded by the outlet."""
         self._timer = None
         if self._received == self._seen or self._loop.time() >= self._until:
             self._transport.close()

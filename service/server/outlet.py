@@ -1,15 +1,15 @@
 """
-Where answers go out: a transport as a response sees it.
+The sending side of a connection: a transport as responses see it.
 
 Theory of operation
 -------------------
 
-Whatever is written waits in the transport until the client reads.  The application waits as well while too much waits there
-(`pause_writing`), but it cannot see the rest: what is below that mark, and what is left when a connection is being closed, which
-has no end while the client does not read.  So both are watched: when a client has read nothing at all for the idle timeout, its
-connection is cut.  Watching begins only where something waits, so an answer that is read at once costs nothing.
+What is written waits in the transport until the client reads.  While too much waits, the application waits as well
+(`pause_writing`).  It cannot see what is below that mark, nor what is left on closing, which never ends if the client does not
+read.  So both are watched: if a client reads nothing at all for the idle timeout, its connection is aborted.  Watching begins
+only when something waits, so an answer that is read at once costs nothing.
 
-The last answer of a connection is followed by `holdfast.service.server.lingering` where the client may still be sending.
+After the last answer of a connection, `holdfast.service.server.lingering` takes over if the client may still be sending.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from collections.abc import Callable
 
 class Outlet:
     """
-    The side of *transport* that answers are written to; *patience* is how long a client may read nothing (seconds).
+    The sending side of *transport*; *patience* is how long a client may read nothing (seconds).
     """
 
     __slots__ = ("_loop", "_patience", "_read", "_timer", "_transport", "_written", "close", "is_closing")
@@ -36,18 +36,18 @@ class Outlet:
         self._timer: asyncio.TimerHandle | None = None
         self.is_closing = transport.is_closing
         self.close = close
-        """What ends the connection behind the last answer."""
+        """Closes the connection after the last answer."""
 
     def write(self, data: bytes) -> None:
         """
-        Send *data* as soon as the client reads.
+        Send *data* once the client reads.
         """
         self._written += len(data)
         self._transport.write(data)
 
     def watch(self) -> None:
         """
-        Cut the connection when the client goes on reading nothing.
+        Abort the connection if the client reads nothing for the idle timeout.
         """
         if self._timer is None and self._transport.get_write_buffer_size():
             self._read = self._has_read()
@@ -55,7 +55,7 @@ class Outlet:
 
     def unwatch(self) -> None:
         """
-        Watch no more: the connection is gone.
+        Stop watching, after the connection has ended.
         """
         if self._timer is not None:
             self._timer.cancel()
@@ -69,6 +69,6 @@ class Outlet:
             self._transport.abort()
 
     def _has_read(self) -> int:
-        """Return how many bytes the system of the client has taken; the transport hears of that in large steps only."""
+        """Return how many bytes the client's system has acknowledged; the transport learns that in large steps only."""
         queued = fcntl.ioctl(self._transport.get_extra_info("socket").fileno(), termios.TIOCOUTQ, bytes(4))
         return self._written - self._transport.get_write_buffer_size() - int.from_bytes(queued, sys.byteorder)

@@ -1,35 +1,36 @@
 """
-The hand-off of content: the system writes what comes straight into our buffers.
+The hand-off of content: the system writes received bytes straight into our buffers.
 
 Theory of operation
 -------------------
 
-Between the head of a request and the next head there is nothing to be parsed: with a Content-Length, exactly so many bytes are
-content.  So for their time the connection gets another protocol.  Uvicorn's makes way as it does for web sockets, by
-``transport.set_protocol``, for a `Receiver`, which is an `asyncio.BufferedProtocol`: the loop asks it for a buffer, receives into
-that, and tells how much came.  No copy is made, nothing is queued, and no task runs until a block is worth a write.
+After the head of a request with a Content-Length there is nothing to parse: exactly that many bytes are content.  So while they
+come, the connection has another protocol.  Uvicorn's makes way as it does for web sockets, by ``transport.set_protocol``, for a
+`Receiver`, which is an `asyncio.BufferedProtocol`: the loop asks it for a buffer, receives into that, and reports how many
+bytes came.  Nothing is copied or queued, and no task runs until a block is worth a write.
 
     Protocol (HTTP) ──ConnectionExtension.hand_over──▶ Receiver ──the last byte of the content──▶ Protocol, with a fresh parser
 
-*Exactly.*  `get_buffer` never returns more than what remains of the content, so whatever is pipelined behind it stays in the
-system until the HTTP protocol reads it.  What the parser had received before the hand-off is in the cycle's body; it becomes the
-beginning of the first block.  The old parser still waits for this content, so it is replaced, as lenient as uvicorn had made it.
-Keep-alive, pipelining, ends of connections and access logs are uvicorn's again from then on, and never noticed.
+*Exactly.*  `get_buffer` never returns more than what remains of the content, so a pipelined request stays in the system until
+the HTTP protocol reads it.  Bytes that the parser had received before the hand-off are in the cycle's body, and begin the first
+block. The old parser still expects this content, so it is replaced, as lenient as uvicorn had made it.  From then on uvicorn
+handles keep-alive, pipelining, disconnects and access logs again.
 
-*Two buffers.*  One is filled while the reader has the other (*lent*), until it asks for the next.  If both are full the
-connection pauses: then the disk is slower than the network.  What has come is *held* by one of two means.  As long as it is
-little, it is copied to `_little`, and the connection keeps no buffer; see `holdfast.service.asgi.receiving.buffers`.  Beyond
-that the buffer that it
-was received into is kept, and filled up.
+*Two buffers.*  One is filled while the reader has the other (*lent*), until it asks for the next.  If both are full, the disk
+is slower than the network, and reading pauses.  Received bytes are *held* in one of two ways.  A few are copied to `_little`,
+and the connection keeps no buffer (see `holdfast.service.asgi.receiving.buffers`).  Beyond that, the buffer that they were
+received into is kept and filled up.
 
-*Calls.*  The loop calls `get_buffer` and at once, with nothing else between, `buffer_updated`; that is why a buffer of nobody's
-may be shown to it.  An empty buffer would be an error, so even a receiver that is done has one to show.
+*Calls.*  The loop calls `get_buffer` and then immediately `buffer_updated`, so a shared spare buffer may be used in between.
+An
+empty buffer would be an error, so a receiver that is done returns one, too.
 
-*Ends.*  Whatever happens to the connection is told to the HTTP protocol as well, which still is the one that uvicorn knows: it
-counts among the connections, hears of a shutdown, and keeps the state of the request.  If the content does not end, because the
-client went away or the request was refused in the middle, nobody switches back: the driver has said ``Connection: close``.
+*Ends.*  The receiver reports every event of the connection to the HTTP protocol, which uvicorn still knows: it counts among the
+connections, is notified of a shutdown, and keeps the state of the request.  If the content does not end, because the client
+disconnected or the request was refused, the receiver stays: the driver has sent ``Connection: close``.
 
-Everything here works alike with asyncio's transports, uvloop's, and those of both for TLS, where it is the decrypted content that
+All this works with the transports of asyncio and uvloop, also with TLS, where the decrypted content is written into our
+buffers.
 is written into our buffers.
 """
 
@@ -46,13 +47,13 @@ NOTHING = memoryview(b"")
 
 
 class ReceivingProtocol(Protocol):
-    """The HTTP protocol that a receiver stands in for."""
+    """The HTTP protocol that a receiver replaces for a while."""
 
     flow: FlowControl
 
     def content_came(self) -> None:
         """
-        Be the protocol of the connection again: the last byte of the content has come.
+        Become the protocol of the connection again, after the last byte of the content.
         """
         ...
 
@@ -75,19 +76,19 @@ class Receiver(asyncio.BufferedProtocol):
         self._remaining = remaining
         self._little = early
         self._buffer: memoryview | None = None
-        """What is kept and filled."""
+        """The buffer that is kept and filled."""
         self._shown = NOTHING
-        """What the loop receives into just now."""
+        """The buffer that the loop receives into now."""
         self._lent: memoryview | None = None
         self._loop = asyncio.get_running_loop()
         self._waiter: asyncio.Future[None] | None = None
         self._eager = False
-        """Whether whoever waits wants to know of every byte."""
+        """Whether the waiting reader wants every byte at once."""
         self._closed = False
         self.held = self.received = len(early)
         self.lost = False
         self.replaced = False
-        """Whether the connection has another protocol, which drops the rest of the content."""
+        """Whether another protocol drops the rest of the content."""
         if self.is_ready:
             self._flow.pause_reading()
         else:
@@ -101,7 +102,7 @@ class Receiver(asyncio.BufferedProtocol):
     def is_ready(self) -> bool:
         return not self._remaining or self.lost or self.held >= (LITTLE if self._buffer is None else len(self._buffer))
 
-    # What the connection calls
+    # Called by the connection.
 
     def get_buffer(self, _sizehint: int) -> memoryview:
         shown = self._buffer
@@ -140,7 +141,7 @@ class Receiver(asyncio.BufferedProtocol):
     def resume_writing(self) -> None:
         self._host.resume_writing()
 
-    # What the reader calls
+    # Called by the reader.
 
     async def fill(self) -> None:
         self._recycle()
@@ -170,7 +171,7 @@ class Receiver(asyncio.BufferedProtocol):
         return block
 
     def take_rest(self) -> None:
-        """There is no rest: what was received is held."""
+        """Do nothing: everything that was received is held."""
 
     def interrupt(self) -> None:
         self._wake()
@@ -183,12 +184,12 @@ class Receiver(asyncio.BufferedProtocol):
             self._buffer = None
         self._little = bytearray()
         self.held = 0
-        # Where the connection lingers, another drops the rest; elsewhere it stays in the system until the connection is closed.
+        # If the connection lingers, that protocol drops the rest; otherwise it stays in the system until the connection closes.
         if self._remaining and not self.lost and not self.replaced:
             self._flow.pause_reading()
 
     def _hold(self, start: int) -> None:
-        """Keep what came from *start* on, and with it the buffer that it came into, if it is worth it."""
+        """Keep the bytes from *start* on; with them the buffer that they came into, if they are many."""
         shown, self._shown = self._shown, NOTHING
         if self.held < LITTLE or shown is self._buffers.little:
             self._little += shown[start : self.held]

@@ -1,5 +1,5 @@
 """
-The answer that the server itself gives to what it cannot hand to the application.
+The answer of the server itself, to what cannot be handed to the application.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ BAD_REQUEST, NOT_IMPLEMENTED, UNAVAILABLE = 400, 501, 503
 
 def refusal(status: int, message: str, date: Field) -> bytes:
     """
-    Return a whole answer with *message* (ASCII) as its content, behind which the connection ends.
+    Return a complete response with *message* (ASCII) as its content; the connection ends after it.
     """
     fields = [
         date,

@@ -27,7 +27,7 @@ from holdfast.service.settings_file import SettingsError
 
 logger = logging.getLogger("holdfast")
 
-# The hand-off of content works on the insides of uvicorn's HTTP protocol; these are the versions whose insides were looked at.
+# The hand-off uses internals of uvicorn's HTTP protocol; it was checked with these versions.
 KNOWN = ("0.54",)
 BACKLOG = 2048
 SWITCH = 0.001  # seconds
@@ -35,7 +35,7 @@ SWITCH = 0.001  # seconds
 
 def application() -> Starlette:
     """
-    Return the application of a process that serves; a worker ends with the process that started it.
+    Return the application of a serving process; a worker ends with its parent.
     """
     _share_interpreter()
     parent = multiprocessing.parent_process()
@@ -63,7 +63,7 @@ def config(settings: Settings) -> uvicorn.Config:
         backlog=BACKLOG,
         access_log=False,
         log_config=None,
-        # The application believes the fields of proxies by itself, the host among them.
+        # The application reads the fields of proxies itself, including the host.
         proxy_headers=False,
         server_header=False,
         timeout_graceful_shutdown=settings.shutdown_grace,
@@ -77,24 +77,24 @@ def config(settings: Settings) -> uvicorn.Config:
 
 def can_hand_over(version: str) -> bool:
     """
-    Say whether content may be handed over by uvicorn's *version*; where it may not, say so in the log.
+    Say whether the hand-off works with uvicorn's *version*; log it if not.
     """
     if ".".join(version.split(".")[:2]) in KNOWN:
         return True
-    logger.warning("uvicorn %s is not known here: content is received by ASGI, at two to four times the cost", version)
+    logger.warning("uvicorn %s was not tested with Holdfast: content is received by ASGI, at two to four times the cost", version)
     return False
 
 
 def check_certificate(settings: Settings) -> None:
     """
-    Look at the certificate before anybody connects.
+    Load the certificate before the service starts.
 
     :raises SettingsError: it cannot be used.
     """
     if settings.tls_certificate:
         try:
             ssl.create_default_context().load_cert_chain(settings.tls_certificate, settings.tls_key)
-        except OSError as error:  # and with it ssl.SSLError
+        except OSError as error:  # includes ssl.SSLError
             raise SettingsError(f"HOLDFAST_TLS_CERTIFICATE={settings.tls_certificate} cannot be used: {error}") from error
 
 
@@ -102,7 +102,7 @@ def bind(settings: Settings) -> socket.socket:
     """
     Return the listening socket.
 
-    :raises SettingsError: the address is not to be had.
+    :raises SettingsError: the address is in use, or not an address of this machine.
     """
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     try:
@@ -112,7 +112,7 @@ def bind(settings: Settings) -> socket.socket:
             message = f"HOLDFAST_PORT={settings.port} of {settings.host} is in use by another process; choose another port"
         else:
             why = os.strerror(error.errno or 0)
-            message = f"HOLDFAST_HOST={settings.host}, HOLDFAST_PORT={settings.port} cannot be listened on: {why}"
+            message = f"HOLDFAST_HOST={settings.host}, HOLDFAST_PORT={settings.port}: cannot listen: {why}"
         raise SettingsError(message) from error
     listening.set_inheritable(True)
     return listening
@@ -130,12 +130,12 @@ def run(settings: Settings, listening: socket.socket, signals: Signals) -> None:
 
 
 def _share_interpreter() -> None:
-    # Images and large slots are computed on threads.  The event loop waits so long until one of them gives the interpreter's lock
-    # back; Python's 5 ms, many times in a request, are what others notice.
+    # Threads compute images and large slots.  The event loop waits this long for one to release the interpreter's lock;
+    # Python's default of 5 ms, many times in a request, would be noticeable.
     sys.setswitchinterval(SWITCH)
 
 
 def _end_with(parent: multiprocessing.process.BaseProcess) -> None:
-    # Orphans would keep the port, and nobody would replace those that die.
+    # An orphan would keep the port, and no parent would replace it if it died.
     parent.join()
     os.kill(os.getpid(), signal.SIGTERM)

@@ -1,15 +1,16 @@
 """
-Content of files, from the page cache to the connection without a copy.
+Sends files from the page cache to the connection, without a copy.
 
 Theory of operation
 -------------------
 
-``sendfile`` writes past the transport, so nothing may be waiting in the transport's own buffer: its limits are set to nothing
-until it has become empty.  The socket is duplicated, first because the loops let nobody else wait for a descriptor of theirs, and
-then because ours stays what it is until we close it, whatever becomes of the connection.
+``sendfile`` bypasses the transport, whose own buffer must therefore be empty: its limits are set to zero until it is.  The
+socket is duplicated, because the loops do not let others wait for their descriptors, and because the duplicate stays valid
+until we close it, whatever happens to the connection.
 
-The loop must not wait for the disk.  So before each chunk the system is asked, without waiting, for its first and its last byte
-(``RWF_NOWAIT``).  What is in the page cache is sent right here; for what is not a thread waits.
+The loop must not wait for the disk.  So before each chunk, its first and last byte are read without waiting (``RWF_NOWAIT``).
+A
+chunk in the page cache is sent on the loop; for other chunks a thread waits.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ async def send_file(
     Send the bytes of *descriptor* from *start* up to *stop* on the socket of *transport*.
 
     :raises TimeoutError: the client did not read for *patience* seconds.
-    :raises ConnectionError: it went away.
+    :raises ConnectionError: the client disconnected.
     :raises EOFError: the file is shorter.
     """
     await _drain(transport, flow, patience)
@@ -56,7 +57,7 @@ async def send_file(
             if sent < count:
                 await _until_writable(connection, patience)
             else:
-                await asyncio.sleep(0)  # others, too, want to send
+                await asyncio.sleep(0)  # let other tasks send
     finally:
         os.close(connection)
 
@@ -84,7 +85,7 @@ def _is_cached(descriptor: int, start: int, count: int) -> bool:
     try:
         return all(os.preadv(descriptor, [bytearray(1)], at, os.RWF_NOWAIT) for at in (start, start + count - 1))
     except OSError as error:
-        # Not every file system can say so without waiting.
+        # Not every file system supports this.
         if error.errno in (errno.EAGAIN, errno.EOPNOTSUPP):
             return False
         raise

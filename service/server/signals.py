@@ -1,17 +1,18 @@
 """
-SIGTERM, SIGINT and SIGHUP, from the first moment on.
+SIGTERM, SIGINT and SIGHUP, from the start of the process on.
 
 Theory of operation
 -------------------
 
-An exception that a signal handler raises can vanish: it appears wherever the program is just then, perhaps in a callback whose
-exceptions are printed and forgotten.  So no handler here raises.
+An exception that a signal handler raises can be lost: it surfaces wherever the program is, perhaps in a callback whose
+exceptions are printed and dropped.  So no handler raises.
 
-* Until the server serves there is nothing to end in order: it has taken no request, and every store survives a kill.  The handler
-  ends the process itself, so that a store which does not answer delays nothing.
-* From then on the handler leaves a note, and the event loop reads it at its next tick, a tenth of a second later at most.
+* Before the server serves, there is nothing to finish: it has accepted no request, and every store survives a kill.  The
+handler
+  ends the process itself, so a store that does not answer delays nothing.
+* Afterwards the handler sets a flag, which the event loop reads at its next tick, a tenth of a second later at most.
 
-Either way the exit status is 0: whoever asks the service to end gets what they asked for, by SIGTERM or by Ctrl-C.
+Either way the exit status is 0: SIGTERM and Ctrl-C are regular ways to end the service.
 """
 
 from __future__ import annotations
@@ -33,17 +34,17 @@ STOP = (signal.SIGTERM, signal.SIGINT)
 
 class Signals:
     """
-    What signals ask of this process.
+    The handlers of signals, and what they recorded.
     """
 
     def __init__(self) -> None:
         self.server: uvicorn.Server | None = None
-        """Who ends in order, once it serves."""
+        """The server to shut down, once it serves."""
         self.hung_up = False
 
     def listen(self) -> None:
         """
-        Hear signals from now on; only the main thread of a process can.
+        Install the handlers; only the main thread of a process can.
         """
         for number in STOP:
             signal.signal(number, self._stop)
@@ -60,7 +61,7 @@ class Signals:
 
 class Server(uvicorn.Server):
     """
-    Uvicorn's server for a process that serves alone.
+    Uvicorn's server for a single process.
     """
 
     def __init__(self, config: uvicorn.Config, signals: Signals) -> None:
@@ -70,24 +71,24 @@ class Server(uvicorn.Server):
     @contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
         """
-        Let the handlers that are there already speak to this server, to the end and beyond it.
+        Keep the handlers of `Signals`, which notify this server until it has ended.
         """
         self._signals.server = self
         yield
 
     async def on_tick(self, counter: int) -> bool:
         """
-        Do what signals asked for since the last tick; return whether the server ends.
+        Act on signals since the last tick; return whether the server ends.
         """
         if self._signals.hung_up:
             self._signals.hung_up = False
-            logger.warning("SIGHUP is ignored by a service of one process; start it again, and it reads its settings anew")
+            logger.warning("SIGHUP is ignored by a service of one process: restart it to read its settings again")
         return await super().on_tick(counter)
 
 
 class Workers(Multiprocess):
     """
-    Uvicorn's parent of several processes: it notes signals, and starts processes that hear Ctrl-C only when they can end by it.
+    Uvicorn's parent of several processes; it starts them with Ctrl-C blocked until they can handle it.
     """
 
     def init_processes(self) -> None:
@@ -105,7 +106,7 @@ class Workers(Multiprocess):
 
 def begin_worker() -> None:
     """
-    Hear Ctrl-C again, in a process that `Workers` has started; leave SIGHUP to the parent, which replaces it by another.
+    Unblock Ctrl-C in a process that `Workers` started; ignore SIGHUP, on which the parent replaces the process.
     """
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
@@ -113,7 +114,7 @@ def begin_worker() -> None:
 
 @contextmanager
 def _without_interrupts() -> Generator[None, None, None]:
-    # A new process begins with what its parent blocks; the parent itself hears what came meanwhile at the end.
+    # A new process inherits blocked signals; the parent gets those that came meanwhile at the end.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield

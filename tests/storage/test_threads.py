@@ -11,7 +11,7 @@ from contextlib import suppress
 
 import pytest
 
-from holdfast.storage.threads import QUICK, AVOIDS, Pace, Threads, stopped, together, unbroken
+from holdfast.storage.threads import AVOIDS, QUICK, Pace, Threads, stopped, together, unbroken
 
 
 class Trouble(Exception):
