@@ -1,13 +1,13 @@
 """
-What the rules refuse, in the words of uploads.  Protocols map these classes to status codes.
+Why a rule refuses a request.  Protocols map these classes to status codes.
 
 UploadError
-├── UploadNotFound        no such upload, or somebody else's
+├── UploadNotFound        there is no such upload, or it belongs to another tenant or account
 ├── UploadGone
 │   ├── UploadCancelled
 │   ├── UploadExpired
 │   ├── UploadInvalid     more content came than its length
-│   ├── UploadPurged      it was complete, and fastened to nothing for too long
+│   ├── UploadPurged      it was complete, and in no slot for too long
 │   └── ContentLost       it is complete, and the store has lost its content
 ├── OffsetMismatch        the offset is not where the upload is
 │   └── BytesLost         the store lost bytes: the upload goes on before where it was
@@ -18,22 +18,22 @@ UploadError
 ├── ContentConflict       repeated bytes differ from the stored ones
 ├── AlreadyComplete       nothing can be appended any more
 ├── AppendsEmpty          one append without content after another
-├── ContentRejected       every byte came, and the finish refused them
+├── ContentRejected       every byte came, and the finish refused the content
 ├── IdempotencyConflict   the same idempotency key with another request
 ├── Evicted               a newer request has the upload now
 ├── OutOfSpace            no room is left; what came before is kept
-├── FinishFailed          every byte is safe, publishing them is to be tried again
-├── StoreFailed           a store does not answer, or lost what it promised
+├── FinishFailed          every byte is safe; the finish is to be repeated
+├── StoreFailed           a store fails, or lost acknowledged bytes
 ├── UploadAttached        it is in a slot: detach it first
-├── UploadIncomplete      only what is complete can be attached
-├── ContentCut            what has to come in one request did not come whole
-├── CursorUnknown         no page ended there
+├── UploadIncomplete      only a complete upload can be attached
+├── ContentCut            content that must come in one request was cut off
+├── CursorUnknown         no page of events ended there
 ├── Forbidden             the principal may not
 └── SlotError
-    ├── ObjectNotFound    no such object, or somebody else's
+    ├── ObjectNotFound    there is no such object, or it belongs to another tenant
     ├── SlotUnknown       objects of this kind have no such slot
-    ├── SlotChanged       the slot is not as the caller believes
-    ├── SlotBusy          too many change it at once
+    ├── SlotChanged       the slot is not as the client believes
+    ├── SlotBusy          too many requests change it at once
     ├── SlotFull          no more attachments fit in
     ├── NotAttached       the attachment is not in the slot
     ├── NothingToUndo     nothing happened, or too long ago
@@ -49,7 +49,7 @@ from holdfast.storage.records import UploadRecord
 
 
 class UploadError(Exception):
-    """A rule refuses; *record* is the upload as it is, where there is one that the caller may see."""
+    """A rule refuses a request; *record* is the upload as it is, if there is one that the client may see."""
 
     def __init__(self, message: str, record: UploadRecord | None = None) -> None:
         super().__init__(message)
@@ -57,15 +57,15 @@ class UploadError(Exception):
 
 
 class UploadNotFound(UploadError):
-    """There is no such upload, or it is none of the caller's business."""
+    """There is no such upload, or the client may not know of it."""
 
 
 class UploadGone(UploadError):
-    """There was such an upload."""
+    """The upload has ended."""
 
 
 class UploadCancelled(UploadGone):
-    """The client gave it up, or deleted it."""
+    """The client cancelled or deleted it."""
 
 
 class UploadExpired(UploadGone):
@@ -77,7 +77,7 @@ class UploadInvalid(UploadGone):
 
 
 class UploadPurged(UploadGone):
-    """It was complete, and fastened to nothing for too long."""
+    """It was complete, and in no slot for too long."""
 
 
 class ContentLost(UploadGone):
@@ -137,7 +137,7 @@ class AppendsEmpty(UploadError):
 
 
 class ContentRejected(UploadError):
-    """Every byte came, and the finish refused them; *why* is what the slot says that they were for."""
+    """Every byte came, and the finish refused the content; *why* is the error of the slot, if that refused it."""
 
     def __init__(self, message: str, record: UploadRecord | None = None, why: UploadError | None = None) -> None:
         super().__init__(message, record)
@@ -153,19 +153,19 @@ class Evicted(UploadError):
 
 
 class OutOfSpace(UploadError):
-    """There is no room for more bytes; those that were stored are kept."""
+    """The store is full; the bytes that were stored are kept."""
 
 
 class FinishFailed(UploadError):
-    """Every byte is durable, but publishing them did not work; any request will try it again."""
+    """Every byte is durable, but the finish failed; any request repeats it."""
 
 
 class StoreFailed(UploadError):
-    """A store does not answer, or has lost what it promised."""
+    """A store fails, or has lost acknowledged bytes."""
 
 
 class UploadAttached(UploadError):
-    """The attachment is in a slot; it has to be detached first."""
+    """The attachment is in a slot; detach it first."""
 
 
 class UploadIncomplete(UploadError):
@@ -173,15 +173,15 @@ class UploadIncomplete(UploadError):
 
 
 class ContentCut(UploadError):
-    """Content that has to come in one request did not come whole."""
+    """Content that must come in one request was cut off."""
 
 
 class CursorUnknown(UploadError):
-    """No page of events ever ended there."""
+    """No page of events ended there."""
 
 
 class Forbidden(UploadError):
-    """Whoever asks may not do that; *entitlement* is what they would need, where there is one such thing."""
+    """The client may not do that; *entitlement* is the missing one, if one is missing."""
 
     def __init__(self, message: str, *, entitlement: str | None = None) -> None:
         super().__init__(message)
@@ -189,11 +189,11 @@ class Forbidden(UploadError):
 
 
 class SlotError(UploadError):
-    """A rule about objects and their slots refuses."""
+    """A rule about objects and their slots refuses a request."""
 
 
 class ObjectNotFound(SlotError):
-    """There is no such object, or it is none of the caller's business."""
+    """There is no such object, or the client may not know of it."""
 
 
 class SlotUnknown(SlotError):
@@ -201,11 +201,11 @@ class SlotUnknown(SlotError):
 
 
 class SlotChanged(SlotError):
-    """The slot is not as the caller believes."""
+    """The slot is not as the client believes."""
 
 
 class SlotBusy(SlotError):
-    """Too many change the slot at once."""
+    """Too many requests change the slot at once."""
 
 
 class SlotFull(SlotError):
@@ -229,7 +229,7 @@ class NotAccepted(SlotError):
 
 
 class ImageInvalid(SlotError):
-    """The image is damaged, or is an archive besides."""
+    """The image is damaged, or is also an archive."""
 
 
 class ImageTooLarge(SlotError):

@@ -1,7 +1,7 @@
 """
-What stores say of their trouble, in the words of uploads.
+Translates the errors of stores into those of uploads.
 
-That a store does not answer is told in the log by whoever watches over all of them, once; what is lost is told here, each time.
+`holdfast.service.health.stores` logs a failing store, once; losses are logged here, each time.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from holdfast.storage.records import UploadRecord
 
 logger = logging.getLogger("holdfast")
 
-# What a store says of its inside is for the log; clients get these sentences.  A newcomer changed the record, or waits for its
-# lease: both mean that this request has lost its place.
+# Details of a store are for the log; clients get these sentences.  If a newer request changed the record, or waits for its
+# lease, this request has lost the upload.
 STORAGE_ERRORS: dict[type[storage_errors.StorageError], tuple[type[UploadError], str]] = {
     storage_errors.NotFound: (UploadNotFound, "there is no such upload"),
     storage_errors.PreconditionFailed: (Evicted, "a newer request has the upload now"),
@@ -23,7 +23,7 @@ STORAGE_ERRORS: dict[type[storage_errors.StorageError], tuple[type[UploadError],
     storage_errors.NoSpace: (OutOfSpace, "there is no room left"),
     storage_errors.QuotaExceeded: (OutOfSpace, "a quota is used up"),
     storage_errors.Unavailable: (StoreFailed, "a store does not answer"),
-    storage_errors.UnknownPosition: (CursorUnknown, "after has to be what a page before told as next"),
+    storage_errors.UnknownPosition: (CursorUnknown, "after must be the next of an earlier page"),
     storage_errors.Corrupted: (StoreFailed, "a store has lost something"),
 }
 
@@ -31,9 +31,9 @@ STORAGE_ERRORS: dict[type[storage_errors.StorageError], tuple[type[UploadError],
 OUTAGES = (storage_errors.Unavailable, storage_errors.NoSpace, StoreFailed, OutOfSpace)
 
 
-class translated:  # noqa: N801 - it is a context manager, and often used: a generator for each would cost more
+class translated:  # noqa: N801 - a context manager; it is used so often that a generator would cost too much
     """
-    Raise storage errors in the words of uploads, but for those that the caller knows what to do about.
+    Raise storage errors as upload errors, except for *known* ones, which the caller handles.
     """
 
     __slots__ = ("_known",)
@@ -47,7 +47,7 @@ class translated:  # noqa: N801 - it is a context manager, and often used: a gen
     def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
         if not isinstance(error, storage_errors.StorageError) or isinstance(error, self._known):
             return
-        # Stores have errors of their own below those that all have.
+        # Backends raise subclasses of the common errors.
         kind, message = next(STORAGE_ERRORS[each] for each in type(error).__mro__ if each in STORAGE_ERRORS)
         if isinstance(error, storage_errors.Corrupted):
             logger.error("%s: %s", message, error)
@@ -56,7 +56,7 @@ class translated:  # noqa: N801 - it is a context manager, and often used: a gen
 
 def lost(record: UploadRecord, error: storage_errors.StorageError) -> ContentLost:
     """
-    Return the error that the content of a complete upload is not there, and tell the log.
+    Return the error for missing content of a complete upload, and log it.
     """
     logger.error("the content of %s, which was complete, is lost: %s", record.key, error)
     return ContentLost("the server has lost the content of this attachment", record)
@@ -64,6 +64,6 @@ def lost(record: UploadRecord, error: storage_errors.StorageError) -> ContentLos
 
 def log_level(error: Exception) -> int:
     """
-    Return the level at which the log is told of *error*: an outage is told once for all, by whoever watches over stores.
+    Return the level at which *error* is logged: an outage is logged once, by `holdfast.service.health.stores`.
     """
     return logging.DEBUG if isinstance(error, OUTAGES) else logging.WARNING

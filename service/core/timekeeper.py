@@ -1,33 +1,33 @@
 """
-What time it is, for whoever deletes: two bounds, between which a clock that somebody moved may say anything.
+Keeps two bounds of the current time, so that a clock that is wrong deletes nothing.
 """
 
 # Theory of operation
 # -------------------
 #
-# Expiry is written down by the clock of the machine, and that clock can be wrong: set by hand, set back by a battery, moved by a
-# bad time server, or right again after it was wrong.  A client pays for it: what expired is deleted for good.  So two times are
-# kept beside the clock:
+# Expiry is recorded by the clock of the machine, which can be wrong: set by hand, reset by an empty battery, moved by a bad
+# time server, or corrected after it was wrong.  Clients would pay for it, since expired uploads are deleted for good.  So two
+# times are kept beside the clock:
 #
-# * `at_least`: it is certainly that late.  By this time uploads expire and attachments are purged.
-# * `at_most`: it may be that late.  By this time the sweeper tries again what may be done at any time, and from it on uploads are
-#   kept: what is written down while the clock is behind does not expire when it is put right.
+# * `at_least`: it is certainly that late.  Uploads expire and attachments are purged by this time.
+# * `at_most`: it may be that late.  The sweeper repeats what may be done at any time by this time, and uploads are kept from it
+#   on: what is recorded while the clock is behind does not expire when it is corrected.
 #
-# *Certain* is a time that advances about as fast as the monotonic clock of this process does.  While the clock agrees with it,
-# up to `TOLERANCE`, it follows the clock, slowly.  When the clock differs by more, the clock is in doubt: `at_least` is the
-# earlier of both, `at_most` the later, and one line in the log says so.  When the clock has kept step with the monotonic one for
-# *patience* seconds, it is believed, and a second line says so.
+# The *certain* time advances about as fast as the monotonic clock of this process.  While the clock agrees with it, up to
+# `TOLERANCE`, it follows the clock, slowly.  If the clock differs by more, it is in doubt: `at_least` is the earlier of both,
+# `at_most` the later, and the log says so.  Once the clock has kept step with the monotonic one for *patience* seconds, it is
+# trusted again, and the log says that, too.
 #
-# A process knows nothing of the time before it began.  So it writes a note into the metadata store at every sweep: what is
-# certain, what the clock says, and for how long it has kept step.  The next process goes on from there.  A service that was off
-# for nine days finds a clock that is nine days ahead of the note: it may be right, and nobody confirms it.  Uploads that expired
-# in the meantime can be continued and finished for *patience* seconds more; then they are deleted.  *Patience* is as long as an
+# A process knows nothing of the time before it started.  So at every sweep it writes a note into the metadata store: the
+# certain time, the clock, and for how long that has kept step.  The next process goes on from there.  A service that was off
+# for nine days finds its clock nine days ahead of the note: it may be right, but nothing confirms it.  Uploads that expired
+# meanwhile can be continued and finished for another *patience* seconds, then they are deleted.  *Patience* is as long as an
 # idle upload lives, and at most a day.
 #
-# Several processes write the same note.  One whose clock differs from what another one wrote since it last looked, is in doubt
-# for as long as that is so.
+# Several processes write the same note.  A process whose clock differs from what another one wrote since its last look is in
+# doubt while that is so.
 #
-# Where the store has no note yet, the clock is believed: there is nothing to compare it with.
+# If the store has no note yet, the clock is trusted, since there is nothing to compare it with.
 
 from __future__ import annotations
 
@@ -46,26 +46,26 @@ logger = logging.getLogger("holdfast")
 NAME = "time"
 SECONDS = 1.0
 TOLERANCE = 300 * SECONDS
-"""A clock may differ by that much: time servers correct it, and a service is off for that long when it is restarted."""
+"""Seconds by which a clock may differ: time servers correct it, and a restart takes that long."""
 LONGEST_PATIENCE = 86400 * SECONDS
 FOLLOWING = 0.1
-"""Seconds by which a second more or less may be certain: so a clock that runs too fast is in doubt before it has done harm."""
+"""Correction of the certain time per second: a clock that runs too fast is in doubt before it does harm."""
 NEVER = float("-inf")
 
 
 def since_boot() -> float:
     """
-    Return the seconds since the machine started, those in which it slept among them: sleep is no jump of the clock.
+    Return the seconds since the machine started, including sleep, so that sleep is no jump of the clock.
     """
     return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 class Times(Protocol):
-    """Says between which two times it is now, in seconds since the epoch."""
+    """Two bounds of the current time, in seconds since the epoch."""
 
     def at_least(self) -> float:
         """
-        Return a time that has certainly passed.
+        Return a time that has certainly come.
         """
         ...
 
@@ -78,7 +78,7 @@ class Times(Protocol):
 
 class ByClock:
     """
-    `Times` for whoever believes a clock.
+    `Times` that trust a clock.
     """
 
     def __init__(self, clock: Callable[[], float]) -> None:
@@ -93,7 +93,7 @@ class ByClock:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Note:
-    """What a process saw when it last looked: what is certain, what its clock said, and how long that had kept step."""
+    """What a process last saw: the certain time, its clock (both in seconds since the epoch), and how long that kept step."""
 
     certain: float
     clock: float
@@ -113,9 +113,9 @@ class _Note:
 
 class Timekeeper:
     """
-    `Times` that no jump of the clock moves: `observe` has to be called again and again, every minute or so.
+    `Times` that resist jumps of the clock, if `observe` is called every minute or so.
 
-    From the first call on, and until the store has answered one, nothing is certain; without any call the clock is believed.
+    From the first call on, and until the store has answered one, nothing is certain; before the first, the clock is trusted.
     """
 
     def __init__(
@@ -126,16 +126,16 @@ class Timekeeper:
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = since_boot,
     ) -> None:
-        """*patience*: a clock that jumped is believed when it has kept step for so many seconds."""
+        """*patience* is the number of seconds for which a clock that jumped must keep step before it is trusted."""
         self._notes = notes
         self._patience = min(patience, LONGEST_PATIENCE)
         self._clock = clock
         self._monotonic = monotonic
         self._certain: float | None = None
         self._since = 0.0
-        """When that was certain, by the monotonic clock."""
+        """The monotonic time of `_certain`."""
         self._offset = 0.0
-        """By how much the clock was ahead of the monotonic one when it began to keep step."""
+        """How far the clock was ahead of the monotonic one when it began to keep step."""
         self._steady_since = 0.0
         self._written: str | None = None
         self._asked = False
@@ -151,9 +151,9 @@ class Timekeeper:
 
     async def observe(self) -> None:
         """
-        Compare the clock with what is certain, and write down what was found.
+        Compare the clock with the certain time, and store the result.
 
-        A store that fails changes nothing: what this process knows by itself stays certain.
+        If the store fails, this process goes on with what it knows.
         """
         self._asked = True
         try:
@@ -171,7 +171,7 @@ class Timekeeper:
             await self._notes.write_note(NAME, now.to_text())
             self._written = now.to_text()
         except StorageError:
-            logger.debug("the time could not be written down")
+            logger.debug("the note of the time could not be written")
 
     def _certain_now(self) -> float:
         assert self._certain is not None  # noqa: S101 - `observe` was called
@@ -196,10 +196,10 @@ class Timekeeper:
             certain = min(now, certain + FOLLOWING * (ticks - self._since))
         elif ticks - self._steady_since >= self._patience:
             certain = now
-        self._tell(ahead, doubted=abs(now - certain) > TOLERANCE)
+        self._log(ahead, doubted=abs(now - certain) > TOLERANCE)
         self._certain, self._since = certain, ticks
 
-    def _tell(self, ahead: float, *, doubted: bool) -> None:
+    def _log(self, ahead: float, *, doubted: bool) -> None:
         if doubted and not self._doubted:
             way = "ahead of" if ahead > 0 else "behind"
             logger.warning(
@@ -208,10 +208,10 @@ class Timekeeper:
                 abs(ahead), way, self._patience,
             )  # fmt: skip
         elif self._doubted and not doubted:
-            logger.warning("the clock is believed again; uploads that have expired by it are deleted")
+            logger.warning("the clock is trusted again; uploads that have expired by it are deleted")
         self._doubted = doubted
 
     def _contradicts(self, note: _Note, now: float) -> bool:
-        """Say whether another process, since this one last looked, saw another time than it can have been by this clock."""
+        """Say whether another process, since the last look of this one, saw a time that this clock cannot have had."""
         looked = now - (self._monotonic() - self._since)
         return not looked - TOLERANCE <= note.clock <= now + TOLERANCE

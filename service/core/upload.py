@@ -1,5 +1,5 @@
 """
-The rules of an upload's life.  Nothing here waits, reads a clock or touches a store.
+The rules of an upload's life; no I/O, no clock.
 """
 
 # Theory of operation
@@ -13,22 +13,24 @@ The rules of an upload's life.  Nothing here waits, reads a clock or touches a s
 #
 # Where a store has lost bytes, `open` and `received` fall back to `open`, at the offset of what is left.
 #
-# Invariants, that the stores, `uploads` and these rules keep together:
+# Invariants, which the stores, `uploads` and these rules keep together:
 #
 # * Bytes before facts.  An offset is recorded only when the bytes before it are as durable as the setting promises.  A recorded
-#   offset is a promise: the client may free those bytes.
-# * The recorded offset rules.  Bytes beyond it do not exist, whatever a disk says.
-# * Lease for politeness, compare-and-set for truth.  A newcomer evicts the holder of an upload.  One that does not let go is
-#   passed over: its facts then fail at the revision of the record, and its bytes belong to an earlier generation.
+#   offset is a promise: the client may discard those bytes.
+# * The recorded offset decides.  Bytes beyond it do not exist, whatever a disk has.
+# * Lease for politeness, compare-and-set for truth.  A new holder evicts the previous one.  A holder that does not let go is
+# fenced
+#   off: its changes then fail at the revision of the record, and its bytes belong to an earlier generation.
 # * Interruption is not an error.  Content just ends, and knows whether it ended.  Every received byte is kept.
-# * `received` is not `complete`.  Any request, or the sweeper, drives the finish again; a finish that failed is never reported
-#   as success; the answer to the last append can be had again and again.
-# * Overlap is compared.  Where a dialect lets a client send stored bytes again, they have to be the same bytes.
+# * `received` is not `complete`.  Any request, or the sweeper, repeats the finish; a failed finish is never reported as
+# success;
+#   the answer to the last append can be repeated.
+# * Overlap is compared.  Where a dialect lets a client send stored bytes again, they must be the same bytes.
 # * Retrying any request ends in the same state.
-# * What is in a slot is neither deleted nor purged: an association changes the revision of the upload, so that of it and a purge
-#   at the same moment only one gets through.
-# * What left a slot is kept for the grace of that slot, whatever becomes of it in others: the latest time that was promised stays
-#   on the record while it is in a slot, and means nothing until it is in none.
+# * An attachment in a slot is neither deleted nor purged: an association changes the revision of the upload, so an association
+#   and a purge at the same moment exclude each other.
+# * An attachment that left a slot is kept for the grace of that slot: the latest promised time stays on the record while the
+#   attachment is in other slots, and applies once it is in none.
 #
 # Dialects differ in what completes an upload (`Completes`): tus 1.0 and Content-Range say that the offset reaches the length;
 # the IETF draft says that length and offset do not decide it, `Upload-Complete` does.  So `complete` is a state of its own, and a
@@ -66,11 +68,11 @@ class Step(enum.Enum):
     PUBLISH = "the finish succeeded"
     REJECT = "the finish refused the content"
     OVERRUN = "more content came than its length"
-    CANCEL = "the client gave it up"
+    CANCEL = "the client cancelled it"
     EXPIRE = "its time ran out"
-    PURGE = "nobody fastened it to anything"
-    LOSE = "the store lost bytes that were durable"
-    CLAIM = "a newcomer passed a sleeper over"
+    PURGE = "it was in no slot for too long"
+    LOSE = "the store lost durable bytes"
+    CLAIM = "a new holder fenced an unresponsive one off"
 
 
 # An illegal step is a missing key.
@@ -99,7 +101,7 @@ GONE: dict[State, type[UploadError]] = {
     State.PURGED: UploadPurged,
 }
 ENDS: dict[State, str] = {
-    State.CANCELLED: "was given up or deleted",
+    State.CANCELLED: "was cancelled or deleted",
     State.EXPIRED: "was not finished in time",
     State.INVALID: "is invalid: more content came than its length",
     State.PURGED: "was purged: it was in no slot for too long",
@@ -108,10 +110,10 @@ ENDS: dict[State, str] = {
 
 def refuse_gone(record: UploadRecord, now: float) -> None:
     """
-    Refuse whatever is asked of an upload that is over.
+    Refuse any request for an upload that has ended.
 
-    :raises UploadGone, ContentRejected: it is.
-    :raises StoreFailed: only a newer version of Holdfast knows.
+    :raises UploadGone, ContentRejected: it has ended.
+    :raises StoreFailed: only a newer version of Holdfast knows its state.
     """
     if record.state is State.UNKNOWN:
         raise StoreFailed("only a newer version of Holdfast knows the state of the upload; send the request again", record)
@@ -120,51 +122,51 @@ def refuse_gone(record: UploadRecord, now: float) -> None:
     if expired(record, now):
         raise UploadExpired("the upload was not finished in time", record)
     if record.state is State.REJECTED:
-        raise ContentRejected("the content was refused when all of it was here; the events of the upload say why", record)
+        raise ContentRejected("the content was refused after all of it had come; the events of the upload say why", record)
 
 
 def expired(record: UploadRecord, now: float) -> bool:
     """
-    Say whether the time of an unfinished upload ran out; a finished one has all the time.
+    Say whether the time of an unfinished upload ran out; a finished one never expires.
     """
     return record.state is State.OPEN and record.expires_at is not None and record.expires_at <= now
 
 
 def is_stuck(record: UploadRecord, limits: Limits, now: float) -> bool:
     """
-    Say whether an upload has all its bytes, and could not be attached to what it is for in all its time.
+    Say whether an upload has all its bytes, but could not be attached to its slot before its final expiry.
     """
     return record.state is State.RECEIVED and record.intent is not None and record.created_at + limits.final_expiry <= now
 
 
 def is_unused(record: UploadRecord, now: float) -> bool:
     """
-    Say whether an attachment was in no slot for as long as it is kept for.
+    Say whether an attachment was in no slot for as long as it is kept.
     """
     return record.state is State.COMPLETE and not record.attached and record.expires_at is not None and record.expires_at <= now
 
 
 def kept_until(record: UploadRecord, moment: float) -> float:
     """
-    Return until when an attachment is kept that just left a slot and was promised to be kept until *moment*.
+    Return until when to keep an attachment that left a slot whose grace ends at *moment*.
 
-    It may have left others before, whose promises hold as well, whichever slots it was in meanwhile.
+    Earlier promises of other slots hold as well.
     """
     return max(moment, record.expires_at or moment)
 
 
 def is_released(record: UploadRecord, now: float) -> bool:
     """
-    Say whether all that was promised of an attachment that is in a slot has been kept: nothing is left to be remembered of it.
+    Say whether the promised time of an attachment in a slot has passed, so that it can be dropped from the record.
     """
     return record.state is State.COMPLETE and bool(record.attached) and record.expires_at is not None and record.expires_at <= now
 
 
 def is_due(record: UploadRecord, now: float) -> bool:
     """
-    Say whether there is anything to be done, at *now*, with an upload whose time seems to have come.
+    Say whether something is to be done, at *now*, with an upload that a store reported as due.
 
-    What may be done at any time is not a question of the time: a finish and a deletion that did not get through.
+    A finish or a deletion that failed is repeated at any time.
     """
     ended = expired(record, now) or is_unused(record, now) or is_released(record, now)
     return ended or record.state is State.RECEIVED or is_over(record)
@@ -172,9 +174,9 @@ def is_due(record: UploadRecord, now: float) -> bool:
 
 def refuse_attached(record: UploadRecord) -> None:
     """
-    Refuse to delete what is in a slot.
+    Refuse to delete an attachment that is in a slot.
 
-    :raises UploadAttached: it is.
+    :raises UploadAttached: it is in one.
     """
     if record.attached:
         raise UploadAttached("the attachment is in a slot; detach it first", record)
@@ -182,10 +184,10 @@ def refuse_attached(record: UploadRecord) -> None:
 
 def is_pending(record: UploadRecord, command: GetOffset) -> bool:
     """
-    Say whether the upload has to be finished before its offset is told.
+    Say whether the upload has to be finished before its offset is reported.
 
-    Begun by a dialect that completes explicitly, an upload may be open at its full length.  To one that completes at length,
-    this offset means success: it has to be true before it is told.
+    An upload of a dialect that completes explicitly may be open at its full length.  To a dialect that completes at length,
+    this offset means success, so it is reported only once that is true.
     """
     if record.state is not State.OPEN:
         return record.state is State.RECEIVED
@@ -195,7 +197,7 @@ def is_pending(record: UploadRecord, command: GetOffset) -> bool:
 
 def advance(record: UploadRecord, receipt: Receipt, limits: Limits, now: float) -> UploadRecord:
     """
-    Return *record* with what *receipt* says durable.
+    Return *record* with the durable bytes of *receipt*.
     """
     if not receipt.received:
         return record
@@ -210,7 +212,7 @@ def advance(record: UploadRecord, receipt: Receipt, limits: Limits, now: float) 
 
 def fall_back(record: UploadRecord, remains: Remains, limits: Limits, now: float) -> UploadRecord:
     """
-    Return *record* with what is left of its bytes; the client has time to send the rest again.
+    Return *record* with what is left of its bytes; the client gets time to send the rest again.
     """
     state = TRANSITIONS[record.state, Step.LOSE]
     expires_at = expiry(record, limits, now)
@@ -219,7 +221,7 @@ def fall_back(record: UploadRecord, remains: Remains, limits: Limits, now: float
 
 def postpone(record: UploadRecord, limits: Limits, now: float) -> UploadRecord:
     """
-    Return *record* due again later: twice as late each time, up to a bound.
+    Return *record*, due again later: twice as late each time, up to a bound.
     """
     longest = max(limits.finish_retry, limits.longest_retry)
     later = now + min(limits.finish_retry * 2 ** min(record.tries, MOST_DOUBLINGS), longest)
@@ -228,9 +230,9 @@ def postpone(record: UploadRecord, limits: Limits, now: float) -> UploadRecord:
 
 def is_filled(record: UploadRecord, completes: Completes, *, ended: bool) -> bool:
     """
-    Say whether all bytes of the upload are there, by the rule of the dialect that speaks.
+    Say whether the upload has all its bytes, by the rule of the request's dialect.
 
-    :raises LengthMismatch: the content ended, by its own word, before the known length.
+    :raises LengthMismatch: the client ended the content before the known length.
     """
     if record.state is not State.OPEN:
         return False
@@ -248,7 +250,7 @@ def is_filled(record: UploadRecord, completes: Completes, *, ended: bool) -> boo
 
 def fill(record: UploadRecord, limits: Limits, now: float) -> UploadRecord:
     """
-    Return *record* with all its bytes durable; the sweeper will look after a finish that does not happen.
+    Return *record* with all its bytes durable; if the finish does not happen, the sweeper does it.
     """
     state = TRANSITIONS[record.state, Step.FILL]
     return dataclasses.replace(record, state=state, length=record.offset, expires_at=now + limits.finish_retry)
@@ -264,9 +266,9 @@ def publish(record: UploadRecord, limits: Limits, now: float) -> UploadRecord:
 
 def end(record: UploadRecord, last: Step, now: float) -> UploadRecord:
     """
-    Return *record* after a last step that leaves no content.
+    Return *record* after a last step, after which it has no content.
 
-    It is due at once: its content is to be deleted.  A tombstone's idempotency key is free again.
+    It is due at once, for its content to be deleted.  The idempotency key of a tombstone is free again.
     """
     ended = step(record, last)
     kept = record.idempotency_key if ended.state is State.REJECTED else None
@@ -275,25 +277,25 @@ def end(record: UploadRecord, last: Step, now: float) -> UploadRecord:
 
 def is_over(record: UploadRecord) -> bool:
     """
-    Say whether the upload is at an end that leaves no content.
+    Say whether the upload has ended, without content.
     """
     return record.state in GONE or record.state is State.REJECTED
 
 
 def claim(record: UploadRecord) -> UploadRecord:
     """
-    Return *record* fenced against everybody who had it before: they can store no fact any more, and no byte.
+    Return *record* fenced against every earlier holder: they can store neither records nor bytes any more.
     """
     return dataclasses.replace(step(record, Step.CLAIM), generation=record.generation + 1)
 
 
 def step(record: UploadRecord, happened: Step) -> UploadRecord:
     """
-    Return *record* in the state that the table says; a step that the table does not know is an error of ours.
+    Return *record* in the next state of the table; a step that is not in the table is a programming error.
     """
     return dataclasses.replace(record, state=TRANSITIONS[record.state, happened])
 
 
 def expiry(record: UploadRecord, limits: Limits, now: float) -> float:
-    """Slides with progress, up to a fixed end."""
+    """Return the new expiry, which moves with progress, up to a fixed end."""
     return min(now + limits.idle_expiry, record.created_at + limits.final_expiry)

@@ -159,4 +159,4 @@ async def test_content_may_be_out_of_reach(monkeypatch: pytest.MonkeyPatch, caps
         url = f"http://127.0.0.1:{nobody.getsockname()[1]}"
         await _try_stores(Settings(bytes_url="s3://bucket", s3_endpoint_url=url))
 
-    assert "no content can be stored or read for now" in capsys.readouterr().err
+    assert "content cannot be stored or read now" in capsys.readouterr().err

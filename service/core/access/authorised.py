@@ -1,15 +1,15 @@
 """
-Who may do what, and who sees what: asked once for each command, before a verb of uploads, slots or objects does it.
+Decides which caller may give which command, and see what: once per command, before its verb runs.
 """
 
 # Theory of operation
 # -------------------
 #
 # Verbs take an `Authorised` command, and no principal.  Only `Access` makes one (a test looks for others), so a new caller of a
-# verb cannot forget to ask, and a new command cannot be forgotten here: mypy finds a `match` that does not know it.
+# verb cannot forget to ask, and mypy reports a new command that a `match` here does not know.
 #
-# What depends on nothing but the caller and the command is decided at once.  What depends on an upload is decided by *permit*, as
-# soon as the verb has read the record: that is read once, and an append reads it under the lease.
+# What depends only on the caller and the command is decided at once.  What depends on an upload is decided by *permit*, once
+# the verb has read the record: so it is read once, and by an append under the lease.
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from holdfast.storage.records import Key, SlotRef, UploadRecord
 
 C = TypeVar("C", bound=commands.AnyCommand)
 Permit = Callable[[Any], None]
-"""Refuses by the record that a command is about, of an upload or, for a picture, of an object; raises what `Access` does."""
+"""Refuses a command by its record, of an upload or, for a picture, of an object; raises what `Access` does; must not block."""
 
 
 class Access:
@@ -41,7 +41,7 @@ class Access:
 
     def __call__(self, by: Principal, command: C) -> Authorised[C]:
         """
-        Return *command* as one that its verb does.
+        Return *command* in the form that its verb takes.
 
         :raises Forbidden, UploadNotFound: the caller may not give it.
         :raises SlotUnknown, ManagedElsewhere: there is no such slot, or another system fills it.
@@ -104,36 +104,36 @@ class Access:
             case commands.Reorder() | commands.Undo():
                 self._refuse_change(by, command.slot, None)
             case commands.SetPicture():
-                # Of an object that is not there every client hears that first.
+                # An object that does not exist is reported first, to every client.
                 return lambda _owner: self._refuse_change(by, command.slot, None)
         return _refuse_any
 
     def _refuse_change(self, by: Principal, ref: SlotRef, attachment: Key | None) -> None:
-        """Refuse to change a slot; *attachment* is the only one of which it is another slot afterwards."""
+        """Refuse to change a slot; *attachment* is the one that the change is about, or None if there may be more."""
         policy = self._policies.of(ref)
         rights.refuse_change(by, policy, ref, attachment)
         if policy.managed_elsewhere:
             raise ManagedElsewhere(f"{ref.slot} is filled by another system")
 
     def _refuse_append(self, by: Principal, record: UploadRecord) -> None:
-        """Refuse to go on with an upload: a client neither evicts another's request nor fills a slot that it may not change."""
+        """Refuse to continue an upload: a client may neither evict another's request nor fill a slot that it may not change."""
         rights.refuse_upload(by, record)
         if record.intent is not None and by.key is None:
             self._refuse_change(by, record.intent.slot, None)
 
     def _refuse_link(self, by: Principal, purpose: Capability, record: UploadRecord) -> None:
-        """Refuse to sign a link that gives more than its maker has."""
+        """Refuse to sign a link that allows more than its maker may do."""
         match purpose:
             case Capability.UPLOAD:
                 rights.refuse_upload(by, record)
                 if record.intent is not None:
-                    self._refuse_change(by, record.intent.slot, None)  # the holder of the link fills the slot, too
+                    self._refuse_change(by, record.intent.slot, None)  # the bearer of the link also fills the slot
             case Capability.VIEW:
                 rights.refuse_view(by, record)
             case Capability.ATTACH:
                 rights.refuse_attachment(by, record)
         if by.key is not None:
-            raise Forbidden("a link makes no links")
+            raise Forbidden("a link cannot be used to make links")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,23 +144,23 @@ class Authorised(Generic[C]):
 
     command: C
     by: Principal
-    """The caller, for the record and the audit; what it may do is decided already."""
+    """The caller, for the record and the audit; its rights are decided already."""
     permit: Permit
     _access: Access
 
     def then(self, command: Other) -> Authorised[Other]:
         """
-        Return another command of the same caller, if that may give it, too.
+        Return another command of the same caller.
 
-        :raises UploadError: it may not.
+        :raises UploadError: the caller may not give it.
         """
         return self._access(self.by, command)
 
     def view(self, record: UploadRecord) -> View:
         """
-        Return what the caller sees of the upload that it is permitted to see.
+        Return how the caller sees an upload.
 
-        :raises UploadNotFound, Forbidden: it may see nothing of it.
+        :raises UploadNotFound, Forbidden: the caller may see nothing of it.
         """
         self.permit(record)
         return View(record=record, original=rights.owns(self.by, record), redirects=self.by.key is None)
@@ -177,9 +177,9 @@ class View:
 
     record: UploadRecord
     original: bool
-    """Whether an image is shown as it was sent: to its owner.  Others see a rendition, which has nothing but its pixels."""
+    """Whether an image is shown as it was sent, which only its owner sees; others see a rendition, which has only its pixels."""
     redirects: bool
-    """Whether the caller may have a URL of the store itself; that would hold for longer than a link does."""
+    """Whether the caller may get a URL of the store itself, which would be valid for longer than a link is."""
 
 
 def _refuse_any(_record: object) -> None:

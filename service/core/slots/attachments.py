@@ -1,5 +1,5 @@
 """
-What is done with attachments and slots: read once, decide, then commit all of it or nothing.
+The verbs of slots: read once, decide, then commit everything or nothing.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from holdfast.storage.ports.metadata import MetadataStore
 from holdfast.storage.records import Intent, Key, SlotRef, State, Subject, UploadRecord
 from holdfast.storage.threads import aside
 
-# Each time another process committed first; so the more processes change one slot, the more tries it may take.
+# Each try fails because another process committed first; the more processes change one slot, the more tries it may take.
 TRIES = 200
 LONGEST_PAUSE = 0.05  # seconds
 Asked = Authorised[Attach] | Authorised[Detach] | Authorised[Reorder] | Authorised[Undo]
@@ -54,19 +54,19 @@ class Attachments:
         minimum_retention: float = 0,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """*minimum_retention*: what leaves its last slot is kept for at least so many seconds, if the slot's grace is shorter."""
+        """*minimum_retention*: seconds to keep what left its last slot, if the grace of that slot is shorter."""
         self._bytes = content
         self._metadata = metadata
         self._policies = policies
         self._acceptance = Acceptance(content, metadata, inspect)
         self._minimum_retention = minimum_retention
         self._clock = clock
-        # Changes of one slot in this process go one after another: only processes compete for it.
+        # Changes of one slot take turns within this process, so that only processes compete.
         self._turns: WeakValueDictionary[SlotRef, asyncio.Lock] = WeakValueDictionary()
 
     def known(self, ref: SlotRef) -> KnownSlot:
         """
-        Return what a request knows of a slot, to be passed on to everything that the request does with it: nothing yet.
+        Return what one request has read of a slot, which is passed on to all it does with the slot; nothing is read yet.
         """
         return KnownSlot(self._metadata, ref)
 
@@ -74,7 +74,7 @@ class Attachments:
         """
         Return a slot of an object, and what is in it.
 
-        :raises SlotUnknown, ObjectNotFound: there is none.
+        :raises SlotUnknown, ObjectNotFound: the slot or the object does not exist.
         """
         self._policies.of(asked.command.slot)
         known = self.known(asked.command.slot)
@@ -85,9 +85,9 @@ class Attachments:
 
     async def attach(self, asked: Authorised[Attach]) -> SlotOutcome:
         """
-        Put a complete upload into a slot; in a slot of one it replaces what is there.
+        Put a complete upload into a slot; in a slot for one attachment it replaces the present one.
 
-        Doing it again changes nothing.
+        Repeating it changes nothing.
 
         :raises UploadError: see `holdfast.service.core.errors`; nothing was changed.
         """
@@ -116,7 +116,7 @@ class Attachments:
         known: KnownSlot | None = None,
     ) -> None:
         """
-        Refuse an upload for a slot that it could not get into, as far as that can be seen when it begins.
+        Refuse an upload that its slot will not take, as far as the beginning of the upload shows.
         """
         policy, known = self._policies.of(intent.slot), known or self.known(intent.slot)
         await known.read()
@@ -134,14 +134,14 @@ class Attachments:
 
     async def fit(self, upload: UploadRecord, intent: Intent, start: FirstBytes, known: KnownSlot) -> str | None:
         """
-        Refuse an upload that has all its bytes and that the slot of its *intent* does not take.
+        Refuse an upload with all its bytes that the slot of its *intent* does not take.
 
-        Return the media type that the slot takes it for; None where it takes anything.  An image is read whole and decoded to be
-        looked at.  So that is done only when nothing else is in the way.
+        Return the media type that the slot takes it for, or None if it takes any.  An image is read and decoded whole, so that
+        comes last.
 
-        :raises TooLarge, NotAccepted, ImageInvalid, ImageTooLarge: it is not for this slot, and never will be.
-        :raises SlotError: the intent cannot be followed now.
-        :raises Corrupted: it was received, and is lost.
+        :raises TooLarge, NotAccepted, ImageInvalid, ImageTooLarge: the slot will never take it.
+        :raises SlotError: the slot cannot take it now.
+        :raises Corrupted: acknowledged content is lost.
         """
         policy = self._policies.of(intent.slot)
         kind = await self._acceptance.kind(upload, policy, start)
@@ -157,14 +157,14 @@ class Attachments:
         self, received: UploadRecord, published: UploadRecord, intent: Intent, by: Principal | None, known: KnownSlot
     ) -> UploadRecord:
         """
-        Complete an upload and put it into the slot that it is for, in one commit.  The caller holds the lease of *received*.
+        Complete an upload and put it into its slot, in one commit.  The caller holds the lease of *received*.
 
-        :raises SlotError: that cannot be now; nothing was changed.
+        :raises SlotError: the slot cannot take it now; nothing was changed.
         :raises Evicted: another request changed the upload.
         """
         policy = _changeable(self._policies.of(intent.slot))
         creator = by or dataclasses.replace(ANYBODY, subject=received.creator)
-        published = dataclasses.replace(published, expires_at=None)  # it never is without a slot
+        published = dataclasses.replace(published, expires_at=None)  # it is in a slot from the beginning
         change = SlotChange(
             ref=intent.slot,
             policy=policy,
@@ -179,7 +179,7 @@ class Attachments:
 
     async def detach(self, asked: Authorised[Detach]) -> SlotOutcome:
         """
-        Take an attachment out of a slot, or all of them; it is kept for the grace of the slot.
+        Take one attachment, or all, out of a slot; they are kept for the grace of the slot.
         """
         key, by, policy = asked.command.key, asked.by.subject, self._policies.of(asked.command.slot)
         return await self._changed(asked, lambda slot, _gone: slots.detach(slot, key, policy, by, self._clock()))
@@ -192,7 +192,7 @@ class Attachments:
 
     async def undo(self, asked: Authorised[Undo]) -> SlotOutcome:
         """
-        Put back what left the slot last and is still there.
+        Put back what left the slot last, if it still exists.
         """
         by, policy = asked.by.subject, self._policies.of(asked.command.slot)
         return await self._changed(asked, lambda slot, gone: slots.undo(slot, policy, by, self._clock(), gone))
@@ -217,10 +217,10 @@ class Attachments:
         return SlotOutcome(slot=await self._change(change, known or self.known(command.slot)))
 
     async def _change(self, change: SlotChange, known: KnownSlot) -> SlotRecord:
-        """Make *change*; when another request changed any of the records meanwhile, read them and decide again."""
+        """Make *change*; if another request changed a record meanwhile, read the records and decide again."""
         turn = self._turns.setdefault(change.ref, asyncio.Lock())
         if turn.locked():
-            known.forget()  # the change before this one is about to make it old
+            known.forget()  # the change under way will outdate it
         async with turn:
             for count in range(TRIES):
                 with translated():
@@ -241,7 +241,7 @@ class Attachments:
             gone = {key for key, upload in (await known.uploads(history)).items() if rules.is_over(upload)}
         new = await aside(partial(change.rule, old, gone), size=size)
         if new == old:
-            return old  # the answer to an earlier request was lost: what this one asks for is so already
+            return old  # a repeated request, whose change is made already
         change.refuse_other(owner, old)
         uploads = await known.uploads({*slots.keys(old)} ^ {*slots.keys(new)})
         deciding = partial(change.decide, owner, known.stored, new, uploads, self._clock(), self._minimum_retention)

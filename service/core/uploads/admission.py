@@ -1,5 +1,5 @@
 """
-How a request may go on: decided by its head and the record, before any content is read.  Nothing here waits or touches a store.
+Decides how a request may go on, from its head and the record, before any content is read; no I/O.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from holdfast.service.core.limits import Limits
 from holdfast.service.core.upload import expiry, refuse_gone
 from holdfast.storage.records import Key, State, Subject, UploadRecord
 
-# What a repeated creation has to agree in.
+# The fields in which a repeated creation must agree with the first one.
 CREATED_WITH = ("name", "content_encoding", "metadata", "creator", "intent")
 
 
@@ -34,8 +34,8 @@ class Admitted:
     """
     An append that may begin.
 
-    *record* is *stored* with what the request told about the length.  The content is first compared over *overlap* bytes, then
-    *room* bytes may be stored.
+    *record* is *stored* with what the request says about the length.  The first *overlap* bytes of the content are compared
+    with stored ones, then *room* bytes may be stored.
     """
 
     stored: UploadRecord
@@ -48,8 +48,8 @@ def begin(command: Create, creator: Subject | None, key: Key, limits: Limits, no
     """
     Return the record of a new upload of *creator*.
 
-    :raises TooLarge: it is going to be larger than *limits* say.
-    :raises LengthExceeded, LengthMismatch: the content that comes along contradicts the length.
+        :raises TooLarge: its length exceeds *limits*.
+        :raises LengthExceeded, LengthMismatch: the content of the creation contradicts the length.
     """
     record = UploadRecord(
         tenant=command.tenant,
@@ -71,22 +71,22 @@ def begin(command: Create, creator: Subject | None, key: Key, limits: Limits, no
     try:
         return admit(record, first_append(command, record), limits, now).record
     except UploadError as error:
-        error.record = None  # nothing was created that the client could ask for
+        error.record = None  # nothing was created
         raise
 
 
 def first_append(command: Create, record: UploadRecord) -> Append:
     """
-    Return the append of the content that comes along with a creation.
+    Return the append of the content of a creation.
     """
     return Append(ref=record.ref, offset=0, completes=command.completes, content_length=command.content_length)
 
 
 def admit(record: UploadRecord, command: Append, limits: Limits, now: float) -> Admitted:
     """
-    Return how *command* may go on, or refuse it by what its head says.
+    Return how *command* may go on, or refuse it by its head.
 
-    :raises UploadError: see `holdfast.service.core.errors`; the upload is as it was, but for the one case of `invalidates`.
+    :raises UploadError: see `holdfast.service.core.errors`; the upload is unchanged, except in the case of `invalidates`.
     """
     refuse_gone(record, now)
     if command.content_type is not None and record.content_type is not None:
@@ -107,11 +107,11 @@ def admit(record: UploadRecord, command: Append, limits: Limits, now: float) -> 
 
 def invalidates(record: UploadRecord, command: Append, begun_at: int) -> bool:
     """
-    Say whether an overrun ends the upload, to which *command* began to append at *begun_at*.
+    Say whether an overrun ends the upload, to which *command* began to append at the offset *begun_at*.
 
     draft-ietf-httpbis-resumable-upload, "Upload Length": "If the length is exceeded, the server MUST … reject all further
-    interaction."  tus and Content-Range only refuse the request; but if it was recorded up to the length already, because its
-    end was late, the upload would count as received whole.
+    interaction."  tus and Content-Range only refuse the request; but if the length was reached and recorded before the overrun
+    came, the upload would count as received.
     """
     if record.state is not State.OPEN:
         return False
@@ -120,9 +120,9 @@ def invalidates(record: UploadRecord, command: Append, begun_at: int) -> bool:
 
 def refuse_overrun(stored: UploadRecord, received: UploadRecord, limits: Limits) -> NoReturn:
     """
-    Refuse content that goes on after the room was used up; *stored* is the upload without it.
+    Refuse content beyond the room; *stored* is the upload without it.
 
-    :raises AlreadyComplete, LengthExceeded, TooLarge: by what set the bound.
+    :raises AlreadyComplete, LengthExceeded, TooLarge: depending on what bounds the upload.
     """
     if stored.state is State.COMPLETE:
         raise AlreadyComplete("the upload is complete", stored)
@@ -133,9 +133,9 @@ def refuse_overrun(stored: UploadRecord, received: UploadRecord, limits: Limits)
 
 def refuse_other_length(record: UploadRecord, command: GetOffset) -> None:
     """
-    Refuse a question about an upload of another length.
+    Refuse a request that names another length than the upload has.
 
-    :raises LengthMismatch: it is.
+    :raises LengthMismatch: the lengths differ.
     """
     if command.length is not None and record.length is not None and command.length != record.length:
         raise LengthMismatch(f"the length is {record.length}, not {command.length}", record, command.length)
@@ -143,31 +143,30 @@ def refuse_other_length(record: UploadRecord, command: GetOffset) -> None:
 
 def refuse_other_request(existing: UploadRecord, wanted: UploadRecord) -> None:
     """
-    Refuse an idempotency key that was used for something else.
+    Refuse an idempotency key that was used for another request.
 
-    :raises IdempotencyConflict: it was.
+    :raises IdempotencyConflict: the requests differ.
     """
     same = all(getattr(existing, field) == getattr(wanted, field) for field in CREATED_WITH)
     same = same and _had_type(existing, wanted.content_type)
-    # A length that the first request left open may have become known since.
+    # A length that the first request left open may be known by now.
     if not same or wanted.length not in (None, existing.length):
         raise IdempotencyConflict("this idempotency key belongs to another request")
 
 
 def _own(idempotency_key: str | None, subject: Subject | None) -> str | None:
     """
-    Return an idempotency key as one of *subject*, who finds no request of others by it and is in the way of none.
+    Return an idempotency key in the scope of *subject*, so that keys of different accounts never meet.
 
-    No field of HTTP has a line break, so no key of somebody without an account is taken for one of somebody else.  Keys that were
-    stored before they belonged to an account are not found by accounts: such a creation that is repeated makes a new
-    upload.
+    No HTTP field has a line break, so a key without an account never equals one with an account.  Keys that were stored before
+    they belonged to accounts are not found by accounts: repeating such a creation makes a new upload.
     """
     return idempotency_key if None in (idempotency_key, subject) else f"{subject}\n{idempotency_key}"
 
 
 def _refuse_offset(record: UploadRecord, command: Append) -> None:
     if command.offset == record.offset:
-        # A request that lost its answer is sent again, and gets it again; all else comes too late.
+        # A request whose answer was lost is repeated and answered again; any other is too late.
         if record.state is State.COMPLETE and command.completes is Completes.LATER:
             raise AlreadyComplete("the upload is complete", record)
         return
@@ -184,12 +183,12 @@ def _refuse_other_type(record: UploadRecord, provided: str) -> None:
 
 
 def _is_same_type(provided: str, known: str, record: UploadRecord) -> bool:
-    """Say whether two types are one: that of an image became what the content is when the upload was complete."""
+    """Say whether two types are the same; the type of an image was replaced by the detected one on completion."""
     return provided == known or (record.state is State.COMPLETE and {provided, known} <= IMAGES)
 
 
 def _had_type(existing: UploadRecord, wanted: str | None) -> bool:
-    """Say whether an upload was created with this type, which the content may have made more exact since."""
+    """Say whether an upload was created with this type, which the finish may have replaced by the detected one."""
     if existing.content_type == wanted:
         return True
     if existing.state is not State.COMPLETE or existing.content_type is None:
@@ -198,24 +197,24 @@ def _had_type(existing: UploadRecord, wanted: str | None) -> bool:
 
 
 def _agreed_length(record: UploadRecord, command: Append, limits: Limits) -> int | None:
-    """Return the length after this request, if it agrees with all that is known of it."""
+    """Return the length after this request, or refuse a contradiction."""
     known = record.length
     if command.length is not None:
         if known not in (None, command.length):
             raise LengthMismatch(f"the length is {known}, not {command.length}", record, command.length)
         known = _possible_length(record, command.length, limits)
     if command.completes is Completes.AT_END and command.content_length is not None:
-        # Section "Upload Length" of the draft: offset and content length of a completing request tell the length.
-        told = command.offset + command.content_length
-        if known is not None and told < known and record.state is State.OPEN:
-            raise LengthMismatch(f"the length is {known}, not {told}", record, told)
-        known = _possible_length(record, told, limits) if known is None else known
+        # Section "Upload Length" of the draft: offset and content length of a completing request give the length.
+        length = command.offset + command.content_length
+        if known is not None and length < known and record.state is State.OPEN:
+            raise LengthMismatch(f"the length is {known}, not {length}", record, length)
+        known = _possible_length(record, length, limits) if known is None else known
     return known
 
 
-def _possible_length(record: UploadRecord, told: int, limits: Limits) -> int:
-    if told < record.offset:
-        raise LengthMismatch(f"{record.offset} bytes are there already, the length cannot be {told}", record, told)
-    if told > limits.max_size:
+def _possible_length(record: UploadRecord, length: int, limits: Limits) -> int:
+    if length < record.offset:
+        raise LengthMismatch(f"{record.offset} bytes are there already, the length cannot be {length}", record, length)
+    if length > limits.max_size:
         raise TooLarge(limits.max_size, record)
-    return told
+    return length

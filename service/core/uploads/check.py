@@ -1,8 +1,7 @@
 """
-Whether facts and bytes agree: what is stored without a record, and what is promised but not there.
+Compares records and content: finds content without a record, and promised content that is missing.
 
-Nothing is taken for lost that may only be on its way: what changed lately is left alone, and before anything is removed the
-record is read once more.
+What may only be on its way is not reported: recent changes are ignored, and a record is read again before anything is removed.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ MINUTES = 60.0
 
 
 class Problem(enum.Enum):
-    """How facts and bytes can differ."""
+    """How records and content can differ."""
 
     ORPHAN = "stored for an upload that has no record"
     LEFTOVER = "stored, and no longer needed by its upload"
@@ -37,19 +36,19 @@ REMOVABLE = frozenset({Problem.ORPHAN, Problem.LEFTOVER})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One difference, and why it is one."""
+    """A difference, and the reason for it."""
 
     problem: Problem
     key: Key
     name: str
-    """What is stored, or of what the record speaks."""
+    """What is stored, or what the record refers to."""
     why: str
     repaired: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Explanation:
-    """What keeps an upload, or when and why it goes, in sentences; and whether all that it promises is there."""
+    """Why an upload is kept, or when and why it ends, in sentences; and whether everything it promises is there."""
 
     sentences: tuple[str, ...]
     whole: bool
@@ -57,7 +56,7 @@ class Explanation:
 
 class Check:
     """
-    Goes through everything that is stored, and through every record.
+    Compares everything that is stored with every record.
     """
 
     def __init__(
@@ -69,7 +68,7 @@ class Check:
         settled: float = 1 * DAYS,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """What changed less than *settled* seconds ago is left alone."""
+        """Changes less than *settled* seconds old are ignored."""
         self._metadata = metadata
         self._leased_uploads = leased_uploads
         self._inventory = inventory
@@ -78,11 +77,11 @@ class Check:
 
     async def findings(self, *, repair: bool = False) -> AsyncIterator[Finding]:
         """
-        Yield every difference; with *repair*, what is stored for nothing is removed.
+        Yield every difference; with *repair*, content that no record needs is removed.
 
-        :raises StorageError: a store does not answer.
+        :raises StorageError: a store fails.
         """
-        # What is stored comes first: whatever is found then and has no record now never gets one.
+        # Content is listed first: what exists then without a record now will never get one.
         stored = [each async for each in self._inventory.stored() if each.changed_at <= self._clock() - self._settled]
         records: dict[Key, UploadRecord] = {}
         wanted = {each.key for each in stored}
@@ -98,9 +97,9 @@ class Check:
 
     async def explain(self, record: UploadRecord) -> Explanation:
         """
-        Say what keeps an upload, or when and why it goes.
+        Say why an upload is kept, or when and why it ends.
 
-        :raises StorageError: a store does not answer.
+        :raises StorageError: a store fails.
         """
         lines = [_life(record, self._clock())]
         lines += [f"It is in the slot {slot.slot} of {slot.kind} {slot.id}; that keeps it." for slot in record.attached]
@@ -137,7 +136,7 @@ class Check:
         if record is not None:
             if stored.name in self._inventory.needed(record):
                 return None
-            # The upload may need it since, or a request may be working at it.
+            # The upload may need it by now, or a request may be using it.
             status = await self._leased_uploads.status(record.ref)
             record = status.record
             if status.held or stored.name in self._inventory.needed(record):

@@ -1,5 +1,5 @@
 """
-Appends that bring an upload nothing: each is answered, but a row of them without an end is not.
+Bounds appends that bring an upload nothing: each is answered, but not an endless series of them.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ from holdfast.storage.records import Ref, State, UploadRecord
 
 SECONDS = 1.0
 MOST = 100
-"""So many in a row are answered: a client that probes, or whose source pauses, sends a few."""
+"""The longest series that is answered: a client that probes, or whose source pauses, sends a few."""
 PAUSE = 5 * SECONDS
-"""After this without one, the next begins another row."""
+"""Seconds without an empty append after which the next one begins another series."""
 REMEMBERED = 4096  # uploads
 
 
 class EmptyAppends:
     """
-    The rows of one process.
+    The series of one process.
 
-    They are not stored: an append that brings nothing changes nothing, and so costs no commit and puts off no expiry.
+    They are not stored: an empty append changes nothing, so it costs no commit and extends no expiry.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -33,9 +33,9 @@ class EmptyAppends:
 
     def count(self, before: UploadRecord, after: UploadRecord, content: Content) -> None:
         """
-        Take note of an append that made *before* into *after*.
+        Count an append that turned *before* into *after*.
 
-        :raises AppendsEmpty: it is one too many of those that brought nothing.
+        :raises AppendsEmpty: the series is too long.
         """
         if after != before or after.state is not State.OPEN or not content.ended:
             if self._rows:

@@ -1,5 +1,5 @@
 """
-The end of uploads: verified, published and attached to what they are for, or buried.
+The end of uploads: content is verified, published and attached; or the upload ends, and its content is deleted.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from holdfast.storage.records import Intent, Key, State, UploadRecord
 
 logger = logging.getLogger("holdfast")
 
-# What a slot says of content that it will never take.
+# The errors of a slot that will never take the content.
 UNFIT: tuple[type[UploadError], ...] = (NotAccepted, ImageInvalid, ImageTooLarge, TooLarge)
 
 
@@ -46,7 +46,7 @@ Forget = Callable[[Key], Awaitable[None]]
 
 class Finish:
     """
-    What the server does with an upload that has all its bytes, or that has come to its end.  The caller holds its lease.
+    Finishes uploads that have all their bytes, and ends others.  The caller holds the lease.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class Finish:
         times: Times,
         forget: Forget | None = None,
     ) -> None:
-        """*forget* is called for each upload whose content is deleted: it deletes what was made of that content."""
+        """*forget* is awaited for each upload whose content is deleted; it deletes what was made of that content (renditions)."""
         self._bytes = content
         self._journal = journal
         self._losses = losses
@@ -74,13 +74,13 @@ class Finish:
         self, record: UploadRecord, by: Principal | None, held: Held | None = None, known: KnownSlot | None = None
     ) -> UploadRecord:
         """
-        Verify and publish what was received; if this fails, the next request for the upload, or the sweeper, does it again.
+        Verify and publish an upload with all its bytes; if this fails, the next request for it, or the sweeper, tries again.
 
-        Nothing more is going to be done with the upload that is *held*.  *known* is the slot that it is for.
-
-        :raises ContentRejected: it is not what was announced, or not for the slot it was to be in.
-        :raises FinishFailed, SlotError: it did not get through; every byte is safe.
-        :raises Corrupted, NotFound: bytes that were promised are not there.
+        :param held: the caller's hold, if it does nothing more with the upload: it is let go in the same commit
+        :param known: the slot that the upload is for, as far as it was read
+        :raises ContentRejected: the content is not what was announced, or not for its slot.
+        :raises FinishFailed, SlotError: the finish failed; every byte is safe.
+        :raises Corrupted, NotFound: acknowledged bytes are missing.
         """
         if record.state is not State.RECEIVED:
             return record
@@ -100,7 +100,7 @@ class Finish:
                 return await self._journal.replace(record, published, by)
             return await self._journal.settle(held, record, published, by)
         except (Corrupted, NotFound):
-            raise  # what was promised is not there: the answer must not say that it is safe
+            raise  # acknowledged bytes are missing: the answer must not say that they are safe
         except (StorageError, StoreFailed) as error:
             logger.log(log_level(error), "the finish of %s failed and will be tried again: %s", record.key, error)
             raise FinishFailed("every byte is safe, but the upload could not be finished yet", record) from error
@@ -109,22 +109,22 @@ class Finish:
         self, record: UploadRecord, last: Step, by: Principal | None = None, reason: str | None = None
     ) -> UploadRecord:
         """
-        End an upload, then delete its content; if that does not work now, the sweeper will.
+        End an upload, then delete its content; if the deletion fails, the sweeper tries again.
         """
         ended = rules.end(record, last, self._clock())
         try:
             buried = await self._journal.replace(record, ended, by, reason)
         except NoSpace:
             if record.state is State.COMPLETE:
-                raise  # another request may be attaching it: only the record says which comes first
-            # Its own bytes make the room.  If this process crashes here, the next request finds that they are gone.
+                raise  # another request may be attaching it: only the record decides which comes first
+            # Deleting its bytes makes room for the record.  If this process crashes here, the next request reports the loss.
             await self._bytes.delete(record)
             buried = await self._journal.replace(record, ended, by, reason)
         return await self.delete_content(buried)
 
     async def delete_content(self, record: UploadRecord) -> UploadRecord:
         """
-        Delete the content of an upload that is over.
+        Delete the content of an upload that has ended.
         """
         try:
             await self._bytes.delete(record)
@@ -137,7 +137,7 @@ class Finish:
 
     async def postpone(self, record: UploadRecord) -> UploadRecord:
         """
-        Have the sweeper come back to *record* after all others: twice as late after each failure, up to a bound.
+        Have the sweeper come back to *record* later: twice as late after each failure, up to a bound.
         """
         return await self._journal.replace(record, rules.postpone(record, self._limits, self._clock()))
 
@@ -161,7 +161,7 @@ class Finish:
         try:
             await self.finish(record, None)
         except ContentRejected:
-            pass  # that is an end, too
+            pass  # the upload has ended
         except (Corrupted, NotFound) as error:
             if await self._losses.settle(record.ref, error) is None:
                 logger.error("the content of %s cannot be read: %s", record.key, error)  # noqa: TRY400
@@ -176,12 +176,12 @@ class Finish:
             await self.postpone(record)
 
     async def _kind(self, record: UploadRecord, first: FirstBytes, by: Principal | None) -> str | None:
-        """Return what an upload is that has to be an image, or of the type that was declared for its slot; else reject it."""
+        """Return the type of an upload that must be an image, or what was declared for its slot; reject other content."""
         start = await first.read()
         declared = record.content_type
         if declared is not None and (is_undeclared(declared) or canonical(declared) in IMAGES):
             if record.intent is not None:
-                return declared  # its slot decides
+                return declared  # the slot decides
             kind = accepted(declared, record.name, start, IMAGES)
         else:
             kind = None if declared is None or contradicts(declared, start) else canonical(declared)
@@ -194,7 +194,7 @@ class Finish:
     async def _fit(
         self, record: UploadRecord, intent: Intent, start: FirstBytes, known: KnownSlot, by: Principal | None
     ) -> str | None:
-        """Reject what the slot would never take, before anything of it is published; return what it takes it for."""
+        """Reject content that the slot never takes, before any of it is published; return the type that the slot takes it for."""
         try:
             return await self._attachments.fit(record, intent, start, known)
         except UNFIT as error:

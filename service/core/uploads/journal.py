@@ -1,5 +1,5 @@
 """
-Writes down what becomes of uploads, and in the same commit the event that tells of it.
+Stores changes of uploads, each with its event in the same commit.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from holdfast.storage.records import UploadRecord
 
 class Held:
     """
-    An upload that nobody else has now: its lease, and its record as it was when that began.
+    An upload whose lease this request holds, with its record from the time when the hold began.
     """
 
     def __init__(self, hold: Hold) -> None:
@@ -29,7 +29,7 @@ class Held:
 
 class UploadJournal:
     """
-    The records of uploads; *by* is who asked for a change, None for what the service does by itself.
+    The records of uploads; *by* is the principal that asked for a change, or None for the service itself.
     """
 
     def __init__(self, metadata: MetadataStore, clock: Callable[[], float]) -> None:
@@ -49,23 +49,23 @@ class UploadJournal:
         new: UploadRecord,
         by: Principal | None = None,
         reason: str | None = None,
-        told: Sequence[Event] | None = None,
+        events: Sequence[Event] | None = None,
         release: Lease | None = None,
     ) -> UploadRecord:
         """
         Store *new* as the next revision of *old*, and return it.
 
-        The event is that of the new state, and tells the *reason*, if there is one; or those are *told* that the caller gives.
-        A lease to *release* is let go of in the same step.
+        The event is that of the new state, with the *reason* if there is one; *events* replace it.  The lease *release* is let
+        go in the same step.
         """
         replacement = dataclasses.replace(new, revision=old.revision + 1)
-        events = of_step(old, replacement, self._clock(), by, reason) if told is None else told
-        await self._metadata.commit([Change(old=old, new=replacement)], events=events, release=release)
+        stored = of_step(old, replacement, self._clock(), by, reason) if events is None else events
+        await self._metadata.commit([Change(old=old, new=replacement)], events=stored, release=release)
         return replacement
 
     async def settle(self, held: Held, old: UploadRecord, new: UploadRecord, by: Principal | None) -> UploadRecord:
         """
-        Store *new* as the next revision of *old*, let go of the upload in the same step, and return it.
+        Store *new* as the next revision of *old*, let the upload go in the same step, and return *new*.
         """
         replacement = await self.replace(old, new, by, release=held.hold.lease)
         held.settled = True

@@ -1,8 +1,8 @@
 """
-What the server does when a store has lost bytes that it had promised to keep.
+What the server does when a store has lost acknowledged bytes.
 
-The client may have freed the bytes that the server acknowledged; nothing makes that good.  But from now on the server reports
-what is true: the upload goes on from what is left of it, and where nothing is left, from the beginning.
+The client may have discarded those bytes; the server cannot restore them.  But from now on it reports the truth: the upload
+goes on from what is left of it, or from the beginning.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ logger = logging.getLogger("holdfast")
 
 class Losses:
     """
-    Finds out what is left of an upload, and records it.  The caller holds its lease.
+    Finds what is left of an upload, and records it.  The caller holds the lease.
     """
 
     def __init__(self, content: ByteStore, metadata: MetadataStore, journal: UploadJournal, limits: Limits, times: Times) -> None:
@@ -36,7 +36,7 @@ class Losses:
 
     async def settle(self, ref: Ref, error: StorageError) -> UploadRecord | None:
         """
-        Return the upload as it is without what is lost; None if all that it promises is there.  *error* is what the store raised.
+        Return the upload without the lost bytes, or None if nothing is lost.  *error* is what the store raised.
         """
         record = await self._metadata.get(ref)
         if record.state not in (State.OPEN, State.RECEIVED):
@@ -47,6 +47,6 @@ class Losses:
         left = rules.fall_back(record, remains, self._limits, self._times.at_most())
         lost = {"offset": remains.offset, "lost": record.offset - remains.offset}
         reported = event("upload.lost", record.ref, self._times.at_most(), None, data=lost)
-        left = await self._journal.replace(record, left, told=[reported])
+        left = await self._journal.replace(record, left, events=[reported])
         logger.error("bytes of %s are lost, %d of %d are left: %s", record.key, left.offset, record.offset, error)
         return left

@@ -1,5 +1,5 @@
 """
-One append: what comes is compared or stored, and how far the upload is is recorded.
+One append: content is compared or stored, and its offset is recorded.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ BLOCK = 1024 * 1024
 
 class AppendProgress:
     """
-    How far one append is: `record` with all that is durable, and `stored`, which is recorded of it.  The caller holds the lease.
+    The progress of one append: `record` has everything durable, `stored` is the recorded part.  The caller holds the lease.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class AppendProgress:
 
     async def receive(self, asked: Authorised[Append], content: Content, held: Held) -> UploadRecord:
         """
-        Store what comes, up to the room that there is; record how far the upload is now and then and at the end.
+        Store content, up to the room; record the offset now and then, and at the end.
 
         :raises UploadError: see `holdfast.service.core.errors`; what became durable is recorded.
         """
@@ -76,7 +76,7 @@ class AppendProgress:
         return recorded
 
     def _advance(self, receipt: Receipt) -> None:
-        """Count what became durable since the append began."""
+        """Add what became durable since the last receipt."""
         since = dataclasses.replace(receipt, received=receipt.received - self._counted)
         self._counted = receipt.received
         self.record = rules.advance(self.record, since, self._limits, self._clock())
@@ -93,7 +93,7 @@ class AppendProgress:
             self._report.advanced(self.stored)
 
     async def _append(self, content: Content) -> None:
-        """Store content, as much as there is room for; when the disk is full, record what became durable."""
+        """Store content up to the room; if the disk is full, record what became durable."""
         try:
             if content.is_awaited:
                 await self._store.expect(self.record)
@@ -107,16 +107,16 @@ class AppendProgress:
     async def _receive_end(self, content: Content) -> None:
         """Wait until content that has used up its room ends."""
         while not content.ended:
-            # Also of content that was stopped: what came beyond the length came, whatever became of the connection.
+            # Also for stopped content: bytes beyond the length have come, whatever happened to the connection.
             if await content.read(1):
                 admission.refuse_overrun(self.stored, self.record, self._limits)
             if content.stopped is not None:
                 break
             if self.record != self.stored and not content.ended:
-                await self._record()  # only the end of the coding is missing, and it is late
+                await self._record()  # only the end of the coding is missing, and late
 
     async def _record_end(self, asked: Authorised[Append], content: Content, held: Held) -> UploadRecord:
-        """Record the last offset of an append, and in the same revision whether the upload has all its bytes."""
+        """Record the final offset, and in the same revision whether the upload has all its bytes."""
         record = self.record
         try:
             if rules.is_filled(record, asked.command.completes, ended=content.ended):
@@ -131,7 +131,7 @@ class AppendProgress:
         return await self._journal.replace(self.stored, record, asked.by)
 
     async def _repeats(self, command: Append, content: Content) -> bool:
-        """Compare content with the stored bytes it repeats; return whether it goes on after them."""
+        """Compare content with the stored bytes that it repeats; return whether it goes on after them."""
         at = command.offset
         end = at + self._overlap
         while at < end:
@@ -151,7 +151,7 @@ class AppendProgress:
 
 async def blocks_of(content: Content, room: int, limits: Limits) -> AsyncIterator[memoryview]:
     """
-    Yield up to *room* bytes of content; an empty block now and then, and when it pauses, asks to have them recorded.
+    Yield up to *room* bytes of content; an empty block, now and then and when the content pauses, asks for a checkpoint.
     """
     passed = asked = 0
     until = time.monotonic() + limits.checkpoint_seconds

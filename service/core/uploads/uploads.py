@@ -1,5 +1,5 @@
 """
-What is done with uploads: ask the rules, move the bytes, then record the fact.
+The verbs of uploads: ask the rules, move the bytes, then store the change.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class Uploads:
         times: Times | None = None,
         keys: Callable[[], Key] = new_key,
     ) -> None:
-        """*times* says until when something is kept, and what has expired; without it the *clock* does."""
+        """*times* decide until when an upload is kept, and what has expired; the default is the *clock*."""
         self._bytes = content
         self._metadata = metadata
         self._leased_uploads = leased_uploads
@@ -83,9 +83,9 @@ class Uploads:
         self, asked: Authorised[Create], content: Content, observer: Observer | None = None, *, known: KnownSlot | None = None
     ) -> Outcome:
         """
-        Begin an upload, and append the content that comes along.
+        Begin an upload, and append the content of the creation.
 
-        *observer* hears of the append.  *known* is the slot that the upload is for.
+        *observer* gets the reports of the append.  *known* is the slot that the upload is for, as far as it was read.
         """
         command = asked.command
         if (intent := command.intent) is not None:
@@ -97,7 +97,7 @@ class Uploads:
             return await self.offset(asked.then(GetOffset(ref=record.ref, completes=Completes.LATER)))
         if command.content_length == 0 and not rules.is_filled(record, command.completes, ended=True):
             return Outcome(record=record)
-        # Content that the dialect does not take for the upload's, the command does not count: nobody looks at it.
+        # Content that does not belong to the upload in this dialect is not counted in the command, and not read.
         first = content if command.content_length != 0 else NoContent()
         return await self.append(asked.then(admission.first_append(command, record)), first, observer, known=known)
 
@@ -105,9 +105,9 @@ class Uploads:
         self, asked: Authorised[Append], content: Content, observer: Observer | None = None, *, known: KnownSlot | None = None
     ) -> Outcome:
         """
-        Add content to an upload; finish the upload if that completes it.
+        Append content to an upload; finish the upload if that completes it.
 
-        *observer* hears of what became durable, and of the end.  *known* is the slot that the upload is for.
+        *observer* gets the reports of the append.  *known* is the slot that the upload is for, as far as it was read.
         """
         if observer is None:
             return await self._append(asked, content, None, known)
@@ -127,7 +127,7 @@ class Uploads:
 
         def evicted() -> bool:
             content.stop(Stop.EVICTED)
-            return True  # as soon as the disk has what came before
+            return True  # once the disk has the bytes before
 
         with translated():
             async with self._hold(command.ref, asked.permit, evicted) as held:
@@ -153,7 +153,7 @@ class Uploads:
 
     async def offset(self, asked: Authorised[GetOffset]) -> Outcome:
         """
-        Tell how far an upload is, after whoever appends to it has let go.
+        Return how far an upload is, after a request that appends to it has let go.
         """
         command = asked.command
         with translated():
@@ -165,7 +165,7 @@ class Uploads:
                 try:
                     record = await self._settled(asked)
                 except storage_errors.NoSpace:
-                    # On a full disk no lease can be had; nor can anybody append.
+                    # On a full disk no lease can be taken, and no request can append.
                     if rules.is_pending(record, command):
                         raise
         rules.refuse_gone(record, self._times.at_least())
@@ -174,7 +174,7 @@ class Uploads:
 
     async def cancel(self, asked: Authorised[Cancel]) -> Outcome:
         """
-        Give an upload up, or delete its attachment.
+        Cancel an upload, or delete its attachment.
         """
         with translated():
             async with self._hold(asked.command.ref, asked.permit) as held:
@@ -184,9 +184,9 @@ class Uploads:
 
     async def sweep(self, page: int = 100) -> int:
         """
-        Do what is due: finish what was received, give up what expired.  Return how many uploads were looked at.
+        Do what is due: finish received uploads, end expired ones.  Return how many uploads were looked at.
 
-        Safe to run in every process at once; uploads that somebody works at are left alone.
+        Every process may run it at the same time; uploads that a request holds are left alone.
         """
         now, count = self._times.at_most(), 0
         after: UploadRecord | None = None
@@ -207,7 +207,7 @@ class Uploads:
             after = due[-1]
 
     async def _create(self, command: Create, by: Principal) -> tuple[UploadRecord, bool]:
-        """Return the record, and whether it is a new one."""
+        """Return the record, and whether it is new."""
         for _ in range(KEY_TRIES):
             record = admission.begin(command, by.subject, self._keys(), self.limits, self._times.at_most())
             try:
@@ -216,7 +216,7 @@ class Uploads:
                 if error.existing is None:
                     continue
                 if rules.expired(error.existing, self._times.at_least()):
-                    # That frees its idempotency key; if somebody else is just doing it, so much the better.
+                    # That frees its idempotency key; another request may be doing the same.
                     with suppress(storage_errors.LeaseLost, storage_errors.PreconditionFailed):
                         await self._sweep_one(error.existing.ref)
                     continue
@@ -233,7 +233,7 @@ class Uploads:
         permit: Callable[[UploadRecord], object] = lambda _record: None,
         evicted: Callable[[], object] = lambda: True,
     ) -> AsyncIterator[Held]:
-        """Have the lease, and the record as the holder before left it."""
+        """Hold the lease, and the record as the previous holder left it."""
         hold = await self._leased_uploads.hold(ref, permit, evicted, self.limits.eviction_wait)
         held, fenced = Held(hold), False
         try:
@@ -246,7 +246,7 @@ class Uploads:
                 await hold.lease.leases.release(hold.lease, fenced=fenced)
 
     async def _claim(self, record: UploadRecord) -> UploadRecord:
-        """Fence the upload against whoever was passed over, who may be recording a last offset just now."""
+        """Fence the upload against an unresponsive holder, which may be recording a last offset right now."""
         try:
             return await self._journal.replace(record, rules.claim(record))
         except storage_errors.PreconditionFailed:
@@ -254,7 +254,7 @@ class Uploads:
             return await self._journal.replace(record, rules.claim(record))
 
     async def _settled(self, asked: Authorised[GetOffset]) -> UploadRecord:
-        """Return the upload after its holder has let go, finished if it was to be."""
+        """Return the upload after its holder has let go, finished if it is due to be."""
         command = asked.command
         for _ in range(OFFSET_TRIES):
             try:
@@ -265,14 +265,14 @@ class Uploads:
                         record = await self._journal.replace(record, filled, asked.by)
                     return await self._finished(record, asked, held)
             except storage_errors.LeaseLost:
-                # A newer request has the upload.  What is recorded is durable all the same, and so a true answer.
+                # A newer request has the upload.  What is recorded is durable, and so a true answer.
                 record = await self._metadata.get(command.ref)
                 if not rules.is_pending(record, command):
                     return record
         raise Evicted("newer requests have the upload now")
 
     async def _finished(self, record: UploadRecord, asked: Authorised[GetOffset], held: Held) -> UploadRecord:
-        """Return the upload finished, if it was to be; or what is left of it, if bytes of it are lost."""
+        """Return the upload, finished if it is due to be; or what is left of it if bytes are lost."""
         try:
             return await self._end.finish(record, asked.by, held)
         except (storage_errors.Corrupted, storage_errors.NotFound) as error:
@@ -287,5 +287,5 @@ class Uploads:
 
 
 def _failed(error: storage_errors.StorageError) -> storage_errors.Corrupted:
-    """Return the error that a store contradicts itself: content that it says is there cannot be read."""
+    """Return the error for content that the store cannot read though it says that it is there."""
     return storage_errors.Corrupted(str(error))

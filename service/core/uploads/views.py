@@ -1,5 +1,5 @@
 """
-What callers see of uploads: their facts, their content and their history; and the links that let others do so.
+What callers see of uploads: their records, content and history, and the links that show them to others.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class UploadViews:
         clock: Callable[[], float] = time.time,
         times: Times | None = None,
     ) -> None:
-        """A link holds for *link_life* seconds at most.  *times* says what has expired; without it the *clock* does."""
+        """A link is valid for at most *link_life* seconds.  *times* decide what has expired; the default is the *clock*."""
         self._bytes = content
         self._metadata = metadata
         self._sign = sign
@@ -58,7 +58,7 @@ class UploadViews:
         """
         Return an upload as the caller sees it.
 
-        :raises UploadNotFound, Forbidden, UploadGone, ContentRejected: there is none to be had.
+        :raises UploadNotFound, Forbidden, UploadGone, ContentRejected: the caller may not see it, or it has ended.
         """
         view = asked.view(await self.record_of(asked.command.ref))
         rules.refuse_gone(view.record, self._times.at_least())
@@ -68,7 +68,7 @@ class UploadViews:
         """
         Sign a link to an upload, for one purpose.
 
-        :raises UploadNotFound, Forbidden, UploadGone, ContentRejected: there is none to be had.
+        :raises UploadNotFound, Forbidden, UploadGone, ContentRejected: the caller may not see it, or it has ended.
         """
         view, command = await self.get(asked), asked.command
         record, expires_at = view.record, int(self._clock() + min(command.seconds, self._link_life))
@@ -84,9 +84,9 @@ class UploadViews:
 
     async def events(self, asked: Authorised[GetEvents]) -> EventsOutcome:
         """
-        Return what happened in a tenant, or to one upload of it, also to one that is gone.
+        Return the events of a tenant, or of one of its uploads, even if that has ended.
 
-        :raises UploadNotFound, Forbidden: its history is not for the caller.
+        :raises UploadNotFound, Forbidden: the caller may not see its history.
         """
         command = asked.command
         if command.attachment is not None:
@@ -103,7 +103,7 @@ class UploadViews:
     @asynccontextmanager
     async def file(self, view: View) -> AsyncGenerator[int | None, None]:
         """
-        Have a descriptor of a file that begins with the content of a complete upload; None where its store has no files.
+        Yield the descriptor of a file that begins with the content of a complete upload, or None if the store has no files.
         """
         async with AsyncExitStack() as stack:
             with translated():
@@ -115,16 +115,16 @@ class UploadViews:
 
     async def record_of(self, ref: Ref) -> UploadRecord:
         """
-        Return the newest facts of an upload, whatever they are, to the service itself.
+        Return the newest record of an upload, in any state, for the service itself.
 
-        :raises UploadNotFound: there is none.
+        :raises UploadNotFound: there is no such upload.
         """
         with translated():
             return await self._metadata.get(ref)
 
     async def content_of(self, record: UploadRecord, start: int, stop: int) -> AsyncGenerator[memoryview, None]:
         """
-        Yield content to the service itself, which sends none of it to a client.
+        Yield content for the service itself, which sends none of it to a client.
         """
         with translated():
             try:
@@ -135,11 +135,11 @@ class UploadViews:
 
     async def start_of(self, record: UploadRecord, size: int) -> bytes:
         """
-        Return the first *size* bytes of content, or all, to the service itself: they say what it is.
+        Return the first *size* bytes of content, or all of it, for the service itself, which detects the type.
         """
         return b"".join([bytes(block) async for block in self.content_of(record, 0, min(size, record.offset))])
 
     async def _missing(self, record: UploadRecord, error: storage_errors.StorageError) -> ContentLost:
-        """Return the error that content which was complete is not there."""
-        rules.refuse_gone(await self.record_of(record.ref), self._times.at_least())  # it may be, meanwhile
+        """Return the error for complete content that is missing."""
+        rules.refuse_gone(await self.record_of(record.ref), self._times.at_least())  # deleted meanwhile
         return lost(record, error)

@@ -137,7 +137,7 @@ def test_a_link_makes_no_links() -> None:
     )
     command = MakeLink(ref=record.ref, purpose=Capability.VIEW, seconds=1)
     ACCESS(KELP, command).permit(record)
-    with pytest.raises(Forbidden, match="a link makes no links"):
+    with pytest.raises(Forbidden, match="a link cannot be used to make links"):
         ACCESS(link, command).permit(record)
 
 
