@@ -1,5 +1,5 @@
 """
-The language between protocols and core: what is asked, and what came of it.
+The commands that protocols send to the core, and their outcomes.
 
 To the core, protocols differ only in how the offset is written and in what completes an upload; the latter is `Completes`.
 """
@@ -17,63 +17,63 @@ from holdfast.storage.records import Intent, Key, ObjectRef, Ref, SlotRef, Tenan
 
 
 class Completes(enum.Enum):
-    """What completes an upload, by the rules of the dialect that speaks."""
+    """What completes an upload, by the rules of the request's dialect."""
 
     AT_LENGTH = "the offset reaches the length"
     AT_END = "the content of this request was received whole"
-    LATER = "a later request says so"
+    LATER = "a later request completes it"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Create:
-    """Begin an upload; content of the same request is appended at once."""
+    """Begin an upload; the content of the request is appended at once."""
 
     tenant: Tenant
     completes: Completes
     length: int | None
     content_length: int | None
-    """Length of the content that comes along: 0 for none, None for chunked."""
+    """Bytes of the request's content: 0 for none, None if it is chunked."""
     name: str | None = None
     content_type: str | None = None
     content_encoding: str | None = None
-    """Codings of the content as it is sent, stored and counted (RFC 9110, section 8.4); None: it has none."""
+    """Codings of the content as it is sent, stored and counted (RFC 9110, section 8.4); None means none."""
     verify_type: bool = False
     metadata: str | None = None
     idempotency_key: str | None = None
-    """What the client calls this request; it belongs to the caller."""
+    """The client's name for this request; it is scoped to the caller."""
     intent: Intent | None = None
-    """What the upload is to be attached to as soon as it is complete."""
+    """The slot that the upload is attached to in the commit that completes it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Append:
-    """Add the content of this request at *offset*."""
+    """Append the content of this request at *offset*."""
 
     ref: Ref
     offset: int
     completes: Completes
     content_length: int | None
     length: int | None = None
-    """The length of the whole upload, as far as this request tells it."""
+    """The length of the whole upload, if this request states it."""
     content_type: str | None = None
-    """Given where it has to agree with the type declared at creation."""
+    """Set if it must agree with the type of the creation."""
     compares: bool = False
-    """Whether content before the recorded offset is compared with what is stored, instead of refused."""
+    """Whether content before the recorded offset is compared with the stored bytes, instead of refused."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GetOffset:
-    """Ask how far the upload is; ends an append that is under way."""
+    """Return the offset of an upload; ends an append that is under way."""
 
     ref: Ref
     completes: Completes
     length: int | None = None
-    """Given where it has to agree with the length of the upload."""
+    """Set if it must agree with the length of the upload."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cancel:
-    """Give the upload up, or delete the attachment that became of it and is in no slot."""
+    """Cancel the upload, or delete its attachment if that is in no slot."""
 
     ref: Ref
 
@@ -84,35 +84,35 @@ Command = Create | Append | GetOffset | Cancel
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
     """
-    What came of a command: the upload as it is now, and how its content ended.
+    The upload after a command, and how the content ended.
 
-    *stopped* is None unless the content was cut; then the bytes that came before are in *record.offset*.
+    *stopped* is None unless the content was cut off; *record.offset* includes the bytes that came before.
     """
 
     record: UploadRecord
     stopped: Stop | None = None
 
 
-# What is asked of attachments, objects and slots.
+# Commands about attachments, objects and slots.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GetAttachment:
-    """Ask what is known of an upload or an attachment."""
+    """Return the record of an upload or attachment."""
 
     ref: Ref
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GetContent:
-    """Ask for the content of a complete upload."""
+    """Return the content of a complete upload."""
 
     ref: Ref
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MakeLink:
-    """Sign a URL that opens one upload to its holder, for one purpose and *seconds*."""
+    """Sign a URL that allows one *purpose* on one upload, for *seconds*."""
 
     ref: Ref
     purpose: Capability
@@ -121,7 +121,7 @@ class MakeLink:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventFilter:
-    """Which events are wanted: those that agree in all that is given."""
+    """Selects the events that match every given member."""
 
     type: str | None = None
     attachment: Key | None = None
@@ -131,7 +131,7 @@ class EventFilter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GetEvents:
-    """Ask what happened in a tenant, or to one attachment of it, behind the position *after* ("": from the beginning)."""
+    """Return events of a tenant, or of one of its attachments, after the position *after* ("": from the beginning)."""
 
     tenant: Tenant
     attachment: Key | None
@@ -142,25 +142,25 @@ class GetEvents:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Register:
-    """Make an object known, or change what is known of it."""
+    """Register an object, or change its attributes."""
 
     ref: ObjectRef
     attributes: str
     """A JSON object."""
     condition: Condition = ALWAYS
-    """Of the object."""
+    """On the object."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GetObject:
-    """Ask what is known of an object."""
+    """Return an object with its slots."""
 
     ref: ObjectRef
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeleteObject:
-    """Forget an object; what is in its slots leaves them."""
+    """Delete an object; its attachments leave its slots."""
 
     ref: ObjectRef
     condition: Condition = ALWAYS
@@ -168,7 +168,7 @@ class DeleteObject:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListObjects:
-    """Ask which objects of one kind are known, ordered by id, behind the id *after*."""
+    """Return the objects of one kind whose ids come after *after*, ordered by id."""
 
     tenant: Tenant
     kind: str
@@ -178,25 +178,25 @@ class ListObjects:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GetSlot:
-    """Ask what is, and was, in a slot."""
+    """Return what is, and was, in a slot."""
 
     slot: SlotRef
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attach:
-    """Fasten the attachment to a slot."""
+    """Put an attachment into a slot."""
 
     ref: Ref
     slot: SlotRef
     place: int | None = None
     condition: Condition = ALWAYS
-    """Of the slot, which is not there before anything was in it."""
+    """On the slot, which does not exist until it is first used."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Detach:
-    """Take the attachment out of a slot; without a *key*, all of them."""
+    """Take an attachment out of a slot, or all if *key* is None."""
 
     slot: SlotRef
     key: Key | None
@@ -205,7 +205,7 @@ class Detach:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reorder:
-    """Change the order of a slot; *order* names everything that is in it."""
+    """Change the order of a slot; *order* names every attachment in it."""
 
     slot: SlotRef
     order: tuple[Key, ...]
@@ -222,13 +222,13 @@ class Undo:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SetPicture:
-    """Make the image that is the content of this request the picture of an object."""
+    """Make the image in the content of this request the picture of an object."""
 
     slot: SlotRef
     condition: Condition = ALWAYS
-    """Of the object."""
+    """On the object."""
     originator: str | None = None
-    """The system that asks on the caller's behalf, as it calls itself: for the audit."""
+    """The system that acts on the caller's behalf, as it names itself; for the audit."""
 
 
 AttachmentCommand = GetAttachment | Cancel
@@ -241,9 +241,9 @@ AnyCommand = Command | GetAttachment | GetContent | MakeLink | GetEvents | Objec
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventsOutcome:
     """
-    Events in their order; *more*: there are others behind them, or may be.
+    Events in their order; *more*: later ones exist, or may exist.
 
-    *position* is where to go on from, also where no event was found: those before it were looked at.
+    *position* is where the next request goes on, even if no event matched: earlier events were examined.
     """
 
     events: tuple[LoggedEvent, ...]
@@ -253,18 +253,18 @@ class EventsOutcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObjectOutcome:
-    """The object as it is now, and what is or was in its slots."""
+    """The object after a command, and its slots with their history."""
 
     record: ObjectRecord
     slots: tuple[SlotRecord, ...]
-    """All of them; after `SetPicture` the one that the picture is for."""
+    """All slots of the object; after `SetPicture` only the one of the picture."""
     changed: bool = False
-    """Whether that slot is another now."""
+    """Whether that slot was changed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObjectsOutcome:
-    """Objects in their order; *more*: there are others behind them."""
+    """Objects in their order; *more*: later ones exist."""
 
     records: tuple[ObjectRecord, ...]
     more: bool
@@ -272,17 +272,17 @@ class ObjectsOutcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SlotOutcome:
-    """The slot as it is now, and the attachment that was spoken of, if one was."""
+    """The slot after a command, and the attachment that the command was about, if any."""
 
     slot: SlotRecord
     record: UploadRecord | None = None
     attachments: tuple[UploadRecord, ...] = ()
-    """What is in the slot, in its order: for those who asked, not for those who changed it, who may not be allowed to know."""
+    """The attachments in the slot, in its order; only after `GetSlot`, since others may not be allowed to see them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LinkOutcome:
-    """The signature, to be added to a URL of the upload, and when it lapses (seconds since the epoch)."""
+    """The signature, for a URL of the upload, and when it expires (seconds since the epoch)."""
 
     record: UploadRecord
     link: str

@@ -15,23 +15,23 @@ DAYS = 24 * HOURS
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What an upload may be, and how long things may take (bytes, seconds)."""
+    """The bounds of uploads, and timeouts (bytes, seconds)."""
 
     max_size: int = 1 * TiB
     idle_expiry: float = 24 * HOURS
-    """An unfinished upload is given up this long after its last progress."""
+    """How long after its last progress an unfinished upload expires."""
     final_expiry: float = 7 * DAYS
-    """… and this long after its creation in any case."""
+    """… and how long after its creation, in any case."""
     unattached_expiry: float | None = None
-    """An attachment that was never in a slot is purged this long after it was complete.  None: never."""
+    """How long an attachment that was never in a slot is kept after its completion; None means for ever."""
     link_life: float = 1 * HOURS
-    """The longest that a signed URL may hold; what leaves its last slot is kept for that at least."""
+    """The longest life of a signed URL; what leaves its last slot is kept at least that long."""
     eviction_wait: float = 3 * SECONDS
-    """How long a newcomer waits for the holder of an upload to keep its bytes and let go."""
+    """How long a new holder waits until the previous one has stored its bytes and let go."""
     finish_retry: float = 60 * SECONDS
-    """When the sweeper takes up a finish that failed or was interrupted."""
+    """When the sweeper repeats a finish that failed or was interrupted."""
     longest_retry: float = 1 * HOURS
-    """… and again after twice the time, each time that it fails, up to this."""
+    """… then after twice the time with each failure, up to this."""
     checkpoint_bytes: int = 32 * MiB
     checkpoint_seconds: float = 5 * SECONDS
-    """A long append records its offset this often, so that a crash of this process costs a client no more than that."""
+    """How often a long append records its offset: a crash of this process costs a client no more than that."""

@@ -1,5 +1,5 @@
 """
-Names as clients give them: of files, kept for display and never used as a path; and of objects and accounts.
+Names given by clients: of files, for display and never used as a path; and of objects and accounts.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ import re
 import unicodedata
 
 MAX_CHARACTERS = 255
-# What the kinds of objects, the objects themselves and their slots may be called: patterns for the whole of a name.
+# Patterns for the names of kinds of objects, of objects and of their slots.
 KIND = "[a-z][a-z0-9_]{0,63}"
 ID = "[0-9A-Za-z._~=+-]{1,255}"
 SLOT = "[A-Za-z][0-9A-Za-z_]{0,63}"
@@ -20,23 +20,23 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u206
 
 def has_control(name: str) -> bool:
     """
-    Say whether *name* has characters that move a cursor or turn the direction of writing.
+    Say whether *name* has characters that move the cursor or change the writing direction.
     """
     return _CONTROL.search(name) is not None
 
 
 def is_too_long(name: str) -> bool:
     """
-    Say whether *name* has more than `MAX_CHARACTERS` characters, in whichever normal form it comes.
+    Say whether *name* has more than `MAX_CHARACTERS` characters, in its shortest normal form.
 
-    Some systems write "é" as one character and some as two (UAX #15), so the shortest form counts.
+    Some systems write "é" as one character and some as two (UAX #15).
     """
     return len(name) > MAX_CHARACTERS and len(unicodedata.normalize("NFC", name)) > MAX_CHARACTERS
 
 
 def basename(name: str) -> str | None:
     """
-    Return the last segment of *name*, whichever system's separators it has; None if that leaves nothing.
+    Return the last segment of *name*, with the separators of any system; None if nothing remains.
     """
     last = re.split(r"[/\\]", name)[-1].strip()
     return last if last not in ("", ".", "..") else None
@@ -44,7 +44,7 @@ def basename(name: str) -> str | None:
 
 def display_name(name: str) -> str | None:
     """
-    Return a file name that can be shown and offered for download, made of whatever a client sent.
+    Return a file name that is safe to show and to offer for download, made from a client's name; None if nothing remains.
     """
     clean = _CONTROL.sub("", name)
     last = basename(clean)
@@ -55,7 +55,7 @@ def display_name(name: str) -> str | None:
 
 def canonical_guid(value: str) -> str | None:
     """
-    Return a GUID (RFC 9562, section 4) in lower case, without the braces that some write around it; None if it is none.
+    Return a GUID (RFC 9562, section 4) in lower case and without braces; None if *value* is none.
     """
     match = _GUID.fullmatch(value.lower())
     return None if match is None else match[1] or match[2]
@@ -77,6 +77,6 @@ def is_slot(text: str) -> bool:
 
 def object_id(text: str) -> str | None:
     """
-    Return an id of an object in its one spelling, for a GUID is the same however it is written; None if it is no id.
+    Return the canonical form of an object id, since GUIDs may be written in several ways; None if *text* is no id.
     """
     return canonical_guid(text) or (text if re.fullmatch(ID, text) else None)

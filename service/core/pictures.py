@@ -1,5 +1,5 @@
 """
-Pictures that come in one request: an upload that is attached when it is complete, or as if it had never been.
+Pictures that come in one request: an upload that is attached on completion, or removed without a trace.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from holdfast.storage.records import Intent, Ref, UploadRecord
 logger = logging.getLogger("holdfast")
 
 Admit = Callable[[ObjectRecord], None]
-"""Refuses, by a rule of the dialect, an object that has no picture; asked before any content is read."""
+"""Refuses an object without a picture, by a rule of the dialect, before any content is read; it must not block."""
 
 
 class Pictures:
     """
-    Sets the picture of an object.
+    Sets pictures of objects.
     """
 
     def __init__(self, uploads: Uploads, views: UploadViews, attachments: Attachments) -> None:
@@ -37,10 +37,10 @@ class Pictures:
 
     async def set(self, asked: Authorised[SetPicture], content: Content, admit: Admit) -> ObjectOutcome:
         """
-        Put *content* into the slot of an object that the dialect admits; the same picture again changes nothing.
+        Put *content* into the slot of an object that *admit* allows; the same picture again changes nothing.
 
-        :raises ContentCut: it did not come whole.
-        :raises UploadError: it is refused.  In any case nothing of it is left.
+        :raises ContentCut: the content was cut off.
+        :raises UploadError: it is refused.  Nothing of it is kept in either case.
         """
         command, known = asked.command, self._attachments.known(asked.command.slot)
         await known.read()
@@ -48,10 +48,10 @@ class Pictures:
         admit(owner)
         asked.permit(owner)
         if not command.condition.holds(owner.etag):
-            raise SlotChanged("the object is not as you believe")
+            raise SlotChanged("the object has changed: read it again")
         intent = Intent(slot=command.slot, if_match=command.condition.pinned(owner.etag))
         if content.stopped is not None:
-            raise ContentCut("the picture did not come whole")
+            raise ContentCut("the picture was cut off: send it again")
         create = Create(
             tenant=command.slot.tenant,
             completes=Completes.LATER,
@@ -63,7 +63,7 @@ class Pictures:
         record = outcome.record
         try:
             if outcome.stopped is not None or not content.ended:
-                raise ContentCut("the picture did not come whole")
+                raise ContentCut("the picture was cut off: send it again")
             changed = not await self._is_there_already(command, record, known)
             if changed:
                 last = Append(ref=record.ref, offset=record.offset, completes=Completes.AT_END, content_length=0)
@@ -76,7 +76,7 @@ class Pictures:
         return ObjectOutcome(record=known.owner(), slots=(known.slot,), changed=changed)
 
     async def _is_there_already(self, command: SetPicture, record: UploadRecord, known: KnownSlot) -> bool:
-        """Say whether the slot has these very bytes already, and has them still."""
+        """Say whether the slot has exactly these bytes already, before and after they were compared."""
         active = known.slot.active
         if len(active) != 1:
             return False
@@ -90,17 +90,17 @@ class Pictures:
         return known.slot.active == active
 
     async def _digest(self, record: UploadRecord) -> bytes:
-        """Return what tells content from any other, without holding all of it."""
+        """Return the SHA-256 of content, without holding all of it."""
         digest = hashlib.sha256()
         async for block in self._views.content_of(record, 0, record.offset):
             digest.update(block)
         return digest.digest()
 
     async def _forget(self, asked: Authorised[SetPicture], record: UploadRecord) -> None:
-        """Give up what was not attached; what this cannot delete now, expires."""
+        """Cancel the upload of a picture that was not attached; if that fails now, it expires."""
         try:
             await self._uploads.cancel(asked.then(Cancel(ref=record.ref)))
         except (UploadGone, ContentRejected):
-            pass  # the finish has buried it already
+            pass  # the finish has ended it already
         except UploadError as error:
-            logger.info("%s could not be given up: %s", record.key, error)
+            logger.info("%s could not be cancelled: %s", record.key, error)

@@ -1,7 +1,7 @@
 """
 What slots take, and for how long what leaves them is kept.
 
-A policy is also what a user writes as ``[[slots]]`` into ``holdfast.toml``; pydantic checks it, wherever it comes from.
+A policy is also the form of ``[[slots]]`` in ``holdfast.toml``; pydantic checks every policy.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ Side = Annotated[int, Field(ge=1, le=1024)]
 
 
 class Who(enum.StrEnum):
-    """Who may change a slot."""
+    """An account that may change a slot."""
 
     SELF = "self"
-    """The object itself, where it is an account."""
+    """The object itself, if it is an account."""
     ADMIN = "admin"
     ACCOUNT_HOLDER = "account_holder"
     ENTITLED = "entitled"
-    """Whoever has the entitlement that the policy names."""
+    """An account with the entitlement that the policy names."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=ConfigDict(extra="forbid"))
@@ -50,20 +50,20 @@ class Policy:
     kind: str = Field(pattern=f"^{names.KIND}$")
     slot: str = Field(pattern=f"^{names.SLOT}$")
     most: int = Field(default=1, ge=1, le=1000)
-    """How many attachments it takes.  A slot of one replaces; a slot of many refuses what is too much."""
+    """The most attachments.  A slot for one replaces its attachment; a slot for more refuses one too many."""
     types: frozenset[MediaType] | None = Field(default=None, min_length=1, max_length=64)
-    """Media types, or wildcards such as ``video/*``; where content says what it is, that counts.  None: any."""
+    """Media types, or wildcards such as ``video/*``; the detected type counts if there is one.  None: any type."""
     max_bytes: int | None = Field(default=None, ge=1)
     max_pixels: int | None = Field(default=None, ge=1)
     """Width times height, over all frames."""
     who: frozenset[Who] = Field(default=frozenset({Who.ADMIN}), min_length=1)
     entitlement: str | None = Field(default=None, min_length=1, max_length=255)
     grace: float = Field(default=7 * DAYS, ge=0, le=100 * YEARS)
-    """How long what left the slot can be put back, and is kept for that (seconds)."""
+    """Seconds for which what left the slot is kept and can be put back."""
     history: int = Field(default=100, ge=1, le=1000)
-    """How many associations that ended are remembered in the slot; events tell of all."""
+    """The most ended associations that the slot remembers; events record all."""
     renditions: tuple[Side, ...] = Field(default=(600, 150, 50), max_length=16)
-    """Sides of the squares (pixels) that an image in the slot has URLs for that never change."""
+    """Sides in pixels of the square renditions with stable URLs that an image in the slot has."""
     managed_elsewhere: bool = False
 
     @model_validator(mode="after")
@@ -103,7 +103,7 @@ BUILT_IN = (PROFILE_PHOTO, GROUP_AVATAR, ORG_GROUP_PICTURE)
 
 class Policies:
     """
-    Every slot that there is.
+    Every slot that this service knows.
     """
 
     def __init__(self, policies: Iterable[Policy] = BUILT_IN) -> None:
@@ -114,19 +114,19 @@ class Policies:
 
     def same(self, policy: Policy) -> Policy:
         """
-        Return the rules of the same slot as they are here: a file may have others than those built in.
+        Return the current rules of the slot of *policy*: holdfast.toml may replace built-in ones.
         """
         return self._policies[policy.kind, policy.slot]
 
     def kinds(self) -> Mapping[str, str]:
         """
-        Return, by the name of a slot, the kind of objects that have it; the first one, where there are several.
+        Return for each slot name the kind of objects that has it; the first kind if several have.
         """
         return {policy.slot: policy.kind for policy in reversed(self._policies.values())}
 
     def find(self, ref: SlotRef) -> Policy | None:
         """
-        Return the policy of a slot, if there is such a slot.
+        Return the policy of a slot, or None if it is unknown.
         """
         return self._policies.get((ref.kind, ref.slot))
 

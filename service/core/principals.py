@@ -1,5 +1,5 @@
 """
-Who asks, and what they were given the right to do.
+The callers of the service, and their rights.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ ACCOUNT_HOLDER = "account_holder"
 
 
 class Capability(enum.StrEnum):
-    """Three rights that are given apart: none of them contains another."""
+    """Three separate rights: none includes another."""
 
     UPLOAD = "upload"
-    """To begin uploads, and to go on with or give up one's own."""
+    """Begin uploads; continue or cancel one's own."""
     VIEW = "view"
-    """To read content, and what is known of objects."""
+    """Read content and objects."""
     ATTACH = "attach"
-    """To change slots, as far as their policies let one."""
+    """Change slots, as far as their policies allow."""
 
 
 EVERY_CAPABILITY = frozenset(Capability)
@@ -30,26 +30,26 @@ EVERY_CAPABILITY = frozenset(Capability)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Principal:
     """
-    Somebody who was authenticated, or a link that stands for somebody.
+    An authenticated account, or a link that acts for one.
     """
 
     tenant: Tenant | None
-    """Where they belong to.  None: where there are no accounts, every tenant is theirs."""
+    """The tenant of the account; None means every tenant, without accounts."""
     subject: Subject | None
     roles: frozenset[str] = frozenset()
-    """In the tenant: `ADMIN`, `ACCOUNT_HOLDER`; others mean nothing here."""
+    """Roles in the tenant: `ADMIN`, `ACCOUNT_HOLDER`; others are ignored."""
     entitlements: frozenset[str] = frozenset()
     capabilities: frozenset[Capability] = EVERY_CAPABILITY
     key: Key | None = None
-    """Of a link: the one upload that it opens."""
+    """For a link: the only upload that it is for."""
     owns_key: bool = False
-    """Of a link: whether that upload belonged to whoever signed it.  A link gives no more than its maker has."""
+    """For a link: whether that upload belonged to its maker.  A link allows no more than its maker may do."""
     originator: str | None = None
-    """The system that asks on their behalf, as it calls itself; for the audit, never for decisions."""
+    """The system that acts on the account's behalf, as it names itself; for the audit, never for decisions."""
     trusted: bool = False
-    """Whether everything is allowed: where there are no accounts, and for the service itself."""
+    """Whether everything is allowed: without accounts, and for the service itself."""
 
 
 ANYBODY = Principal(tenant=None, subject=None, trusted=True)
 NOBODY = Principal(tenant=None, subject=None, capabilities=frozenset())
-"""The caller of a request that was not admitted yet: it may do nothing."""
+"""The caller of a request that is not admitted yet: it may do nothing."""

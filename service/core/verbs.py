@@ -1,5 +1,5 @@
 """
-Every command and the verb that does it: first it is asked whether the caller may, then it is done.
+Runs the verb of each command, after its caller was authorised.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from holdfast.storage.records import Ref, State
 @dataclass(frozen=True, slots=True)
 class Verbs:
     """
-    Does what a caller asks, command by command.  Each raises UploadError where a rule refuses; then nothing was changed.
+    Runs commands for callers.  Each method raises UploadError if a rule refuses; then nothing was changed.
 
-    *content* is that of the request; only commands that receive some look at it.
+    *content* is that of the request; only commands that take content read it.
     """
 
     access: Access
@@ -34,7 +34,7 @@ class Verbs:
     pictures: Pictures
 
     async def upload(self, by: Principal, command: commands.Command, content: Content) -> commands.Outcome:
-        """Do what is asked of an upload."""
+        """Run a command about an upload."""
         match command:
             case commands.Create():
                 return await self.uploads.create(self.access(by, command), content)
@@ -46,7 +46,7 @@ class Verbs:
                 return await self.uploads.cancel(self.access(by, command))
 
     async def attachment(self, by: Principal, command: commands.AttachmentCommand, _content: Content) -> commands.Outcome:
-        """Do what is asked of an upload or of the attachment that became of it."""
+        """Run a command about an upload or its attachment."""
         match command:
             case commands.GetAttachment():
                 return commands.Outcome(record=(await self.views.get(self.access(by, command))).record)
@@ -58,7 +58,7 @@ class Verbs:
         return await self.views.link(self.access(by, command))
 
     async def events(self, by: Principal, command: commands.GetEvents, _content: Content) -> commands.EventsOutcome:
-        """Return what happened."""
+        """Return a page of events."""
         return await self.views.events(self.access(by, command))
 
     async def page(self, by: Principal, command: commands.ListObjects, _content: Content) -> commands.ObjectsOutcome:
@@ -66,7 +66,7 @@ class Verbs:
         return await self.objects.page(self.access(by, command))
 
     async def object(self, by: Principal, command: commands.ObjectCommand, _content: Content) -> commands.ObjectOutcome:
-        """Do what is asked of an object."""
+        """Run a command about an object."""
         match command:
             case commands.Register():
                 return await self.objects.register(self.access(by, command))
@@ -76,7 +76,7 @@ class Verbs:
                 return await self.objects.get(self.access(by, command))
 
     async def slot(self, by: Principal, command: commands.SlotCommand, _content: Content) -> commands.SlotOutcome:
-        """Do what is asked of a slot."""
+        """Run a command about a slot."""
         match command:
             case commands.GetSlot():
                 return await self.attachments.get(self.access(by, command))
@@ -92,11 +92,11 @@ class Verbs:
     async def set_picture(
         self, by: Principal, command: commands.SetPicture, content: Content, admit: Admit
     ) -> commands.ObjectOutcome:
-        """Make *content* the picture of an object that *admit* does not refuse."""
+        """Make *content* the picture of an object that *admit* allows."""
         return await self.pictures.set(self.access(by, command), content, admit)
 
     async def view(self, by: Principal, ref: Ref) -> View:
-        """Return an upload for its content, finished if that is all it needs; it may be incomplete."""
+        """Return an upload with its content; a received one is finished first.  It may be incomplete."""
         command = commands.GetContent(ref=ref)
         view = await self.views.get(self.access(by, command))
         if view.record.state is not State.RECEIVED:

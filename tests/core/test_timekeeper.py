@@ -144,7 +144,7 @@ async def test_a_jump_is_told_once_and_believed_at_last(machine: Machine, jump: 
 
     assert machine.now == keeper.at_least() == keeper.at_most()
     assert ["the clock is", "the clock is"] == [record.message[:12] for record in caplog.records]
-    assert "believed again" in caplog.records[-1].message
+    assert "trusted again" in caplog.records[-1].message
 
 
 async def test_a_jump_and_back(machine: Machine) -> None:

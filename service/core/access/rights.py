@@ -1,21 +1,21 @@
 """
-The rules of who may do what, of which `holdfast.service.core.access.authorised` asks those that a command needs.
+The rules of rights, which `holdfast.service.core.access.authorised` applies to each command.
 
-Each function refuses, or returns nothing; none of them waits.
+Each function refuses or returns None, without I/O.
 """
 
 # Theory of operation
 # -------------------
 #
-# Another tenant's things do not exist: `tenant_of` compares the tenant of a request with that of its principal before any dialect
-# looks at it, and stores are always asked within a tenant.  Within a tenant what may not be done is Forbidden.
+# What belongs to another tenant does not exist: `tenant_of` compares the tenant of a request with that of its principal before
+# any dialect reads it, and stores are always asked within a tenant.  Within a tenant, what is not allowed is Forbidden.
 #
-# An upload belongs to its creator and to the administrators.  Its content may be seen by others of the tenant once it is in a
-# slot.  A slot is changed by those whom its policy names; who puts an attachment in has to own the attachment besides, for the
-# right to see something is not the right to pass it on.
+# An upload belongs to its creator and to the administrators.  Other accounts of the tenant may see its content once it is in a
+# slot. The policy of a slot names who may change it; attaching also requires to own the attachment, since the right to see
+# something is not the right to pass it on.
 #
-# A link is its maker, with one capability and one upload and nothing else: it tells whether that upload was the maker's own, and
-# in a slot it puts or takes that upload, and leaves alone what others put there.
+# A link acts for its maker, with one capability and one upload: it records whether that upload was the maker's own.  In a slot
+# it attaches or detaches that upload, and leaves other attachments alone.
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ from holdfast.storage.records import Key, SlotRef, State, Tenant, UploadRecord
 
 def tenant_of(principal: Principal, tenant: Tenant, *, is_named: bool) -> Tenant:
     """
-    Return the tenant that a request is about: *tenant*, or where the URL named none, the caller's own.
+    Return the tenant that a request is about: *tenant*, or, if the URL named none, that of the principal.
 
-    :raises UploadNotFound: it is another's, so there is nothing to be seen of it.
+    :raises UploadNotFound: the URL names another tenant, whose uploads do not exist for this principal.
     """
     if principal.tenant in (None, tenant):
         return tenant
@@ -43,7 +43,7 @@ def refuse_without(principal: Principal, capability: Capability) -> None:
     """
     Refuse a caller without *capability*.
 
-    :raises Forbidden: it has not got it.
+    :raises Forbidden: the caller lacks it.
     """
     if not principal.trusted and capability not in principal.capabilities:
         raise Forbidden(f"this needs the capability {capability}")
@@ -53,7 +53,7 @@ def refuse_creation(principal: Principal) -> None:
     """
     Refuse to begin an upload.
 
-    :raises Forbidden: they may not.
+    :raises Forbidden: the caller may not.
     """
     refuse_without(principal, Capability.UPLOAD)
     if principal.key is not None:
@@ -62,21 +62,21 @@ def refuse_creation(principal: Principal) -> None:
 
 def refuse_upload(principal: Principal, record: UploadRecord) -> None:
     """
-    Refuse to change an upload, or to ask how far it is.
+    Refuse to change an upload, or to report its offset.
 
-    :raises UploadNotFound, Forbidden: they may not.
+    :raises UploadNotFound, Forbidden: the caller may not.
     """
     _refuse_other_key(principal, record)
     refuse_without(principal, Capability.UPLOAD)
     if not owns(principal, record):
-        raise Forbidden("the upload is somebody else's")
+        raise Forbidden("the upload belongs to another account")
 
 
 def refuse_question(principal: Principal, record: UploadRecord) -> None:
     """
-    Refuse to tell how far an upload is: of a complete one, who may see it may also know that.
+    Refuse to report the offset of an upload; every caller that may see a complete upload may know its offset.
 
-    :raises UploadNotFound, Forbidden: they may not.
+    :raises UploadNotFound, Forbidden: the caller may not.
     """
     if record.state is State.COMPLETE and Capability.UPLOAD not in principal.capabilities:
         refuse_view(principal, record)
@@ -90,43 +90,43 @@ def refuse_view(principal: Principal, record: UploadRecord) -> None:
     """
     Refuse to show content.
 
-    :raises UploadNotFound, Forbidden: they may not see it.
+    :raises UploadNotFound, Forbidden: the caller may not see it.
     """
     _refuse_other_key(principal, record)
     refuse_without(principal, Capability.VIEW)
     if not owns(principal, record) and not record.attached:
-        raise Forbidden("the upload is somebody else's")
+        raise Forbidden("the upload belongs to another account")
 
 
 def refuse_history(principal: Principal, record: UploadRecord) -> None:
     """
-    Refuse to tell what happened to an upload, which tombstones tell as well.
+    Refuse to show the events of an upload, also of a tombstone.
 
-    :raises UploadNotFound, Forbidden: the history is not for the caller.
+    :raises UploadNotFound, Forbidden: the caller may not see them.
     """
     _refuse_other_key(principal, record)
     refuse_without(principal, Capability.VIEW)
     if principal.key is not None or not owns(principal, record):
-        raise Forbidden("the upload is somebody else's")
+        raise Forbidden("the upload belongs to another account")
 
 
 def refuse_attachment(principal: Principal, record: UploadRecord) -> None:
     """
     Refuse to put an attachment into any slot.
 
-    :raises UploadNotFound, Forbidden: it is not theirs.
+    :raises UploadNotFound, Forbidden: the caller does not own it.
     """
     _refuse_other_key(principal, record)
     refuse_without(principal, Capability.ATTACH)
     if not owns(principal, record):
-        raise Forbidden("the attachment is somebody else's")
+        raise Forbidden("the attachment belongs to another account")
 
 
 def refuse_change(principal: Principal, policy: Policy, slot: SlotRef, attachment: Key | None) -> None:
     """
-    Refuse to change a slot; *attachment* is the only one that is put there or taken away, if there is such a one.
+    Refuse to change a slot; *attachment* is the only one that is attached or detached, or None if there may be more.
 
-    :raises UploadNotFound, Forbidden: its policy does not name them, or their link is for something else.
+    :raises UploadNotFound, Forbidden: the policy does not allow the caller, or its link is for another upload.
     """
     refuse_without(principal, Capability.ATTACH)
     if principal.key is not None and attachment is None:
@@ -141,9 +141,9 @@ def refuse_change(principal: Principal, policy: Policy, slot: SlotRef, attachmen
 
 def refuse_administration(principal: Principal) -> None:
     """
-    Refuse what only administrators of the tenant do.
+    Refuse what only administrators of the tenant may do.
 
-    :raises Forbidden: they are none.
+    :raises Forbidden: the caller is no administrator.
     """
     if principal.key is not None or not (principal.trusted or ADMIN in principal.roles):
         raise Forbidden("this is for administrators")
@@ -151,9 +151,9 @@ def refuse_administration(principal: Principal) -> None:
 
 def refuse_reading(principal: Principal) -> None:
     """
-    Refuse to tell what is known of objects.
+    Refuse to show objects.
 
-    :raises Forbidden: they may not know.
+    :raises Forbidden: the caller may not see them.
     """
     refuse_without(principal, Capability.VIEW)
     if principal.key is not None:
@@ -162,7 +162,7 @@ def refuse_reading(principal: Principal) -> None:
 
 def owns(principal: Principal, record: UploadRecord) -> bool:
     """
-    Say whether an upload is the principal's own, or theirs to look after.
+    Say whether an upload belongs to the principal, or to its care as an administrator.
     """
     if principal.key is not None:
         return principal.owns_key and principal.key == record.key
@@ -185,11 +185,11 @@ def _called(who: Who, policy: Policy) -> str:
         case Who.ACCOUNT_HOLDER:
             return "the account holder"
         case Who.ENTITLED:
-            return f"who has the entitlement {policy.entitlement}"
+            return f"accounts with the entitlement {policy.entitlement}"
 
 
 def _canonical(name: str) -> str:
-    # Of other names, two that differ in case only are two accounts.
+    # Other names are case-sensitive: two that differ only in case are two accounts.
     return canonical_guid(name) or name
 
 

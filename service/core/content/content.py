@@ -1,5 +1,5 @@
 """
-What the core sees of the content of a request, whatever carries it.
+The content of a request as the core sees it, whatever its transport.
 """
 
 from __future__ import annotations
@@ -11,23 +11,23 @@ NOTHING = memoryview(b"")
 
 
 class Stop(enum.Enum):
-    """Why content ended before its end."""
+    """Why content was cut off."""
 
-    DISCONNECTED = "the client went away"
+    DISCONNECTED = "the client disconnected"
     IDLE = "nothing came for too long"
     EVICTED = "a newer request took the upload"
-    SHUTDOWN = "this process is going to end"
-    REFUSED = "what carries it breaks its own grammar"
+    SHUTDOWN = "this process shuts down"
+    REFUSED = "the transport breaks its own grammar"
 
 
 class Content(Protocol):
     """
-    The content of one request, read once.  Trouble on the way is not an error: content just ends, and knows why.
+    The content of one request, read once.  A transport failure is not an error: content just ends, and knows why.
     """
 
     @property
     def length(self) -> int | None:
-        """The announced length in bytes; None when the content will tell by itself where it ends (chunked)."""
+        """The announced length in bytes; None if it is not announced (chunked)."""
         ...
 
     @property
@@ -37,33 +37,32 @@ class Content(Protocol):
 
     @property
     def is_awaited(self) -> bool:
-        """Whether the client sends it only after it was told so; to read it tells."""
+        """Whether the client waits for 100 (Continue), which the first `read` causes."""
         ...
 
     @property
     def stopped(self) -> Stop | None:
-        """Why it ended before its end, if it did."""
+        """Why it was cut off, or None."""
         ...
 
     async def read(self, limit: int) -> memoryview:
         """
         Return the next bytes, at most *limit*, valid until the next call.
 
-        No bytes mean that there will be no more; or, as long as neither *ended* nor *stopped* says so, that nothing has come for
-        a while and there is time for other things.
+        An empty result means the end; or, while neither *ended* nor *stopped* says so, that nothing has come for a while.
         """
         ...
 
     def stop(self, why: Stop) -> None:
         """
-        End it after the bytes that are here already.
+        Cut the content off after the bytes that have come already.
         """
         ...
 
 
 class NoContent:
     """
-    The content of a request that has none, or none that counts.
+    The content of a request without content, or with content that is ignored.
     """
 
     length = 0

@@ -1,8 +1,9 @@
 """
-What content is, by what was declared and what its first bytes say; and whether a slot takes that.
+Decides what content is, from its declaration and its first bytes, and whether a slot takes that.
 
-A declaration counts unless the content plainly is something else.  Where nothing is declared, or nothing that says anything, the
-content alone decides.  Types that have no signature are believed.
+A declaration counts unless the content plainly contradicts it.  Without a meaningful declaration the content alone decides.
+Types
+without a signature are believed.
 """
 
 from __future__ import annotations
@@ -13,9 +14,9 @@ from collections.abc import Collection
 from holdfast.service.core.content.sniffing import canonical, is_utf8, sniff
 
 START_BYTES = 512
-"""So many bytes of content are looked at."""
+"""The first bytes of content that are examined."""
 
-# What clients send when they know nothing; WHATWG MIME Sniffing, section 7 knows the first three of them.
+# What clients send when they do not know; WHATWG MIME Sniffing, section 7 names the first three.
 UNDECLARED = frozenset({"", "unknown/unknown", "application/unknown", "*/*", "application/octet-stream", "binary/octet-stream"})
 IMAGES = frozenset({"image/jpeg", "image/png", "image/gif"})
 
@@ -58,32 +59,32 @@ OFFICE = {
     ".pptx": "application/vnd.openxmlformats-officedocument.presentationml.presentation",
 }
 OLD_OFFICE = {".doc": "application/msword", ".xls": "application/vnd.ms-excel", ".ppt": "application/vnd.ms-powerpoint"}
-# Types that share one form: what is declared as one of them cannot be told from another by its first bytes.
+# Types that share one form: their first bytes do not distinguish them.
 FAMILIES: tuple[frozenset[str], ...] = (
     frozenset({MP4, "audio/mp4", "video/quicktime", "video/x-m4v", "audio/x-m4a", "audio/m4a", "video/3gpp", "video/3gpp2"}),
     frozenset({"image/heic", "image/heif", "image/avif", "image/heic-sequence", "image/heif-sequence"}),
     frozenset({"video/webm", "audio/webm", "video/x-matroska", "audio/x-matroska", "video/matroska", "audio/matroska"}),
     frozenset({"application/ogg", "audio/ogg", "video/ogg", "audio/opus", "audio/vorbis"}),
-    frozenset({"audio/mpeg", "audio/mp3", "audio/flac", "audio/x-flac", "audio/aac"}),  # ID3 stands in front of all of them
+    frozenset({"audio/mpeg", "audio/mp3", "audio/flac", "audio/x-flac", "audio/aac"}),  # all may begin with ID3
     frozenset({"audio/wav", "audio/x-wav", "audio/wave", "audio/vnd.wave"}),
     frozenset({"video/x-msvideo", "video/avi", "video/msvideo"}),
     frozenset({"application/gzip", "application/x-gzip", "application/x-tgz", "application/x-compressed-tar"}),
     frozenset({"application/vnd.rar", "application/x-rar-compressed", "application/x-rar"}),
 )
-# What a ZIP or an OLE file can be declared as, by how the type begins.
+# What a ZIP or an OLE file can be declared as, by the beginning of the type.
 IN_ZIP = (
     "application/vnd.openxmlformats-", "application/vnd.oasis.opendocument.", "application/vnd.ms-", "application/java-archive",
     "application/vnd.android.package-archive", "application/x-zip", "application/zip",
 )  # fmt: skip
 IN_OLE = ("application/msword", "application/vnd.ms-", "application/vnd.visio", OLE)
-# Types whose content always has a signature that is known here.
+# Types whose content always has a known signature.
 ALWAYS_SIGNED = IMAGES | {PDF, "image/webp", "image/tiff", "image/avif", "image/heic", "image/heif", MP4, "application/gzip", ZIP}
 SIGNED_OFFICE = frozenset({*OFFICE.values(), *OLD_OFFICE.values()})
 
 
 def is_undeclared(content_type: str | None) -> bool:
     """
-    Say whether a declaration says nothing of the content: none at all, ``application/octet-stream``, ``image/*`` and the like.
+    Say whether a declaration says nothing about the content: none, ``application/octet-stream``, ``image/*`` and the like.
     """
     return content_type is None or (kind := canonical(content_type)) in UNDECLARED or kind.endswith("/*")
 
@@ -97,14 +98,14 @@ def takes(types: Collection[str], kind: str) -> bool:
 
 def is_of_images(types: Collection[str] | None) -> bool:
     """
-    Say whether *types* are such that every content is an image which is decoded here.
+    Say whether *types* allow only images that this service decodes.
     """
     return types is not None and frozenset(types) <= IMAGES
 
 
 def found(start: bytes) -> str | None:
     """
-    Return the type whose signature stands at the beginning of content; None if none does.
+    Return the type of the signature at the beginning of content, or None.
     """
     image = sniff(start)
     if image is not None:
@@ -116,7 +117,7 @@ def found(start: bytes) -> str | None:
 
 def contradicts(declared: str, start: bytes) -> bool:
     """
-    Say whether content with these first bytes plainly is not what was *declared*.
+    Say whether content with these first bytes plainly contradicts what was *declared*.
     """
     kind, seen = canonical(declared), found(start)
     if seen is None:
@@ -133,9 +134,9 @@ def contradicts(declared: str, start: bytes) -> bool:
 
 def accepted(declared: str | None, name: str | None, start: bytes, types: Collection[str]) -> str | None:
     """
-    Return the type, one of *types*, that content has; None if it has none of them.
+    Return the type of content, if *types* allow it; else None.
 
-    One kind of image for another is no contradiction: programs rename them, and what they are is seen.
+    A declared image type may differ from the detected one: programs rename images, and detection is reliable.
     """
     if declared is not None and not is_undeclared(declared) and not takes(IMAGES, canonical(declared)):
         kind = canonical(declared)
@@ -145,12 +146,12 @@ def accepted(declared: str | None, name: str | None, start: bytes, types: Collec
 
 
 def _has_form(kind: str) -> bool:
-    """Say whether content of this type looks like that; others are believed, whatever they look like."""
+    """Say whether content of this type has a known form; content of other types is believed to be what it is declared as."""
     return kind in ALWAYS_SIGNED or kind in SIGNED_OFFICE or kind.startswith("text/") or any(kind in every for every in FAMILIES)
 
 
 def _possible(name: str | None, start: bytes) -> list[str]:
-    """Return the types that undeclared content may have, the likeliest first; its name decides where bytes do not."""
+    """Return the types that undeclared content may have, the likeliest first; the file name decides where the bytes do not."""
     seen = found(start)
     by_name = mimetypes.guess_type(name or "")[0] or ""
     ending = (name or "")[-5:].lower()

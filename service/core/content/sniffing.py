@@ -1,5 +1,5 @@
 """
-What content says of itself, by its first bytes.
+Detects the type of images from their first bytes.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ SIGNATURES: dict[bytes, str] = {
 }
 SNIFFED_BYTES = max(len(signature) for signature in SIGNATURES)
 
-# How much of a text is looked at.
+# Bytes of a text that are examined.
 TEXT_BYTES = 64 * 1024
 
-# Names that real clients use for registered types.
+# Names that clients use for registered types.
 ALIASES: dict[str, str] = {"image/jpg": "image/jpeg", "image/pjpeg": "image/jpeg"}
 
 
@@ -43,6 +43,6 @@ def is_utf8(start: bytes, *, whole: bool) -> bool:
 
 def sniff(start: bytes) -> str | None:
     """
-    Return the media type that content with these first bytes has; None when they tell nothing.
+    Return the image type of content with these first bytes, or None.
     """
     return next((kind for signature, kind in SIGNATURES.items() if start.startswith(signature)), None)

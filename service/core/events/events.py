@@ -1,5 +1,5 @@
 """
-The events that tell of changes: one for each, stored in the commit of the change itself.
+The events of changes: one for each, stored in the commit of the change.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ EventType = Literal[
     "object.deleted",
     "slot.reordered",
 ]
-"""Every type of events that this version makes."""
-# What is told of an upload that comes into a state.
+"""Every event type of this version."""
+# The event of an upload that enters a state.
 UPLOAD_EVENTS: dict[State, EventType] = {
     State.RECEIVED: "upload.received",
     State.COMPLETE: "upload.completed",
@@ -48,14 +48,14 @@ UPLOAD_EVENTS: dict[State, EventType] = {
 
 def new_name() -> str:
     """
-    Return a name that nothing else has: of an event, of an association, of a version.
+    Return a unique name, for an event, an association or a version.
     """
     return secrets.token_urlsafe(NAME_BYTES)
 
 
 def new_etag() -> str:
     """
-    Return the etag of a new version of an object; one of the dialects shows it as a UUID.
+    Return the etag of a new version of an object; one dialect shows it as a UUID.
     """
     return str(uuid.uuid4())
 
@@ -69,7 +69,10 @@ def event(
     data: object = None,
 ) -> Event:
     """
-    Return the event that *kind* happened to *ref*; *by* is None for what the service does by itself.
+    Return an event of type *kind* about *ref*; *at* is in seconds since the epoch, *by* is None for the service itself.
+
+    *data* is a JSON object with details, by type: ``offset`` and ``reason`` for ends of uploads, ``lost`` bytes for
+    ``upload.lost``, ``association`` and ``ending`` for attachments, ``order`` for ``slot.reordered``.
     """
     return Event(
         id=new_name(),
@@ -88,7 +91,7 @@ def event(
 
 def of_step(old: UploadRecord, new: UploadRecord, at: float, by: Principal | None, reason: str | None = None) -> list[Event]:
     """
-    Return what is to be told of an upload that went from *old* to *new*: nothing, when its state is the same.
+    Return the event of an upload that went from *old* to *new*; none if its state is the same.
     """
     if old.state is new.state:
         return []

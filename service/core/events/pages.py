@@ -1,5 +1,5 @@
 """
-Pages of events: those that are wanted, found among all others without reading the whole log.
+Pages of events that match a filter, found without reading the whole log.
 """
 
 from __future__ import annotations
@@ -9,20 +9,20 @@ from holdfast.storage.objects import Event, LoggedEvent
 from holdfast.storage.ports.metadata import MetadataStore
 
 MOST_AT_ONCE = 500
-"""So many events are read from the store at once, so that others get their turn in between."""
+"""Events that are read at once; other requests run in between."""
 MOST = 10_000
-"""After so many events a page ends, however few were found: the client goes on from there with its next request."""
+"""Events after which a page ends, however few matched: the client goes on from there with its next request."""
 
 
 async def read_page(metadata: MetadataStore, command: GetEvents) -> EventsOutcome:
     """
-    Return the next events that *command* asks for.
+    Return the next events that match *command*.
 
     :raises UnknownPosition, Unavailable: see `MetadataStore.events`.
     """
     wanted, position = command.wanted, command.after
     attachment = command.attachment or wanted.attachment
-    # Without a filter every event is one of the page, and one more says whether there are others.
+    # Without a filter every event matches, and one more than the limit shows whether there are others.
     at_once = command.limit + 1 if wanted == EventFilter() else MOST_AT_ONCE
     found: list[LoggedEvent] = []
     seen = 0

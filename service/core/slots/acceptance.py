@@ -1,5 +1,5 @@
 """
-Whether a slot takes the content of an upload: its size, its type, and for images what a decoder makes of it.
+Decides whether a slot takes the content of an upload: by its size, its type, and for images by decoding it.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ LARGEST_INSPECTED = 64 * 1024 * 1024  # bytes
 
 Read = Callable[[], Awaitable[list[bytes]]]
 Inspect = Callable[[Read, Policy, UploadRecord], Awaitable[None]]
-"""Inspects an image, and reads its blocks when it comes to that; raises NotAccepted, ImageInvalid, ImageTooLarge for the slot."""
+"""Decodes an image, awaiting its blocks only when needed; raises NotAccepted, ImageInvalid, ImageTooLarge for the slot."""
 
 
 class Acceptance:
     """
-    Looks at content for slots.
+    Checks content for slots.
     """
 
     def __init__(self, content: ByteStore, metadata: MetadataStore, inspect: Inspect | None) -> None:
@@ -38,9 +38,9 @@ class Acceptance:
 
     async def kind(self, upload: UploadRecord, policy: Policy, start: FirstBytes) -> str | None:
         """
-        Return the media type that a slot takes an upload for; None where it takes anything, whatever it is.
+        Return the media type that a slot takes an upload for; None if the slot takes any type and one is declared.
 
-        :raises TooLarge, NotAccepted: it is not for this slot.
+        :raises TooLarge, NotAccepted: the slot does not take it.
         """
         if policy.max_bytes is not None and upload.offset > policy.max_bytes:
             raise TooLarge(policy.max_bytes, upload, what=policy.slot)
@@ -59,7 +59,7 @@ class Acceptance:
 
     async def inspect(self, upload: UploadRecord, policy: Policy) -> None:
         """
-        Decode an image for a slot that takes nothing else.
+        Decode an image for a slot that takes only images.
 
         :raises NotAccepted, ImageInvalid, ImageTooLarge: the slot does not take it.
         """
@@ -70,11 +70,11 @@ class Acceptance:
         await self._inspect(partial(self._read, upload), policy, upload)
 
     async def _read(self, upload: UploadRecord) -> list[bytes]:
-        """Return content in blocks: to join a large one takes longer than others may wait for the event loop."""
+        """Return content in blocks: joining a large one would block the event loop too long."""
         return await self._there(upload, read_blocks(self._bytes, upload, upload.offset))
 
     async def _there(self, upload: UploadRecord, reading: Awaitable[T]) -> T:
-        """Return what *reading* returns; what a store says of content that is not there depends on what became of the upload."""
+        """Await *reading*; the error for missing content depends on the state that the upload has by now."""
         try:
             with translated(storage_errors.NotFound, storage_errors.Corrupted):
                 return await reading
@@ -82,7 +82,7 @@ class Acceptance:
             with translated():
                 newest = await self._metadata.get(upload.ref)
             if newest.state is not upload.state:
-                raise UploadNotFound("there is no such upload") from error  # deleted at this very moment
+                raise UploadNotFound("there is no such upload") from error  # deleted meanwhile
             if upload.state is State.COMPLETE:
                 raise lost(upload, error) from error
             raise storage_errors.Corrupted(str(error)) from error
@@ -90,7 +90,7 @@ class Acceptance:
 
 class FirstBytes:
     """
-    The first bytes of the content of one upload: read when they are asked for, and no more than once.
+    The first bytes of one upload's content, read at most once.
     """
 
     def __init__(self, store: ByteStore, upload: UploadRecord) -> None:
@@ -100,9 +100,9 @@ class FirstBytes:
 
     async def read(self) -> bytes:
         """
-        Return up to `START_BYTES` bytes; none of encoded content, whose type is that of the decoded content.
+        Return up to `START_BYTES` bytes; none of encoded content, since the declared type is that of the decoded content.
 
-        :raises NotFound, Corrupted, Unavailable: the store does not have them, or does not answer.
+        :raises NotFound, Corrupted, Unavailable: the store has not got them, or fails.
         """
         if self._bytes is None:
             encoded = self._upload.content_encoding is not None
@@ -115,22 +115,22 @@ async def read_blocks(store: ByteStore, upload: UploadRecord, limit: int) -> lis
     Return up to *limit* bytes of content, in blocks.
     """
     if not upload.offset:
-        return []  # nothing was ever appended: a store has no content of that name
+        return []  # nothing was appended, so the store has no content of this name
     return [bytes(block) async for block in store.read(upload, 0, min(limit, upload.offset))]
 
 
 def refuse_encoded(content_encoding: str | None, policy: Policy) -> None:
     """
-    Refuse encoded content for a slot that looks at content: what is looked at, and shown to others, is never decoded first.
+    Refuse encoded content for a slot with types: content is examined and shown as it is, never decoded first.
     """
     if content_encoding is not None and policy.types is not None:
-        message = f"{policy.slot} takes content as it is, not with Content-Encoding: {content_encoding}; upload it without"
+        message = f"{policy.slot} does not take Content-Encoding: {content_encoding}; upload the content without a coding"
         raise NotAccepted(message)
 
 
 def not_accepted(policy: Policy, seen: str | None = None) -> NotAccepted:
     """
-    Return the refusal that names what a slot takes, and what was seen instead.
+    Return the refusal that names the types that a slot takes, and the detected one.
     """
     why = "" if seen is None else f"; the content is {seen}"
     return NotAccepted(f"{policy.slot} takes {', '.join(sorted(policy.types or ()))}{why}")

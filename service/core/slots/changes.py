@@ -1,7 +1,7 @@
 """
-What one change of a slot means for its object, for uploads and for events.
+Decides what one change of a slot means for its object, for uploads and for events; no I/O.
 
-Nothing here waits or touches a store: it is decided over what was read, and `holdfast.service.core.slots.attachments` commits it.
+`holdfast.service.core.slots.attachments` reads the records and commits the result.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from holdfast.storage.ports.metadata import Change
 from holdfast.storage.records import Key, SlotRef, UploadRecord
 
 Rule = Callable[[SlotRecord, Collection[Key]], SlotRecord]
-"""Returns the slot as it is to be; the keys are those of the attachments in its history that are gone."""
+"""Returns the changed slot; the keys are those of attachments in its history that have ended.  It may run on a thread."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SlotChange:
     """
-    A change of a slot, as a caller asked for it.
+    A requested change of a slot.
     """
 
     ref: SlotRef
@@ -36,19 +36,19 @@ class SlotChange:
     rule: Rule
     by: Principal
     condition: Condition = ALWAYS
-    """Of the slot."""
+    """On the slot."""
     if_object: str | None = None
-    """The etag that the object has to have."""
+    """The etag that the object must have."""
     restores: bool = False
-    """Whether the rule has to know what is gone of the history."""
+    """Whether the rule needs the keys of ended attachments."""
     finish: tuple[UploadRecord, UploadRecord] | None = None
-    """An upload before and after it was published, which is part of the same change."""
+    """An upload before and after its publication, which is part of the same commit."""
 
     def refuse_other(self, owner: ObjectRecord, slot: SlotRecord) -> None:
         """
-        Refuse to change what is not as the caller believes.
+        Refuse the change if the slot or the object differs from what the client believes.
 
-        :raises SlotChanged: it is not.
+        :raises SlotChanged: one of them differs.
         """
         if not self.condition.holds(slot.etag):
             raise SlotChanged("the slot was changed meanwhile")
@@ -59,9 +59,9 @@ class SlotChange:
         minimum_retention: float,
     ) -> tuple[list[Change], list[Event]]:  # fmt: skip
         """
-        Return everything that is to be committed, and the events; *uploads* are those that come or leave.
+        Return all changes and events to commit; *uploads* are those that enter or leave the slot.
 
-        :raises UploadGone, Evicted: one of them is over, or belongs to a newer request.
+        :raises UploadGone, Evicted: one of them has ended, or a newer request has it.
         """
         slot = dataclasses.replace(new, etag=new_name(), revision=0 if stored is None else stored.revision + 1)
         touched = dataclasses.replace(
@@ -80,7 +80,7 @@ class SlotChange:
         return changes, events + self._events(stored or slots.empty(self.ref, ""), slot, now)
 
     def _moved(self, upload: UploadRecord, inside: Collection[Key], now: float, kept_until: float) -> UploadRecord:
-        """Return *upload* as one that is in the slot, where *inside* is, or not any more."""
+        """Return *upload* with this slot added, if its key is *inside*, or removed."""
         elsewhere = tuple(ref for ref in upload.attached if ref != self.ref)
         if upload.key in inside:
             rules.refuse_gone(upload, now)
@@ -108,9 +108,9 @@ class SlotChange:
 
 def refuse_other_object(owner: ObjectRecord, etag: str | None) -> None:
     """
-    Refuse an object that has another *etag* than the caller believes; None: any will do.
+    Refuse an object with another *etag* than the client expects; None matches any.
 
-    :raises SlotChanged: it has.
+    :raises SlotChanged: the etag differs.
     """
     if etag not in (None, owner.etag):
         raise SlotChanged("the object was changed meanwhile")
@@ -118,9 +118,9 @@ def refuse_other_object(owner: ObjectRecord, etag: str | None) -> None:
 
 def refuse_full(slot: SlotRecord, policy: Policy, attachment: Key | None = None) -> None:
     """
-    Refuse a slot of many that has no room for *attachment*.
+    Refuse *attachment* if a slot for many has no room for it.
 
-    :raises SlotFull: it has none.
+    :raises SlotFull: there is no room.
     """
     if policy.most > 1 and len(slot.active) >= policy.most and attachment not in slots.keys(slot):
         raise SlotFull(f"{policy.slot} takes {policy.most} attachments")

@@ -1,5 +1,5 @@
 """
-What one request knows of a slot: its object, the slot itself and uploads, each read once.
+What one request has read of a slot: its object, the slot and uploads, each once.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ T = TypeVar("T")
 
 class KnownSlot:
     """
-    The records that a change of one slot is decided over.
+    The records that decide a change of one slot.
 
-    What is old does no harm: the change is committed under the revisions of these records.  When that fails, the caller calls
-    `forget`, and they are read again.
+    Outdated records do no harm: the change is committed under their revisions.  If that fails, the caller calls `forget`, and
+    they are read again.
     """
 
     def __init__(self, metadata: MetadataStore, ref: SlotRef) -> None:
         self.ref = ref
         self.stored: SlotRecord | None = None
-        """The slot as it is stored; None when nothing was ever in it."""
+        """The stored slot; None if it was never used."""
         self._metadata = metadata
         self._owner: ObjectRecord | None = None
         self._uploads: dict[Key, UploadRecord] = {}
@@ -40,18 +40,18 @@ class KnownSlot:
         """
         Return the object.
 
-        :raises ObjectNotFound: there is none.
+        :raises ObjectNotFound: it does not exist.
         """
         return existing(self._owner)
 
     @property
     def slot(self) -> SlotRecord:
-        """The slot; an empty one when nothing was ever in it."""
+        """The slot; an empty one if it was never used."""
         return self.stored or slots.empty(self.ref, "")
 
     async def read(self, attachment: Key | None = None) -> UploadRecord | None:
         """
-        Read the object and the slot, and with them an upload, at the same time; return the upload, if there is one.
+        Read the object, the slot and *attachment* at the same time; return the upload, or None.
         """
         if not self._is_read:
             with translated():
@@ -67,7 +67,7 @@ class KnownSlot:
 
     async def uploads(self, keys: Iterable[Key]) -> Mapping[Key, UploadRecord]:
         """
-        Return these uploads; those that are not known yet are read at once.
+        Return these uploads; those that were not read yet are read together.
         """
         keys = list(keys)
         unknown = [Ref(tenant=self.ref.tenant, key=key) for key in keys if key not in self._uploads]
@@ -79,13 +79,13 @@ class KnownSlot:
 
     def keep(self, upload: UploadRecord) -> None:
         """
-        Know an upload that was read otherwise.
+        Add an upload that was read or made elsewhere.
         """
         self._uploads[upload.key] = upload
 
     def become(self, changes: Iterable[Change]) -> None:
         """
-        Know what was committed.
+        Take over the records that were committed.
         """
         for change in changes:
             match change.new:
@@ -98,7 +98,7 @@ class KnownSlot:
 
     def forget(self) -> None:
         """
-        Have everything read again: another request changed it.
+        Have everything read again, after another request changed it.
         """
         self._is_read = False
         self._uploads.clear()
@@ -108,7 +108,7 @@ class KnownSlot:
 
 
 async def _found(reading: Awaitable[T]) -> T | None:
-    """Return what is read, or None: so what is refused first does not depend on which read ends first."""
+    """Return what was read, or None: so the order of refusals does not depend on which read ends first."""
     try:
         return await reading
     except NotFound:

@@ -1,5 +1,5 @@
 """
-What is done with the objects of other systems: made known, read, forgotten.
+The verbs of objects of other systems: register, read, delete.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from holdfast.storage.threads import aside
 
 KiB = 1024
 TRIES = 20
-# A page is made in one go; nobody else is answered meanwhile.
+# A page is made in one go, which blocks the event loop.
 LARGEST_PAGE = 512 * KiB  # characters of attributes
 STEP = 128
 
@@ -46,7 +46,7 @@ class Objects:
         minimum_retention: float = 0,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """What left its last slot is kept for *minimum_retention* seconds, however short the grace of the slot is."""
+        """*minimum_retention*: seconds to keep what left its last slot, if the grace of that slot is shorter."""
         self._metadata = metadata
         self._policies = policies
         self._minimum_retention = minimum_retention
@@ -54,11 +54,11 @@ class Objects:
 
     async def register(self, asked: Authorised[Register]) -> ObjectOutcome:
         """
-        Make an object of another system known, or change what is known of it.
+        Register an object of another system, or change its attributes.
 
-        As long as it is not known, it is not there, and has no etag.
+        An object that is not registered does not exist, and has no etag.
 
-        :raises SlotChanged: it is not as the caller believes.
+        :raises SlotChanged: the object differs from what the client believes.
         """
         command, by, ref, attributes = asked.command, asked.by, asked.command.ref, asked.command.attributes
         with translated():
@@ -73,19 +73,19 @@ class Objects:
                 self._refuse_other(old, command.condition)
                 new = self._registered(old, ref, attributes, by)
                 known = old is not None and old.deleted_at is None
-                told = event("object.changed" if known else "object.registered", ref, self._clock(), by)
+                happened = event("object.changed" if known else "object.registered", ref, self._clock(), by)
                 try:
-                    await self._metadata.commit([Change(old=old, new=new)], events=[told])
+                    await self._metadata.commit([Change(old=old, new=new)], events=[happened])
                 except (storage_errors.PreconditionFailed, storage_errors.AlreadyExists):
                     continue
                 return await self._outcome(new)
-        raise SlotBusy("too many change this object at once")
+        raise SlotBusy("too many requests change this object at once; try again")
 
     async def delete(self, asked: Authorised[DeleteObject]) -> ObjectOutcome:
         """
-        Forget an object; what is in its slots leaves them in the same commit, and is kept for their grace.
+        Delete an object; its attachments leave their slots in the same commit, and are kept for the grace.
 
-        :raises ObjectNotFound: it is not known.
+        :raises ObjectNotFound: the object does not exist.
         """
         by, ref = asked.by, asked.command.ref
         with translated():
@@ -94,29 +94,29 @@ class Objects:
                 self._refuse_other(old, asked.command.condition)
                 now = self._clock()
                 new = dataclasses.replace(old, **self._touched(by, now), deleted_at=now, revision=old.revision + 1)
-                changes, told = await self._emptied(ref, by, now)
+                changes, happened = await self._emptied(ref, by, now)
                 try:
                     await self._metadata.commit(
-                        [Change(old=old, new=new), *changes], events=[*told, event("object.deleted", ref, now, by)]
+                        [Change(old=old, new=new), *changes], events=[*happened, event("object.deleted", ref, now, by)]
                     )
                 except storage_errors.PreconditionFailed:
                     continue
                 return await self._outcome(new)
-        raise SlotBusy("too many change this object at once")
+        raise SlotBusy("too many requests change this object at once; try again")
 
     async def get(self, asked: Authorised[GetObject]) -> ObjectOutcome:
         """
         Return an object and its slots.
 
-        :raises ObjectNotFound: there is none.
+        :raises ObjectNotFound: the object does not exist.
         """
         return await self._outcome(await self.record_of(asked.command.ref))
 
     async def record_of(self, ref: ObjectRef) -> ObjectRecord:
         """
-        Return an object, to the core itself.
+        Return an object, for the core itself.
 
-        :raises ObjectNotFound: there is none.
+        :raises ObjectNotFound: it does not exist.
         """
         with translated():
             return existing(await self._find(ref))
@@ -125,7 +125,7 @@ class Objects:
         """
         Return a page of the objects of one kind.
 
-        There are fewer where they would be larger than `LARGEST_PAGE` together; one there always is.
+        A page has at least one object, and no more if they would exceed `LARGEST_PAGE` together.
         """
         command, after = asked.command, asked.command.after
         found: list[ObjectRecord] = []
@@ -146,7 +146,7 @@ class Objects:
 
     async def slots_of(self, ref: ObjectRef) -> Sequence[SlotRecord]:
         """
-        Return, to the core itself, every slot that the object has, by name, and those in which anything ever was.
+        Return, for the core itself, every slot that the object may have or ever used, by name.
         """
         with translated():
             used = {slot.slot: slot for slot in await self._metadata.get_slots(ref)}
@@ -166,7 +166,7 @@ class Objects:
     def _refuse_other(self, old: ObjectRecord | None, condition: Condition) -> None:
         etag = "" if old is None or old.deleted_at is not None else old.etag
         if not condition.holds(etag):
-            raise SlotChanged("the object is not as you believe")
+            raise SlotChanged("the object has changed: read it again")
 
     def _touched(self, by: Principal, now: float) -> dict[str, Any]:
         return {"updated_at": now, "updated_by": by.subject, "etag": new_etag()}
@@ -179,7 +179,7 @@ class Objects:
         return ObjectRecord(tenant=ref.tenant, kind=ref.kind, id=ref.id, created_at=now, attributes=attributes, **touched)
 
     async def _emptied(self, ref: ObjectRef, by: Principal, now: float) -> tuple[list[Change], list[Event]]:
-        """Return how all slots of an object become empty, and what happens to their attachments, each once."""
+        """Return the changes that empty all slots of an object, and one event for each attachment."""
         used = [slot for slot in await self._metadata.get_slots(ref) if slot.active]
         keys = list(dict.fromkeys(key for slot in used for key in slots.keys(slot)))
         uploads = await self._metadata.get_many([Ref(tenant=ref.tenant, key=key) for key in keys])
@@ -189,7 +189,7 @@ class Objects:
         self, used: Sequence[SlotRecord], uploads: Sequence[UploadRecord], by: Principal, now: float
     ) -> tuple[list[Change], list[Event]]:
         changes: list[Change] = []
-        told: list[Event] = []
+        happened: list[Event] = []
         kept_for: dict[Key, float] = {}
         for slot in used:
             policy = self._policies.find(slot.ref) or Policy(kind=slot.kind, slot=slot.slot)
@@ -197,7 +197,7 @@ class Objects:
             changes.append(Change(old=slot, new=dataclasses.replace(new, etag=new_name(), revision=slot.revision + 1)))
             for association in slot.active:
                 why = {"association": association.id, "ending": Ending.OBJECT_DELETED}
-                told.append(event("attachment.detached", slot.ref, now, by, association.attachment, why))
+                happened.append(event("attachment.detached", slot.ref, now, by, association.attachment, why))
                 kept_for[association.attachment] = max(kept_for.get(association.attachment, 0), policy.grace)
         emptied = {slot.ref.object for slot in used}
         for upload in uploads:
@@ -205,14 +205,14 @@ class Objects:
             expires_at = rules.kept_until(upload, now + max(kept_for[upload.key], self._minimum_retention))
             moved = dataclasses.replace(upload, attached=left, expires_at=expires_at, revision=upload.revision + 1)
             changes.append(Change(old=upload, new=moved))
-        return changes, told
+        return changes, happened
 
 
 def existing(record: ObjectRecord | None) -> ObjectRecord:
     """
-    Return an object that is there.
+    Return *record*, if the object exists.
 
-    :raises ObjectNotFound: it was never registered, or it was deleted.
+    :raises ObjectNotFound: it was never registered, or was deleted.
     """
     if record is None or record.deleted_at is not None:
         raise ObjectNotFound("there is no such object")

@@ -1,17 +1,16 @@
 """
-The rules of slots: what becomes of one when something is attached, detached, ordered or put back.
+The rules of slots: attach, detach, reorder and undo.
 
-Nothing here waits, reads a clock or touches a store.  Each function returns the slot as it is to be, or refuses; who may ask is
-decided elsewhere.
+No I/O and no clock.  Each function returns the changed slot, or refuses; rights are decided in `core/access`.
 """
 
 # Theory of operation
 # -------------------
 #
-# A slot is one record.  So at every commit a slot of one has at most one active association, and a slot of many has an order.
-# What leaves a slot goes to its history; within the grace of the policy it can be put back, as the same association.  One undo
-# takes back one act: what left together, which is what ended at the same moment, comes back together.  What that means for
-# attachments (which slots they are in, when they are purged) is the difference of two revisions of the slot, and
+# A slot is one record.  So at every commit a slot for one has at most one active association, and a slot for many has an order.
+# What leaves a slot enters its history; within the grace of the policy it can be put back, as the same association.  One undo
+# reverts one act: what left together, which is what ended at the same moment, comes back together.  The effects on attachments
+# (which slots they are in, when they are purged) follow from the difference of two revisions of the slot, and
 # `holdfast.service.core.slots.attachments` commits both together.
 
 from __future__ import annotations
@@ -28,25 +27,25 @@ from holdfast.storage.records import Key, SlotRef, Subject
 
 def empty(ref: SlotRef, etag: str) -> SlotRecord:
     """
-    Return a slot in which nothing ever was.
+    Return a slot that was never used.
     """
     return SlotRecord(tenant=ref.tenant, kind=ref.kind, id=ref.id, slot=ref.slot, etag=etag)
 
 
 def keys(slot: SlotRecord) -> tuple[Key, ...]:
     """
-    Return what is in the slot, in its order.
+    Return the keys of the attachments in the slot, in its order.
     """
     return tuple(association.attachment for association in slot.active)
 
 
 def attach(slot: SlotRecord, new: Association, policy: Policy, place: int | None = None) -> SlotRecord:
     """
-    Return *slot* with *new* in it: instead of what is there in a slot of one, else at *place*, or last.
+    Return *slot* with *new* in it: in place of the present one in a slot for one, else at *place* (an index), or last.
 
-    An attachment that is there already stays as it is.
+    An attachment that is in the slot already stays as it is.
 
-    :raises SlotFull: it takes no more.
+    :raises SlotFull: the slot takes no more.
     """
     if new.attachment in keys(slot):
         return slot
@@ -65,7 +64,7 @@ def detach(
     """
     Return *slot* without *attachment*; None empties it.
 
-    :raises NotAttached: it is not there.
+    :raises NotAttached: the attachment is not in it.
     """
     leaving = tuple(association for association in slot.active if attachment in (None, association.attachment))
     if attachment is not None and not leaving:
@@ -82,18 +81,18 @@ def reorder(slot: SlotRecord, order: Sequence[Key]) -> SlotRecord:
     :raises SlotChanged: *order* does not name exactly what is in the slot.
     """
     if sorted(order) != sorted(keys(slot)):
-        raise SlotChanged("the new order has to name every attachment of the slot, once")
+        raise SlotChanged("the new order must name every attachment of the slot, once")
     place = {key: at for at, key in enumerate(order)}
     return dataclasses.replace(slot, active=tuple(sorted(slot.active, key=lambda active: place[active.attachment])))
 
 
 def undo(slot: SlotRecord, policy: Policy, actor: Subject | None, now: float, gone: Collection[Key] = frozenset()) -> SlotRecord:
     """
-    Return *slot* with everything that left it in the last act put back where it was.
+    Return *slot* with everything that the last act removed put back where it was.
 
     Attachments that are *gone* do not come back; an act of which nothing is left is skipped.
 
-    :raises NothingToUndo: nothing left within the grace, or something else took its place in a slot of many.
+    :raises NothingToUndo: nothing left within the grace, or a slot for many has no room.
     """
     left = [old for old in slot.ended if old.ending is not Ending.UNDONE and old.attachment not in gone]
     last = [old for old in left if old.ended_at == left[-1].ended_at]
@@ -119,13 +118,13 @@ def _ended(
 ) -> list[Association]:
     ended_at = now
     if slot.ended and slot.ended[-1].ended_at is not None:
-        # What ends together has a moment of its own, whatever the clock says: so an undo knows what belongs together.
+        # What ends together gets a moment of its own, whatever the clock says, so that an undo finds what belongs together.
         ended_at = max(now, math.nextafter(slot.ended[-1].ended_at, math.inf))
     places = {association.id: place for place, association in enumerate(slot.active)}
     return [dataclasses.replace(old, place=places[old.id], ended_at=ended_at, ended_by=actor, ending=ending) for old in leaving]
 
 
 def _trimmed(slot: SlotRecord, policy: Policy) -> SlotRecord:
-    # What left last is remembered whole, however much that is: else it could not be put back.
+    # What left last is kept whole, beyond the bound of the history: otherwise it could not be put back.
     last = sum(old.ended_at == slot.ended[-1].ended_at for old in slot.ended)
     return dataclasses.replace(slot, ended=slot.ended[max(0, len(slot.ended) - max(policy.history, last)) :])

@@ -279,5 +279,5 @@ async def test_who_may_instead(serve: Serve) -> None:
     photo = await service.send("DELETE", f"/api/v1/objects/user/{KELP}/slots/ProfilePhoto", bearing("member"))
 
     assert (403, 403) == (avatar.status_code, photo.status_code)
-    assert "GroupAvatar is changed by who has the entitlement Distribution List Manager" == avatar.json()["message"]
+    assert "GroupAvatar is changed by accounts with the entitlement Distribution List Manager" == avatar.json()["message"]
     assert "ProfilePhoto is changed by the user itself or administrators" == photo.json()["detail"]
