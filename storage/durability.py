@@ -1,6 +1,4 @@
-"""
-How durable content and records are before the server acknowledges them.
-"""
+"""How durable content and records are before the server acknowledges them."""
 
 from __future__ import annotations
 

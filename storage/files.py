@@ -1,6 +1,4 @@
-"""
-Calls of the file system, with errors raised as storage errors.  Everything here blocks.
-"""
+"""Calls of the file system, with errors raised as storage errors.  Everything here blocks."""
 
 from __future__ import annotations
 
@@ -29,9 +27,7 @@ if _sync_file_range is not None:
 
 
 class os_errors(ContextDecorator):  # noqa: N801 - used often: a generator for each would cost more
-    """
-    Raise the operating system's errors as storage errors.
-    """
+    """Raise the operating system's errors as storage errors."""
 
     __slots__ = ()
 
@@ -44,9 +40,7 @@ class os_errors(ContextDecorator):  # noqa: N801 - used often: a generator for e
 
 
 def copy(source: int, target: int, length: int) -> None:
-    """
-    Copy the first *length* bytes of one file into another.
-    """
+    """Copy the first *length* bytes of one file into another."""
     at = 0
     while at < length:
         copied = os.copy_file_range(source, target, length - at, at, at)
@@ -85,17 +79,13 @@ def refuse_shorter(descriptor: int, length: int) -> None:
 
 
 def read(descriptor: int, start: int, length: int) -> bytes:
-    """
-    Return up to *length* bytes from *start* on.
-    """
+    """Return up to *length* bytes from *start* on."""
     with os_errors():
         return os.pread(descriptor, length, start)
 
 
 def truncate(descriptor: int, length: int) -> None:
-    """
-    Cut a file off after *length* bytes.
-    """
+    """Cut a file off after *length* bytes."""
     with os_errors():
         os.ftruncate(descriptor, length)
 
@@ -110,17 +100,13 @@ def begin_sync(descriptor: int, start: int, length: int) -> bool:
 
 
 def sync(descriptor: int) -> None:
-    """
-    Return once the content of a file is on the disk.
-    """
+    """Return once the content of a file is on the disk."""
     with os_errors():
         os.fdatasync(descriptor)
 
 
 def sync_folders(paths: Sequence[str]) -> None:
-    """
-    Return once the names in the folders *paths* are on the disk.
-    """
+    """Return once the names in the folders *paths* are on the disk."""
     with os_errors():
         for path in paths:
             descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -131,9 +117,7 @@ def sync_folders(paths: Sequence[str]) -> None:
 
 
 def size(path: str) -> int | None:
-    """
-    Return the size of a file in bytes, or None if it does not exist.
-    """
+    """Return the size of a file in bytes, or None if it does not exist."""
     try:
         return os.stat(path).st_size
     except FileNotFoundError:

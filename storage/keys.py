@@ -1,6 +1,4 @@
-"""
-Keys: the server makes them, never a client, so a path or object name made of one cannot leave its folder.
-"""
+"""Keys: the server makes them, never a client, so a path or object name made of one cannot leave its folder."""
 
 from __future__ import annotations
 
@@ -16,9 +14,7 @@ _KEY = re.compile(r"[0-9A-Za-z]{10}")
 
 
 def new_key() -> Key:
-    """
-    Return a key that cannot be guessed: one of 62¹⁰, from the operating system's random generator.
-    """
+    """Return a key that cannot be guessed: one of 62¹⁰, from the operating system's random generator."""
     number, characters = secrets.randbelow(len(ALPHABET) ** LENGTH), []
     for _ in range(LENGTH):
         number, place = divmod(number, len(ALPHABET))
@@ -27,14 +23,10 @@ def new_key() -> Key:
 
 
 def parse_key(text: str) -> Key | None:
-    """
-    Return *text* as a key, or None if it cannot be one.
-    """
+    """Return *text* as a key, or None if it cannot be one."""
     return Key(text) if _KEY.fullmatch(text) else None
 
 
 def shard(key: Key) -> str:
-    """
-    Return the folder of a key: one of 3,844, by its first two characters.
-    """
+    """Return the folder of a key: one of 3,844, by its first two characters."""
     return key[:2]

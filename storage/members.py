@@ -23,9 +23,7 @@ class Growing(Protocol):
 
 
 class Members:
-    """
-    The stored members of one kind of record; fields in *unstored* are not stored.
-    """
+    """The stored members of one kind of record; fields in *unstored* are not stored."""
 
     def __init__(self, kind: type[Growing], unstored: tuple[str, ...] = ()) -> None:
         fields = dataclasses.fields(kind)  # type: ignore[arg-type]  # each is a dataclass
@@ -34,17 +32,13 @@ class Members:
         self._values = operator.attrgetter(*self.names)
 
     def write(self, record: Growing) -> dict[str, Any]:
-        """
-        Return all members of *record*, known or not.
-        """
+        """Return all members of *record*, known or not."""
         # Not by `asdict`, which copies every value: it takes ten times as long, and slots may have thousands of associations.
         values = dict(zip(self.names, self._values(record), strict=True))
         return {**record.unknown, **values} if record.unknown else values
 
     def read(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """
-        Return the arguments of the record that *values* describe: the known members, and `unknown` if there are others.
-        """
+        """Return the arguments of the record that *values* describe: the known members, and `unknown` if there are others."""
         if values.keys() == self._known:
             return dict(values)
         known = {name: values[name] for name in self.names if name in values}

@@ -1,6 +1,4 @@
-"""
-All three ports in memory, for tests and for a service that forgets everything when it ends.
-"""
+"""All three ports in memory, for tests and for a service that forgets everything when it ends."""
 
 from __future__ import annotations
 
@@ -78,9 +76,7 @@ class MemoryByteStore:
         return Remains(offset=min(left, record.offset), parts=record.parts)
 
     def lose(self, key: Key, left: int) -> None:
-        """
-        Forget all content after the first *left* bytes, as a failing disk does; all of it if *left* is 0.
-        """
+        """Forget all content after the first *left* bytes, as a failing disk does; all of it if *left* is 0."""
         for content in self._open.get(key, {}).values():
             del content[left:]
         if key in self._published:
@@ -142,9 +138,7 @@ class MemoryByteStore:
 
 
 class MemoryMetadataStore:
-    """
-    A `holdfast.storage.ports.MetadataStore` of dictionaries.
-    """
+    """A `holdfast.storage.ports.MetadataStore` of dictionaries."""
 
     def __init__(self) -> None:
         self._records: dict[Key, UploadRecord] = {}
@@ -304,7 +298,7 @@ class MemoryLeases:
         mine = self._holders[self._epoch] = self._ends[ref] = _Holder(ref, self._epoch, evicted)
         if before is not None:
             try:
-                await unbroken(self._dislodge(before, mine, wait))
+                await unbroken(self._await_release(before, mine, wait))
             except BaseException:
                 self._let_go(ref, mine, fenced=False)
                 raise
@@ -314,7 +308,7 @@ class MemoryLeases:
             raise LeaseLost(f"a newer request took {ref.key}")
         return Lease(ref=ref, epoch=mine.epoch, forced=mine.forced, leases=self)
 
-    async def _dislodge(self, before: _Holder, mine: _Holder, wait: float) -> None:
+    async def _await_release(self, before: _Holder, mine: _Holder, wait: float) -> None:
         """Wait until *before* has let go; note whether it, or an earlier holder, may still be running."""
         busy = before.evict()
         try:

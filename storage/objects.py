@@ -18,9 +18,7 @@ from holdfast.storage.records import Key, ObjectRef, SlotRef, Subject, Tenant
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObjectRecord:
-    """
-    What Holdfast knows of an object of another system.  Times are seconds since the epoch.
-    """
+    """What Holdfast knows of an object of another system.  Times are seconds since the epoch."""
 
     tenant: Tenant
     kind: str
@@ -32,7 +30,7 @@ class ObjectRecord:
     """Differs after every change of the object or of one of its slots."""
     revision: int = 0
     attributes: str = "{}"
-    """A JSON object, given by the object's own system; policies read it."""
+    """A JSON object of the object's own system, stored as it came; a group has ``type`` and ``status``, which policies read."""
     deleted_at: float | None = None
     unknown: Mapping[str, Any] = field(default_factory=dict, compare=False)
     """See `holdfast.storage.members`."""
@@ -42,16 +40,12 @@ class ObjectRecord:
         return ObjectRef(tenant=self.tenant, kind=self.kind, id=self.id)
 
     def to_mapping(self) -> dict[str, Any]:
-        """
-        Return the record as plain values, by field.
-        """
+        """Return the record as plain values, by field."""
         return OBJECT_MEMBERS.write(self)
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> Self:
-        """
-        Return the record that `to_mapping` turned into *values*.
-        """
+        """Return the record that `to_mapping` turned into *values*."""
         return cls(**OBJECT_MEMBERS.read(values))
 
 
@@ -85,9 +79,7 @@ class Association:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SlotRecord:
-    """
-    Everything that is or was in one slot.
-    """
+    """Everything that is or was in one slot."""
 
     tenant: Tenant
     kind: str
@@ -108,24 +100,18 @@ class SlotRecord:
         return SlotRef(tenant=self.tenant, kind=self.kind, id=self.id, slot=self.slot)
 
     def to_mapping(self) -> dict[str, Any]:
-        """
-        Return the record as plain values, by field; associations are JSON.
-        """
+        """Return the record as plain values, by field; associations are JSON."""
         return SLOT_MEMBERS.write(self) | {"active": _to_json(self.active), "ended": _to_json(self.ended)}
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> Self:
-        """
-        Return the record that `to_mapping` turned into *values*.
-        """
+        """Return the record that `to_mapping` turned into *values*."""
         associations = {"active": _from_json(values["active"]), "ended": _from_json(values["ended"])}
         return cls(**SLOT_MEMBERS.read(values) | associations)
 
 
 def slot_size(values: Mapping[str, Any]) -> int:
-    """
-    Return roughly how many associations *values*, a mapping that is not parsed yet, has.
-    """
+    """Return roughly how many associations *values*, a mapping that is not parsed yet, has."""
     return (len(values["active"]) + len(values["ended"])) // ASSOCIATION_SIZE
 
 
@@ -168,21 +154,17 @@ class Event:
     object_id: str | None = None
     slot: str | None = None
     data: str = "{}"
-    """A JSON object with details that depend on the type."""
+    """A JSON object with details by type; `holdfast.service.core.events.events.event` lists its members."""
     unknown: Mapping[str, Any] = field(default_factory=dict, compare=False)
     """See `holdfast.storage.members`."""
 
     def to_mapping(self) -> dict[str, Any]:
-        """
-        Return the event as plain values, by field.
-        """
+        """Return the event as plain values, by field."""
         return EVENT_MEMBERS.write(self)
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> Self:
-        """
-        Return the event that `to_mapping` turned into *values*.
-        """
+        """Return the event that `to_mapping` turned into *values*."""
         return cls(**EVENT_MEMBERS.read(values))
 
 

@@ -1,6 +1,4 @@
-"""
-Positions of events in stores that number them.
-"""
+"""Positions of events in stores that number them."""
 
 from __future__ import annotations
 

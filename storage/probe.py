@@ -1,6 +1,4 @@
-"""
-Test writes that show whether a store can write: often enough to be current, rarely enough not to wear the disk.
-"""
+"""Test writes that show whether a store can write: often enough to be current, rarely enough not to wear the disk."""
 
 from __future__ import annotations
 
@@ -12,9 +10,7 @@ WRITE_EVERY = 5 * SECONDS
 
 
 class Probe:
-    """
-    Runs *write* on demand, but after a success not again for *every* seconds.
-    """
+    """Runs *write* on demand, but after a success not again for *every* seconds."""
 
     def __init__(self, write: Callable[[], Awaitable[None]], every: float = WRITE_EVERY) -> None:
         self._write = write
@@ -33,7 +29,5 @@ class Probe:
         self._next = time.monotonic() + self._every
 
     def doubt(self) -> None:
-        """
-        Discard the last success: the store was seen to fail.
-        """
+        """Discard the last success: the store was seen to fail."""
         self._next = float("-inf")

@@ -171,9 +171,7 @@ class UploadRecord:
         return None if self.length is None else self.length - self.offset
 
     def to_mapping(self) -> dict[str, Any]:
-        """
-        Return the record as plain values, by field.
-        """
+        """Return the record as plain values, by field."""
         values = MEMBERS.write(self)
         if self.state is State.UNKNOWN:
             values["state"] = self.unknown.get("state", State.UNKNOWN)
@@ -184,9 +182,7 @@ class UploadRecord:
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any], failover_epoch: str = UNKNOWN) -> Self:
-        """
-        Return the record that `to_mapping` turned into *values*, as read in *failover_epoch*.
-        """
+        """Return the record that `to_mapping` turned into *values*, as read in *failover_epoch*."""
         tenant = values["tenant"]
         kinds = MEMBERS.read(values)
         state = State(values["state"])

@@ -24,9 +24,7 @@ LEFT = 64 * KiB
 
 
 class Reserve:
-    """
-    A file at *path* of *size* bytes, or fewer on a small disk.  Its methods block, and ignore errors of the file.
-    """
+    """A file at *path* of *size* bytes, or fewer on a small disk.  Its methods block, and ignore errors of the file."""
 
     def __init__(self, path: str, size: int) -> None:
         self._path = path
@@ -35,9 +33,7 @@ class Reserve:
         """Whether the file is smaller than it should be."""
 
     def keep(self) -> None:
-        """
-        Make the file, or make it larger, as far as there is space.
-        """
+        """Make the file, or make it larger, as far as there is space."""
         with suppress(OSError):
             disk = os.statvfs(os.path.dirname(self._path))
             wanted = min(self._size, disk.f_blocks * disk.f_frsize // PART)
@@ -53,9 +49,7 @@ class Reserve:
                 os.close(descriptor)
 
     def give_back(self) -> bool:
-        """
-        Free a step of the reserve; return whether there was anything to free.
-        """
+        """Free a step of the reserve; return whether there was anything to free."""
         self.is_short = True
         try:
             held = self._held()
@@ -72,9 +66,7 @@ class Reserve:
 
 
 def frees(changes: Sequence[Change]) -> bool:
-    """
-    Say whether *changes* free space: by ending uploads, or by the fence that must come before.
-    """
+    """Say whether *changes* free space: by ending uploads, or by the fence that must come before."""
     return bool(changes) and all(map(_frees, changes))
 
 

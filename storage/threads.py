@@ -1,6 +1,4 @@
-"""
-Runs blocking work on threads, and work that must not be abandoned halfway.
-"""
+"""Runs blocking work on threads, and work that must not be abandoned halfway."""
 
 from __future__ import annotations
 
@@ -38,9 +36,7 @@ async def aside(function: Callable[[], T], *, size: int) -> T:
 
 
 async def unbroken(work: Awaitable[T]) -> T:
-    """
-    Return what *work* returns; if the caller is cancelled, first wait until *work* has ended.
-    """
+    """Return what *work* returns; if the caller is cancelled, first wait until *work* has ended."""
     future = asyncio.ensure_future(work)
     try:
         return await asyncio.shield(future)
@@ -56,9 +52,7 @@ async def unbroken(work: Awaitable[T]) -> T:
 
 
 async def together(*works: Coroutine[Any, Any, T]) -> list[T]:
-    """
-    Return what *works* return.  If one fails, or the caller is cancelled, the others end before that is raised.
-    """
+    """Return what *works* return.  If one fails, or the caller is cancelled, the others end before that is raised."""
     tasks = [asyncio.ensure_future(work) for work in works]
     try:
         # Not `gather`, which raises before the others have ended.
@@ -72,9 +66,7 @@ async def together(*works: Coroutine[Any, Any, T]) -> list[T]:
 
 
 async def ended(tasks: Iterable[asyncio.Task[Any]]) -> None:
-    """
-    Cancel *tasks* and wait until all have ended; their errors are ignored.
-    """
+    """Cancel *tasks* and wait until all have ended; their errors are ignored."""
     tasks = list(tasks)
     for task in tasks:
         task.cancel()
@@ -82,9 +74,7 @@ async def ended(tasks: Iterable[asyncio.Task[Any]]) -> None:
 
 
 async def stopped(task: asyncio.Task[Any]) -> None:
-    """
-    Cancel a task that never ends by itself, and wait until it has ended; its error is ignored.
-    """
+    """Cancel a task that never ends by itself, and wait until it has ended; its error is ignored."""
     while not task.done():
         task.cancel()
         # `asyncio.wait_for` may swallow a cancellation that comes with its result (until Python 3.12).
@@ -94,9 +84,7 @@ async def stopped(task: asyncio.Task[Any]) -> None:
 
 
 class Result(asyncio.Future[T]):
-    """
-    The result of work that cannot be cancelled: a task that is cancelled while it waits notices that afterwards.
-    """
+    """The result of work that cannot be cancelled: a task that is cancelled while it waits notices that afterwards."""
 
     def cancel(self, msg: Any | None = None) -> bool:  # noqa: ANN401 - as in asyncio
         return False
@@ -129,9 +117,7 @@ class _Call:
 
 
 class Pace:
-    """
-    Whether short calls are quick enough to be made on the event loop.
-    """
+    """Whether short calls are quick enough to be made on the event loop."""
 
     def __init__(self) -> None:
         self._slow_until = 0.0
@@ -142,9 +128,7 @@ class Pace:
         return time.monotonic() >= self._slow_until
 
     def timed(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """
-        Return ``function(*args, **kwargs)``, and remember whether it was quick.
-        """
+        """Return ``function(*args, **kwargs)``, and remember whether it was quick."""
         begun = time.monotonic()
         try:
             return function(*args, **kwargs)
@@ -174,15 +158,11 @@ class Threads:
         self._pace = Pace()
 
     async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """
-        Return ``function(*args, **kwargs)``, called on a thread.
-        """
+        """Return ``function(*args, **kwargs)``, called on a thread."""
         return await self.begin(partial(function, *args, **kwargs) if args or kwargs else function)
 
     def begin(self, function: Callable[[], T]) -> asyncio.Future[T]:
-        """
-        Call ``function()`` on a thread, and return the future of its result.
-        """
+        """Call ``function()`` on a thread, and return the future of its result."""
         if self._closed:
             raise RuntimeError(f"the threads of {self._name} have ended")
         result: Result[T] = Result(loop=asyncio.get_running_loop())
@@ -192,7 +172,7 @@ class Threads:
         self._calls.put(_Call(function, result))
         return result
 
-    async def nearby(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    async def on_loop(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """
         Return ``function(*args, **kwargs)``, called on the event loop as long as such calls are quick.
 
@@ -203,9 +183,7 @@ class Threads:
         return await self.run(function, *args, **kwargs)
 
     def close(self, patience: float | None = None) -> None:
-        """
-        End the threads after the calls under way; wait for at most *patience* seconds.
-        """
+        """End the threads after the calls under way; wait for at most *patience* seconds."""
         self._closed = True
         for _ in self._threads:
             self._calls.put(None)

@@ -94,16 +94,12 @@ class Claims:
         return mine
 
     def take_free(self, mine: Claim, epoch: int) -> Lease:
-        """
-        Return a lease that was free: the row names *mine* already, behind no other claimant.
-        """
+        """Return a lease that was free: the row names *mine* already, behind no other claimant."""
         mine.epoch = epoch
         return self.granted(mine)
 
     async def take(self, mine: Claim, wait: float) -> Lease:
-        """
-        Take the lease from its holder, as `holdfast.storage.ports.Leases.acquire` describes.
-        """
+        """Take the lease from its holder, as `holdfast.storage.ports.Leases.acquire` describes."""
         try:
             await unbroken(self._take(mine, wait))
             return self.granted(mine)
@@ -124,24 +120,18 @@ class Claims:
         return Lease(ref=mine.ref, epoch=mine.epoch, forced=mine.forced, leases=self._leases)
 
     def find(self, lease: Lease) -> Claim | None:
-        """
-        Return the claim that has *lease*, if it has not let go.
-        """
+        """Return the claim that has *lease*, if it has not let go."""
         mine = self._taken.get((lease.ref, lease.epoch))
         return None if mine is None or mine.gone else mine
 
     async def release(self, lease: Lease, *, fenced: bool) -> None:
-        """
-        Let go of *lease*, as `holdfast.storage.ports.Leases.release` describes.
-        """
+        """Let go of *lease*, as `holdfast.storage.ports.Leases.release` describes."""
         mine = self.find(lease)
         if mine is not None:
             await unbroken(self.let_go(mine, fenced=fenced))
 
     async def let_go(self, mine: Claim, *, fenced: bool = False) -> None:
-        """
-        Delete the row, unless the next claimant must learn that the lease is forced, and answer the successor.
-        """
+        """Delete the row, unless the next claimant must learn that the lease is forced, and answer the successor."""
         if mine.gone:
             return
         mine.gone = True
@@ -150,12 +140,10 @@ class Claims:
             if mine.epoch and not mine.forced:
                 await self._rows.forget(mine.ref, mine.name)
         finally:
-            self.dismiss(mine)
+            self.remove(mine)
 
-    def dismiss(self, mine: Claim, *, fenced: bool = False) -> None:
-        """
-        Forget a claim whose row is already dealt with, and answer its successor.
-        """
+    def remove(self, mine: Claim, *, fenced: bool = False) -> None:
+        """Forget a claim whose row is already dealt with, and answer its successor."""
         mine.gone = True
         mine.forced = mine.forced and not fenced
         # A claim without an epoch failed to swap; if the row names it all the same, the row also says whom it is behind.
@@ -166,31 +154,25 @@ class Claims:
         self._taken.pop((mine.ref, mine.epoch), None)
         if mine.successor is not None:
             process, _, serial = mine.successor.partition("/")
-            self._tell(process, f"released {serial} {int(mine.forced)}")
+            self._send(process, f"released {serial} {int(mine.forced)}")
 
     def evict(self, mine: Claim) -> None:
-        """
-        Notify a claim, once, that a newer claimant exists.
-        """
+        """Notify a claim, once, that a newer claimant exists."""
         if not (mine.lost or mine.gone):
             mine.lost = True
             mine.busy = mine.evicted() is True
 
-    def standing(self) -> Sequence[Claim]:
-        """
-        Return the claims that rows may name.
-        """
+    def in_rows(self) -> Sequence[Claim]:
+        """Return the claims that rows may name."""
         return [mine for mine in self._claims.values() if mine.epoch and not mine.gone]
 
-    def understand(self, message: str) -> None:
-        """
-        Act on a message for this process.
-        """
+    def receive(self, message: str) -> None:
+        """Act on a message for this process."""
         match message.split(" "):
             case ["evict", serial, successor]:
                 self._evict(int(serial), successor)
             case ["busy", serial]:
-                self._hear(int(serial))
+                self._note_busy(int(serial))
             case ["released", serial, forced]:
                 self._answer(int(serial), forced)
             case ["unknown", serial]:
@@ -205,16 +187,16 @@ class Claims:
             return
         mine.forced = True  # until the earlier claimants are known to have let go
         try:
-            forced = found.lapsed or await self._dislodge(mine, found.before, found, wait)
+            forced = found.lapsed or await self._await_release(mine, found.before, found, wait)
         except StorageError:
             if await self._rows.give_back(mine.ref, mine.name, found):
-                self.dismiss(mine)
+                self.remove(mine)
             raise
         mine.forced = forced
         if not forced:
-            await self._rows.settle(mine.ref, mine.name)
+            await self._rows.clear_behind(mine.ref, mine.name)
 
-    async def _dislodge(self, mine: Claim, before: str, found: Found, wait: float) -> bool:
+    async def _await_release(self, mine: Claim, before: str, found: Found, wait: float) -> bool:
         """Wait for *before* to let go; return whether it, or one it was behind, may still be running."""
         loop = asyncio.get_running_loop()
         process, _, serial = before.partition("/")
@@ -245,16 +227,16 @@ class Claims:
         mine = self._claims.get(serial)
         if mine is None:
             forced = self._left.get(serial)
-            self._tell(process, f"unknown {asking}" if forced is None else f"released {asking} {int(forced)}")
+            self._send(process, f"unknown {asking}" if forced is None else f"released {asking} {int(forced)}")
             return
         mine.successor = successor
         if mine.gone:
             return  # it is letting go now, and will answer
         self.evict(mine)
         if mine.busy or mine.waiting:
-            self._tell(process, f"busy {asking}")
+            self._send(process, f"busy {asking}")
 
-    def _hear(self, serial: int) -> None:
+    def _note_busy(self, serial: int) -> None:
         mine = self._claims.get(serial)
         if mine is not None:
             mine.silence = 0.0
@@ -267,11 +249,11 @@ class Claims:
     async def _ask(self, process: str, message: str) -> Liveness:
         if process != self.process:
             return await self._post.ask(process, message)
-        self.understand(message)
+        self.receive(message)
         return Liveness.SENT
 
-    def _tell(self, process: str, message: str) -> None:
+    def _send(self, process: str, message: str) -> None:
         if process == self.process:
-            self.understand(message)
+            self.receive(message)
         else:
-            self._post.tell(process, message)
+            self._post.send(process, message)

@@ -35,55 +35,37 @@ class Found:
 
 
 class Rows(Protocol):
-    """
-    The rows that name claimants.  Every method may raise Unavailable.
-    """
+    """The rows that name claimants.  Every method may raise Unavailable."""
 
     async def swap(self, ref: Ref, name: str) -> Found:
-        """
-        Write *name* into the row, behind the claimant that it names now.  If this fails, the row does not name *name*.
-        """
+        """Write *name* into the row, behind the claimant that it names now.  If this fails, the row does not name *name*."""
         ...
 
     async def give_back(self, ref: Ref, name: str, found: Found) -> bool:
-        """
-        Put the claimant that was found back in the place of *name*; return False if the row names a newer one.
-        """
+        """Put the claimant that was found back in the place of *name*; return False if the row names a newer one."""
         ...
 
-    async def settle(self, ref: Ref, name: str) -> None:
-        """
-        Record that *name* is behind no other claimant.
-        """
+    async def clear_behind(self, ref: Ref, name: str) -> None:
+        """Record that *name* is behind no other claimant."""
         ...
 
     async def forget(self, ref: Ref, name: str) -> None:
-        """
-        Delete the row if it names *name*.
-        """
+        """Delete the row if it names *name*."""
         ...
 
 
 class Post(Protocol):
-    """
-    Carries messages between processes.
-    """
+    """Carries messages between processes."""
 
     async def ask(self, process: str, message: str) -> Liveness:
-        """
-        Send *message*, and return what is known of *process*.
-        """
+        """Send *message*, and return what is known of *process*."""
         ...
 
-    def tell(self, process: str, message: str) -> None:
-        """
-        Try to send *message*, in the background.
-        """
+    def send(self, process: str, message: str) -> None:
+        """Try to send *message*, in the background."""
         ...
 
 
 def process_of(name: str) -> str:
-    """
-    Return the process of a claimant's name.
-    """
+    """Return the process of a claimant's name."""
     return name.partition("/")[0]

@@ -1,6 +1,4 @@
-"""
-LeasedUploads over a metadata store and leases that are independent of each other.
-"""
+"""LeasedUploads over a metadata store and leases that are independent of each other."""
 
 from __future__ import annotations
 
@@ -12,9 +10,7 @@ from holdfast.storage.records import Ref, UploadRecord
 
 
 class SeparateLeasedUploads:
-    """
-    A `holdfast.storage.ports.LeasedUploads` that asks one store after the other.
-    """
+    """A `holdfast.storage.ports.LeasedUploads` that asks one store after the other."""
 
     def __init__(self, metadata: MetadataStore, leases: Leases) -> None:
         self._metadata = metadata

@@ -82,20 +82,16 @@ class LocalAppend:
         return news >= self._unrecorded or (news > 0 and self._clock() >= self._reported_at + UNRECORDED_FOR)
 
     def report(self) -> Receipt:
-        """
-        Return what was received; the caller has synced it.
-        """
+        """Return what was received; the caller has synced it."""
         self._reported, self._reported_at = self._received, self._clock()
         return Receipt(received=self._received, parts=self._record.parts)
 
     async def open(self) -> None:
-        """
-        Open the file before content comes.  A file that does not exist yet is made with the first block.
-        """
+        """Open the file before content comes.  A file that does not exist yet is made with the first block."""
         if self._record.generation:
             await self._threads.run(self._open)  # may copy the file
         elif self._record.offset:
-            await self._threads.nearby(self._open)
+            await self._threads.on_loop(self._open)
 
     async def write(self, block: memoryview) -> None:
         """
@@ -104,7 +100,7 @@ class LocalAppend:
         :raises NoSpace: the disk is full; with a receipt if part of the received bytes is stored.
         """
         try:
-            await self._threads.nearby(self._write, block)
+            await self._threads.on_loop(self._write, block)
         except NoSpace as error:
             if error.receipt is not None:
                 self._received = max(self._reported, self._received + error.receipt.received - RESERVE)
@@ -113,27 +109,21 @@ class LocalAppend:
         self._received += len(block)
 
     async def sync(self) -> None:
-        """
-        Return once the file exists, and what was received is as durable as it has to be.
-        """
+        """Return once the file exists, and what was received is as durable as it has to be."""
         if not self._descriptors:
-            await self._threads.nearby(self._open)
+            await self._threads.on_loop(self._open)
         files.refuse_shorter(self._descriptors[0], self._record.offset + self._received)
         if self._syncs and (self._folders or self._received > self._synced):
             await self._threads.run(self._sync)
             self._synced = self._received
 
     async def end(self) -> Receipt:
-        """
-        Return what is durable, after the content has ended.
-        """
+        """Return what is durable, after the content has ended."""
         await self.sync()
         return self.report()
 
     def close(self) -> None:
-        """
-        Close the file.
-        """
+        """Close the file."""
         for descriptor in self._descriptors:
             os.close(descriptor)
 

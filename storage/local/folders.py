@@ -17,9 +17,7 @@ from holdfast.storage.errors import StorageError
 
 
 class Folders:
-    """
-    What this process knows of folders.  Its methods block.
-    """
+    """What this process knows of folders.  Its methods block."""
 
     def __init__(self) -> None:
         self._durable: set[str] = set()
@@ -27,23 +25,17 @@ class Folders:
         """Folders whose sync failed: the kernel then drops what it did not write, so the next sync proves nothing."""
 
     def make(self, path: str) -> None:
-        """
-        Make a folder, if it does not exist.
-        """
+        """Make a folder, if it does not exist."""
         self._durable.discard(path)
         with suppress(FileExistsError):
             os.mkdir(path, 0o700)
 
     def above(self, path: str) -> Sequence[str]:
-        """
-        Return the folders to sync for a name in the folder *path* to be durable.
-        """
+        """Return the folders to sync for a name in the folder *path* to be durable."""
         return (path,) if path in self._durable else (path, os.path.dirname(path))
 
     def sync(self, paths: Sequence[str]) -> None:
-        """
-        Return once the names in the folders *paths* are durable.
-        """
+        """Return once the names in the folders *paths* are durable."""
         for path in paths:
             if path in self._doubtful:
                 # A change makes the kernel write the folder, with the names beside it.
@@ -59,9 +51,7 @@ class Folders:
 
 
 def make_root(path: str, *, syncs: bool) -> None:
-    """
-    Make the folder *path* and those above it; *syncs* says whether their names must be durable.
-    """
+    """Make the folder *path* and those above it; *syncs* says whether their names must be durable."""
     path = os.path.abspath(path)
     missing = path
     while not os.path.exists(missing):

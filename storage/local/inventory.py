@@ -1,6 +1,4 @@
-"""
-The files in the directory of a local byte store, and which of them are needed.
-"""
+"""The files in the directory of a local byte store, and which of them are needed."""
 
 from __future__ import annotations
 
@@ -21,9 +19,7 @@ PAGE = 1000
 
 
 class LocalInventory:
-    """
-    A `holdfast.storage.ports.Inventory` of the files of *store*.
-    """
+    """A `holdfast.storage.ports.Inventory` of the files of *store*."""
 
     def __init__(self, store: LocalByteStore) -> None:
         self._store = store
@@ -52,9 +48,7 @@ class LocalInventory:
         await self._threads.run(self._remove, stored.name)
 
     async def close(self) -> None:
-        """
-        End the thread.
-        """
+        """End the thread."""
         self._threads.close()
 
     # The methods below block, and run on the thread.

@@ -1,6 +1,4 @@
-"""
-Whether a local byte store can take bytes: free space on the disk, and a test write now and then.
-"""
+"""Whether a local byte store can take bytes: free space on the disk, and a test write now and then."""
 
 from __future__ import annotations
 
@@ -21,9 +19,7 @@ WRITTEN = 4 * 1024
 
 
 class LocalRoom:
-    """
-    The free space under *root*; *syncs* says whether a test write must reach the disk.
-    """
+    """The free space under *root*; *syncs* says whether a test write must reach the disk."""
 
     def __init__(self, root: str, threads: Threads, *, syncs: bool) -> None:
         self._root = root
@@ -41,9 +37,7 @@ class LocalRoom:
         await self._probe.make()
 
     def doubt(self) -> None:
-        """
-        Make the next ping write again, however recent the last test write was.
-        """
+        """Make the next ping write again, however recent the last test write was."""
         self._probe.doubt()
 
     # The methods below block.

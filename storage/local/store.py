@@ -59,9 +59,7 @@ _NEW = _KNOWN | os.O_CREAT | os.O_EXCL
 
 
 class LocalByteStore:
-    """
-    A `holdfast.storage.ports.ByteStore` on a directory that any number of processes of one machine share.
-    """
+    """A `holdfast.storage.ports.ByteStore` on a directory that any number of processes of one machine share."""
 
     def __init__(
         self,
@@ -93,20 +91,16 @@ class LocalByteStore:
         return self._root
 
     def published_name(self, record: UploadRecord) -> str:
-        """
-        Return the path of published content, below the root.
-        """
+        """Return the path of published content, below the root."""
         return os.path.relpath(self._path("attachments", record), self._root)
 
     def open_names(self, record: UploadRecord) -> Sequence[str]:
-        """
-        Return the paths, below the root, of content that is not published, the newest generation first.
-        """
+        """Return the paths, below the root, of content that is not published, the newest generation first."""
         generations = reversed(range(record.generation + 1))
         return [os.path.relpath(self._upload(record, generation), self._root) for generation in generations]
 
     async def expect(self, record: UploadRecord) -> None:
-        await self._threads.nearby(self._room.refuse_without_room, record)
+        await self._threads.on_loop(self._room.refuse_without_room, record)
 
     async def append(
         self, record: UploadRecord, content: AsyncIterator[memoryview], checkpoint: Checkpoint = unrecorded
@@ -122,7 +116,7 @@ class LocalByteStore:
             unrecorded=self._unrecorded,
         )
         try:
-            await self._threads.nearby(self._room.refuse_what_never_fits, record)
+            await self._threads.on_loop(self._room.refuse_what_never_fits, record)
             await append.open()
             async for block in content:
                 if block:
@@ -141,7 +135,7 @@ class LocalByteStore:
             append.close()
 
     async def complete(self, record: UploadRecord) -> None:
-        run = self._threads.run if self._sync_completion else self._threads.nearby
+        run = self._threads.run if self._sync_completion else self._threads.on_loop
         await run(self._complete, record)
 
     def exposed(self, record: UploadRecord) -> Parts:

@@ -1,8 +1,8 @@
 """
-The port for content: what a byte store promises.  The docstrings are the contract.
+The port for content.  The docstrings are the contract.
 
-A conformance suite in ``tests/storage/ports/`` runs over every backend; a backend of your own is done when it passes.  The
-methods of one object may be called concurrently, from one event loop.
+A backend is complete when it passes the conformance suite in ``tests/storage/ports/``.  The methods of one object may be called
+concurrently, from one event loop.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from holdfast.storage.ports.salvage import Salvage
 from holdfast.storage.records import Parts, Receipt, UploadRecord
 
 Checkpoint = Callable[[Receipt], Awaitable[None]]
-"""Records the progress of an append; it may take its time, and what it raises ends the append."""
+"""Records the progress of an append, in its event loop; it may wait for a store, and an error that it raises ends the append."""
 
 
 async def unrecorded(_receipt: Receipt) -> None:
@@ -27,7 +27,7 @@ class ByteStore(Salvage, Room, Protocol):
     """
     Keeps the content of uploads.
 
-    Every method that returns has made its effect as durable as the store's setting promises.
+    When a method returns, its effect is as durable as the store's `holdfast.storage.durability.Durability` promises.
     """
 
     async def append(
@@ -65,9 +65,7 @@ class ByteStore(Salvage, Room, Protocol):
         ...
 
     def exposed(self, record: UploadRecord) -> Parts:
-        """
-        Return the parts to record before an open upload is read, so that appends know of the read.
-        """
+        """Return the parts to record before an open upload is read, so that appends know of the read."""
         ...
 
     def read(self, record: UploadRecord, start: int, stop: int) -> AsyncIterator[memoryview]:
@@ -108,7 +106,5 @@ class ByteStore(Salvage, Room, Protocol):
         ...
 
     async def close(self) -> None:
-        """
-        End the threads and close the connections.
-        """
+        """End the threads and close the connections."""
         ...

@@ -1,6 +1,4 @@
-"""
-The port for reconciliation: a byte store with an inventory can be compared with the records.
-"""
+"""The port for reconciliation: a byte store with an inventory can be compared with the records."""
 
 from __future__ import annotations
 
@@ -26,9 +24,7 @@ class Stored:
 
 
 class Inventory(Protocol):
-    """
-    Lists what a byte store keeps, and what of it the records need.
-    """
+    """Lists what a byte store keeps, and what of it the records need."""
 
     def stored(self) -> AsyncIterator[Stored]:
         """
@@ -39,9 +35,7 @@ class Inventory(Protocol):
         ...
 
     def needed(self, record: UploadRecord) -> frozenset[str]:
-        """
-        Return the names of all things that may have the content of *record*.
-        """
+        """Return the names of all things that may have the content of *record*."""
         ...
 
     async def examine(self, record: UploadRecord) -> None:
@@ -62,7 +56,5 @@ class Inventory(Protocol):
         ...
 
     async def close(self) -> None:
-        """
-        End the threads and close the connections.
-        """
+        """End the threads and close the connections."""
         ...

@@ -1,8 +1,8 @@
 """
 The port for leases: which request may change an upload.  The docstrings are the contract.
 
-A conformance suite in ``tests/storage/ports/`` runs over every backend; a backend of your own is done when it passes.  The
-methods of one object may be called concurrently, from one event loop.
+A backend is complete when it passes the conformance suite in ``tests/storage/ports/``.  The methods of one object may be called
+concurrently, from one event loop.
 """
 
 from __future__ import annotations
@@ -16,8 +16,6 @@ from holdfast.storage.errors import StorageError
 from holdfast.storage.records import Ref, UploadRecord
 
 SECONDS = 1.0
-
-
 # A disk that needs longer than this for a write counts as failed.
 PATIENCE = 20 * SECONDS
 
@@ -30,14 +28,12 @@ class Lease:
     epoch: int
     """Greater than that of every earlier lease of this upload."""
     forced: bool
-    """Whether an earlier holder never let go, and may still be running: the facts must be fenced against it."""
+    """Whether an earlier holder never let go and may still write: a new generation must fence it off first."""
     leases: Leases = field(compare=False, repr=False)
     """The `Leases` that granted it."""
 
     async def let_go(self) -> None:
-        """
-        Let go after a commit that is stored, ignoring errors: the lease ends at the latest with its process.
-        """
+        """Let go after a commit that is stored, ignoring errors: the lease ends at the latest with its process."""
         with suppress(StorageError):
             await self.leases.release(self)
 
@@ -62,18 +58,17 @@ class Leases(Protocol):
     """
     Gives an upload to the newest request at once, in whichever process the previous holder runs.
 
-    Leases are for politeness: `MetadataStore.commit` and the fence of the byte store guarantee correctness.
+    Leases only make requests take turns; revisions (`MetadataStore.commit`) and generations (the byte store) protect the data.
     """
 
     async def acquire(self, ref: Ref, evicted: Callable[[], object], wait: float) -> Lease:
         """
         Take the lease of an upload from its holder.
 
-        A live holder is notified at once: its *evicted* is called, once, in its event loop; it must neither block nor raise.
-        The
-        holder has *wait* seconds to let go; then it is fenced off, and the new lease is *forced*.  A holder whose process is
-        dead is replaced at once.  If *evicted* returns True, the holder is at work that cannot be interrupted and will let go
-        by itself: it is waited for as long as its process answers, up to `PATIENCE`.
+        The store calls the holder's *evicted* once, in the holder's event loop; it must neither block nor raise.  After *wait*
+        seconds an unresponsive holder is fenced off, and the new lease is *forced*; a holder whose process is dead is replaced
+        at once.  If *evicted* returns True, the holder does work that cannot be interrupted and will let go by itself: the
+        store waits while its process answers, up to `PATIENCE` seconds.
 
         :raises LeaseLost: a newer caller asked for the same lease meanwhile, or the holder is still at work.
         :raises NoSpace, Unavailable: no lease was taken.
@@ -84,14 +79,12 @@ class Leases(Protocol):
         """
         Let go, and notify the new holder if one waits.  A lease that was lost meanwhile is no error.
 
-        *fenced* says whether the facts were fenced since a forced lease began; if not, the next lease is forced too.
+        If *lease* was forced and *fenced* is False (no new generation was stored), the next lease is forced too.
         """
         ...
 
     async def held(self, ref: Ref) -> bool:
-        """
-        Say whether a live holder, in any process, has the lease of an upload, or an unresponsive one is not fenced off yet.
-        """
+        """Return whether a live holder has the lease of an upload, or an unresponsive one is not fenced off yet."""
         ...
 
     async def ping(self) -> None:
@@ -103,9 +96,7 @@ class Leases(Protocol):
         ...
 
     async def close(self) -> None:
-        """
-        Close sockets and files.
-        """
+        """Close sockets and files."""
         ...
 
 
@@ -129,8 +120,8 @@ class LeasedUploads(Protocol):
         """
         Take the lease of an upload, as `Leases.acquire` does, and return the record as the previous holder left it.
 
-        *permit* is called with the newest record before the holder is notified; what it raises is raised again, and the holder
-        keeps its lease.
+        *permit* is called with the newest record before the holder is notified.  It must not block.  An error that it raises is
+        raised again, and the holder keeps its lease.
 
         :raises NotFound: this tenant has no upload of that key.
         :raises LeaseLost, NoSpace, Unavailable: see `Leases.acquire`; no lease was taken.

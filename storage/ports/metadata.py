@@ -1,8 +1,8 @@
 """
-The port for records: what a metadata store promises.  The docstrings are the contract.
+The port for records.  The docstrings are the contract.
 
-A conformance suite in ``tests/storage/ports/`` runs over every backend; a backend of your own is done when it passes.  The
-methods of one object may be called concurrently, from one event loop.
+A backend is complete when it passes the conformance suite in ``tests/storage/ports/``.  The methods of one object may be called
+concurrently, from one event loop.
 """
 
 from __future__ import annotations
@@ -25,11 +25,7 @@ MOST = 2**53 - 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """
-    One record becomes another, or a new one begins.
-
-    *new* has the revision after that of *old*; *old* is None for a new record.
-    """
+    """Replaces *old* by *new*, its next revision, or creates *new* if *old* is None."""
 
     old: Record | None
     new: Record
@@ -75,11 +71,7 @@ class Adjustment:
 
 
 class MetadataStore(Notes, Protocol):
-    """
-    Keeps the records of uploads, objects and slots, the events that record their changes, and counters.
-
-    `commit` is the only write of them.
-    """
+    """Keeps the records of uploads, objects and slots, the events of their changes, and counters; only `commit` writes them."""
 
     async def get(self, ref: Ref) -> UploadRecord:
         """
@@ -91,9 +83,7 @@ class MetadataStore(Notes, Protocol):
         ...
 
     async def get_many(self, refs: Sequence[Ref]) -> Sequence[UploadRecord]:
-        """
-        Return the newest stored record of each of *refs*, which are of one tenant, in their order; raise what `get` raises.
-        """
+        """Return the newest record of each of *refs*, all of one tenant, in their order; the errors are those of `get`."""
         ...
 
     async def counter(self, tenant: Tenant, name: str) -> int:
@@ -119,11 +109,10 @@ class MetadataStore(Notes, Protocol):
         too.  If the commit fails, the lease is still held.
 
         :raises PreconditionFailed: a record has another revision than the *old* of its change, or is gone.
-        :raises AlreadyExists: a new record exists already (the key of an upload is unique over all tenants), or an event of
-        that
-            id; or the tenant has an upload with the same idempotency key, whose record the error carries.
+        :raises AlreadyExists: a new record or event exists already (upload keys are unique over all tenants), or another upload
+            of the tenant has the idempotency key: then the error carries its record.
         :raises QuotaExceeded: a counter would pass its bound; nothing else prevented the commit.
-        :raises NoSpace, Unavailable: see `holdfast.storage.errors`.  After Unavailable, read before trying again.
+        :raises NoSpace, Unavailable: see `holdfast.storage.errors`.  After Unavailable it may be stored: read before a retry.
         """
         ...
 
@@ -174,9 +163,8 @@ class MetadataStore(Notes, Protocol):
 
     async def due(self, now: float, limit: int, after: UploadRecord | None = None) -> Sequence[UploadRecord]:
         """
-        Return up to *limit* records with *expires_at* at or before *now*, the longest due first, then by key.
-
-        *after* is the last record of the page before: the order goes on after it, even if it has changed or is gone.
+        Return up to *limit* records with *expires_at* at or before *now* (seconds since the epoch), ordered by *expires_at* and
+        key.  *after* is the last record of the page before; it may have changed since.
 
         :raises Unavailable: the store does not answer.
         """
@@ -186,7 +174,7 @@ class MetadataStore(Notes, Protocol):
         """
         Yield the record of every upload of every tenant, tombstones included, in any order.
 
-        A record that exists all the time is yielded at least once, in one of its revisions of that time.
+        An upload that exists throughout is yielded at least once, with a record that it had meanwhile.
 
         :raises Unavailable: the store does not answer.
         """
@@ -201,7 +189,5 @@ class MetadataStore(Notes, Protocol):
         ...
 
     async def close(self) -> None:
-        """
-        Close files and connections.
-        """
+        """Close files and connections."""
         ...

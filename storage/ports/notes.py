@@ -1,6 +1,4 @@
-"""
-Secrets and notes, which a service keeps beside its records.
-"""
+"""Secrets and notes, which a service keeps beside its records."""
 
 from __future__ import annotations
 
@@ -10,9 +8,7 @@ SECRET_BYTES = 32
 
 
 class Notes(Protocol):
-    """
-    Keeps secrets and notes by name, the same for all processes that share the store.
-    """
+    """Keeps secrets and notes by name, the same for all processes that share the store."""
 
     async def secret(self, name: str) -> bytes:
         """

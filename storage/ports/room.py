@@ -1,6 +1,4 @@
-"""
-The port with which a byte store refuses content for lack of room before the client sends it.
-"""
+"""The port with which a byte store refuses content for lack of room before the client sends it."""
 
 from __future__ import annotations
 
@@ -10,9 +8,7 @@ from holdfast.storage.records import UploadRecord
 
 
 class Room(Protocol):
-    """
-    Knows whether content fits, as far as the store can.
-    """
+    """Knows whether content fits, as far as the store can."""
 
     async def expect(self, record: UploadRecord) -> None:
         """

@@ -1,6 +1,4 @@
-"""
-The port with which a byte store says what is left of acknowledged content, after it reported some of it as missing.
-"""
+"""The port with which a byte store says what is left of acknowledged content, after it reported some of it as missing."""
 
 from __future__ import annotations
 
@@ -19,9 +17,7 @@ class Remains:
 
 
 class Salvage(Protocol):
-    """
-    Examines content that is not published.
-    """
+    """Examines content that is not published."""
 
     async def salvage(self, record: UploadRecord) -> Remains:
         """

@@ -1,6 +1,4 @@
-"""
-Advice about how a Redis is configured.
-"""
+"""Advice about how a Redis is configured."""
 
 from __future__ import annotations
 
@@ -14,9 +12,7 @@ ASKED = (("INFO", "persistence"), ("INFO", "memory"), ("CONFIG GET", "save"))
 
 
 async def advice(redis_client: RedisClient) -> Sequence[str]:
-    """
-    Return advice for the operator of the Redis, in sentences; facts that it does not reveal are left out.
-    """
+    """Return advice for the operator of the Redis, in sentences; facts that it does not reveal are left out."""
     facts: dict[str, str] = {}
     for command, name in ASKED:
         try:
@@ -27,9 +23,7 @@ async def advice(redis_client: RedisClient) -> Sequence[str]:
 
 
 def judge(facts: Mapping[str, str]) -> Sequence[str]:
-    """
-    Return advice for a server with these *facts*: fields of INFO, and ``save`` where it is known.
-    """
+    """Return advice for a server with these *facts*: fields of INFO, and ``save`` where it is known."""
     said = []
     if facts.get("aof_enabled") == "0":
         save = facts.get("save")

@@ -71,9 +71,7 @@ KILLED = "Script killed by user"
 
 
 def judge(error: Exception) -> Verdict:
-    """
-    Return what to do about an error of redis-py.
-    """
+    """Return what to do about an error of redis-py."""
     for kind, verdict in ERRORS:
         if isinstance(error, kind):
             return verdict
@@ -108,9 +106,7 @@ class Script:
 
 
 class RedisClient:
-    """
-    Runs commands and scripts on the servers of *url*.
-    """
+    """Runs commands and scripts on the servers of *url*."""
 
     def __init__(self, url: str) -> None:
         self._servers = find_servers(url, CONNECTIONS)
@@ -129,7 +125,7 @@ class RedisClient:
 
         :raises NoSpace, Corrupted, Unavailable: see `holdfast.storage.errors`.
         """
-        return await self._patiently(partial(self._servers.commands.execute_command, *command))
+        return await self._with_retries(partial(self._servers.commands.execute_command, *command))
 
     async def run(self, script: Script, keys: Sequence[Name], arguments: Sequence[Argument] = ()) -> Any:  # noqa: ANN401
         """
@@ -137,7 +133,7 @@ class RedisClient:
 
         :raises NoSpace, Corrupted, Unavailable: see `holdfast.storage.errors`.
         """
-        return await self._patiently(partial(self._run_in_spite, script, keys, arguments))
+        return await self._with_retries(partial(self._run_in_spite, script, keys, arguments))
 
     async def run_once(self, script: Script, keys: Sequence[Name], arguments: Sequence[Argument] = ()) -> Any:  # noqa: ANN401
         """
@@ -145,7 +141,7 @@ class RedisClient:
 
         :raises NoSpace, Corrupted, Unavailable: see `holdfast.storage.errors`.
         """
-        return await self._patiently(partial(self._run_in_spite, script, keys, arguments), patience=0.0)
+        return await self._with_retries(partial(self._run_in_spite, script, keys, arguments), patience=0.0)
 
     async def run_many(self, script: Script, calls: Sequence[Call]) -> list[Any]:
         """
@@ -167,12 +163,10 @@ class RedisClient:
             answers[place] = await self.run(script, *calls[place])
         return answers
 
-    async def look_again(self) -> None:
-        """
-        Check whether the primary has changed.
-        """
+    async def refresh_primary(self) -> None:
+        """Check whether the primary has changed."""
         with suppress(*VENDOR):
-            await self._servers.look_again()
+            await self._servers.refresh_primary()
 
     async def listener(self) -> Redis:
         """
@@ -186,15 +180,11 @@ class RedisClient:
             raise Unavailable(str(error)) from error
 
     def join(self) -> None:
-        """
-        Count one more user, until `leave`.
-        """
+        """Count one more user, until `leave`."""
         self._users += 1
 
     async def leave(self) -> None:
-        """
-        Count one user less; the last one closes the connections.
-        """
+        """Count one user less; the last one closes the connections."""
         self._users -= 1
         if self._users == 0:
             self._closed = True
@@ -226,7 +216,7 @@ class RedisClient:
             pipeline.execute_command("EVALSHA", script.sha, len(keys), *keys, *arguments)
         return list(await pipeline.execute(raise_on_error=False))
 
-    async def _patiently(self, attempt: Callable[[], Awaitable[T]], patience: float = PATIENCE) -> T:
+    async def _with_retries(self, attempt: Callable[[], Awaitable[T]], patience: float = PATIENCE) -> T:
         loop = asyncio.get_running_loop()
         until: float | None = None
         pause = FIRST_PAUSE

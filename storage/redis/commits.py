@@ -1,6 +1,4 @@
-"""
-The arguments of the script ``commit``, made without I/O.
-"""
+"""The arguments of the script ``commit``, made without I/O."""
 
 from __future__ import annotations
 
@@ -39,9 +37,7 @@ class Plan:
 
 
 def plan_commit(names: RedisNames, commit: RedisCommit, operation: str, releasing: Claim | None = None) -> Plan:
-    """
-    Return the keys and arguments of a commit; *releasing* is the claim that lets go of its lease in the same step.
-    """
+    """Return the keys and arguments of a commit; *releasing* is the claim that lets go of its lease in the same step."""
     tenant = commit.tenant
     held, holder = (names.epoch(tenant), "") if releasing is None else (names.lease(releasing.ref), releasing.name)
     # A commit of adjustments only leaves no record that would show that it was done, so it needs a mark of its own.
@@ -66,9 +62,7 @@ def plan_commit(names: RedisNames, commit: RedisCommit, operation: str, releasin
 
 
 def document(record: Record | Event) -> str:
-    """
-    Return a record or an event as JSON.
-    """
+    """Return a record or an event as JSON."""
     return json.dumps(record.to_mapping(), separators=(",", ":"))
 
 

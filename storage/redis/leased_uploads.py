@@ -1,6 +1,4 @@
-"""
-LeasedUploads in a Redis, beside the records: without contention each method is one round trip.
-"""
+"""LeasedUploads in a Redis, beside the records: without contention each method is one round trip."""
 
 from __future__ import annotations
 
@@ -17,9 +15,7 @@ from holdfast.storage.threads import unbroken
 
 
 class RedisLeasedUploads:
-    """
-    `holdfast.storage.ports.LeasedUploads` over leases in the same Redis as the records.
-    """
+    """`holdfast.storage.ports.LeasedUploads` over leases in the same Redis as the records."""
 
     def __init__(self, leases: RedisLeases) -> None:
         self._leases = leases

@@ -36,10 +36,10 @@ REPEAT = 0.1 * SECONDS
 ANSWER = 0.3 * SECONDS
 
 # A deletion needs the lease first, also when the memory of Redis is full.
-CLAIM, GIVE_BACK, SETTLE, FORGET, RENEW, HOLD = (
-    Script(name, frees=True) for name in ("claim", "give_back", "settle", "forget", "renew", "hold")
+CLAIM, GIVE_BACK, CLEAR_BEHIND, FORGET, RENEW, HOLD = (
+    Script(name, frees=True) for name in ("claim", "give_back", "clear_behind", "forget", "renew", "hold")
 )
-LOOK = Script("look")
+STATUS = Script("status")
 
 
 class RedisLeases:
@@ -76,7 +76,7 @@ class RedisLeases:
 
         :raises Unavailable: it cannot subscribe.
         """
-        await self._mailbox.open(self.claims.process, self.claims.understand)
+        await self._mailbox.open(self.claims.process, self.claims.receive)
         if self._renewing is None:
             self._renewing = asyncio.create_task(self._renew())
 
@@ -93,10 +93,10 @@ class RedisLeases:
     async def _renew(self) -> None:
         while True:
             await asyncio.sleep(self._renew_every)
-            await self.redis_client.look_again()
-            standing = self.claims.standing()
+            await self.redis_client.refresh_primary()
+            claims = self.claims.in_rows()
             with suppress(StorageError):  # the next renewal will do
-                for mine, successor in zip(standing, await self.rows.renew(standing), strict=True):
+                for mine, successor in zip(claims, await self.rows.renew(claims), strict=True):
                     if successor is not None:
                         self.claims.evict(mine)  # its message may be lost, and this process fenced off
             await self._mailbox.check()
@@ -116,7 +116,7 @@ class RedisRows:
         """
         Return the document of an upload, whether a claimant that is believed to be alive has its lease, and the failover epoch.
         """
-        document, held, failover_epoch = await self._redis.run(LOOK, [self._names.record(ref), self._names.lease(ref)])
+        document, held, failover_epoch = await self._redis.run(STATUS, [self._names.record(ref), self._names.lease(ref)])
         return document, bool(held), failover_epoch.decode()
 
     async def hold(self, ref: Ref, name: str) -> tuple[bytes | None, int, str]:
@@ -154,16 +154,14 @@ class RedisRows:
         rest = [found.before or "", found.behind or ""]
         return bool(await self._redis.run(GIVE_BACK, [self._names.lease(ref)], [name, *self._times, *rest]))
 
-    async def settle(self, ref: Ref, name: str) -> None:
-        await self._redis.run(SETTLE, [self._names.lease(ref)], [name])
+    async def clear_behind(self, ref: Ref, name: str) -> None:
+        await self._redis.run(CLEAR_BEHIND, [self._names.lease(ref)], [name])
 
     async def forget(self, ref: Ref, name: str) -> None:
         await self._redis.run(FORGET, [self._names.lease(ref)], [name])
 
     async def renew(self, claims: Sequence[Claim]) -> Sequence[bytes | None]:
-        """
-        Extend the time of *claims*; return for each the claimant that its row names instead, or None.
-        """
+        """Extend the time of *claims*; return for each the claimant that its row names instead, or None."""
         calls: list[Call] = [([self._names.lease(mine.ref)], [mine.name, *self._times]) for mine in claims]
         return await self._redis.run_many(RENEW, calls)
 

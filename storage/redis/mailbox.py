@@ -32,30 +32,28 @@ MISSING = 2
 
 
 class Mailbox:
-    """
-    The channel of one process, and `holdfast.storage.leases.claims.Post` to the others.
-    """
+    """The channel of one process, and `holdfast.storage.leases.claims.Post` to the others."""
 
     def __init__(self, redis_client: RedisClient, channels: str) -> None:
         self._redis = redis_client
         self._channels = channels
         self._process = ""
-        self._understand: Callable[[str], object] = lambda _message: None
+        self._deliver: Callable[[str], object] = lambda _message: None
         self._open = asyncio.Event()
         self._listening: asyncio.Task[None] | None = None
         self._sending: set[asyncio.Task[Liveness]] = set()
         self._missing = 0
         self._trouble = "no answer"
 
-    async def open(self, process: str, understand: Callable[[str], object]) -> None:
+    async def open(self, process: str, receive: Callable[[str], object]) -> None:
         """
-        Return once *understand* is called with each message for *process*; it is called until `close`, and must neither block nor
+        Return once *receive* is called with each message for *process*; it is called until `close`, and must neither block nor
         raise.
 
         :raises Unavailable: the subscription fails.
         """
         if self._listening is None:
-            self._process, self._understand = process, understand
+            self._process, self._deliver = process, receive
             self._listening = asyncio.create_task(self._listen())
         if not self._open.is_set():
             try:
@@ -77,18 +75,14 @@ class Mailbox:
             await asyncio.sleep(pause)
         return Liveness.UNKNOWN
 
-    def tell(self, process: str, message: str) -> None:
-        """
-        Try to send *message*, in the background.
-        """
+    def send(self, process: str, message: str) -> None:
+        """Try to send *message*, in the background."""
         task = asyncio.create_task(self._send(process, message))
         self._sending.add(task)
         task.add_done_callback(self._sending.discard)
 
     async def check(self) -> None:
-        """
-        Send a message to this process, and subscribe again if earlier ones have not arrived.
-        """
+        """Send a message to this process, and subscribe again if earlier ones have not arrived."""
         self._missing += 1
         if self._missing > MISSING and self._listening is not None:
             self._missing = 0
@@ -98,9 +92,7 @@ class Mailbox:
             await self._redis.call("PUBLISH", self._channels + self._process, "hello")
 
     async def close(self) -> None:
-        """
-        End the subscription and cancel messages that are being sent.
-        """
+        """End the subscription and cancel messages that are being sent."""
         if self._listening is not None:
             await stopped(self._listening)
         for task in list(self._sending):
@@ -146,4 +138,4 @@ class Mailbox:
         if message == "hello":
             self._missing = 0
         else:
-            self._understand(message)
+            self._deliver(message)

@@ -74,9 +74,7 @@ MANY = Script("many")
 
 
 class RedisMetadataStore:
-    """
-    A `holdfast.storage.ports.MetadataStore` in a Redis, under names that begin with a prefix.
-    """
+    """A `holdfast.storage.ports.MetadataStore` in a Redis, under names that begin with a prefix."""
 
     def __init__(self, redis_client: RedisClient, names: RedisNames) -> None:
         self._redis = redis_client
@@ -202,7 +200,7 @@ class RedisMetadataStore:
             await self._unreserve(begins, operation)
             raise
         if claims is not None and mine is not None:
-            claims.dismiss(mine, fenced=True)
+            claims.remove(mine, fenced=True)
         elif release is not None:
             await release.let_go()
 

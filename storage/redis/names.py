@@ -43,9 +43,7 @@ _BIGGEST = 2**63
 
 
 def encoded(text: str) -> bytes:
-    """
-    Return *text* as UTF-8, for names and sets; the bytes sort as the texts do.
-    """
+    """Return *text* as UTF-8, for names and sets; the bytes sort as the texts do."""
     return text.encode("utf-8", "surrogatepass")
 
 
@@ -54,9 +52,7 @@ def _quoted(text: str) -> str:
 
 
 class RedisNames:
-    """
-    The names of all keys of one service.
-    """
+    """The names of all keys of one service."""
 
     def __init__(self, prefix: str = PREFIX) -> None:
         if not prefix.isascii() or "{" in prefix or "}" in prefix:
@@ -138,24 +134,18 @@ class RedisNames:
 
 
 def when_due(record: UploadRecord) -> bytes | None:
-    """
-    Return the place of a record in the due index, or None if it never expires.
-    """
+    """Return the place of a record in the due index, or None if it never expires."""
     return None if record.expires_at is None else moment(record.expires_at) + record.key.encode()
 
 
 def moment(time: float) -> bytes:
-    """
-    Return a time (seconds since the epoch) as 16 bytes of text that sort as times do.
-    """
+    """Return a time (seconds since the epoch) as 16 bytes of text that sort as times do."""
     (bits,) = struct.unpack(">Q", struct.pack(">d", time + 0.0))  # turns -0.0 into 0.0
     return b"%016x" % (bits ^ (_BIGGEST if bits < _BIGGEST else 2 * _BIGGEST - 1))
 
 
 def behind_moment(time: float) -> bytes:
-    """
-    Return the end of a range that includes everything that expires at *time* or before.
-    """
+    """Return the end of a range that includes everything that expires at *time* or before."""
     return b"(" + moment(time) + _BEHIND_ALL
 
 

@@ -28,36 +28,26 @@ SENTINEL_TIMEOUT = 0.5 * SECONDS
 
 
 class Servers(Protocol):
-    """
-    The clients of one Redis, whichever server is its primary.
-    """
+    """The clients of one Redis, whichever server is its primary."""
 
     commands: Redis | RedisCluster
     counts_receivers: bool
     """Whether PUBLISH counts every subscriber, and not only those at one node."""
 
     async def listener(self) -> Redis:
-        """
-        Return a new client for a subscription.
-        """
+        """Return a new client for a subscription."""
         ...
 
-    async def look_again(self) -> None:
-        """
-        Check whether the primary has changed, if the client does not notice that by itself.
-        """
+    async def refresh_primary(self) -> None:
+        """Check whether the primary has changed, if the client does not notice that by itself."""
         ...
 
     async def forget(self) -> None:
-        """
-        Drop the connections to a server that turned out not to be the primary.
-        """
+        """Drop the connections to a server that turned out not to be the primary."""
         ...
 
     async def close(self) -> None:
-        """
-        Close every connection.
-        """
+        """Close every connection."""
         ...
 
 
@@ -74,9 +64,7 @@ def _patience() -> dict[str, Any]:
 
 
 class SingleServer:
-    """
-    `Servers` of one server.
-    """
+    """`Servers` of one server."""
 
     counts_receivers = True
 
@@ -90,7 +78,7 @@ class SingleServer:
     async def listener(self) -> Redis:
         return self._client(1)
 
-    async def look_again(self) -> None:
+    async def refresh_primary(self) -> None:
         pass  # there is only one server
 
     async def forget(self) -> None:
@@ -119,9 +107,7 @@ class _Sentinels(Sentinel):
 
 
 class SentinelServers:
-    """
-    `Servers` of a service that Sentinels monitor.
-    """
+    """`Servers` of a service that Sentinels monitor."""
 
     counts_receivers = True
 
@@ -142,7 +128,7 @@ class SentinelServers:
         client: Redis = self._sentinel.master_for(self._service, max_connections=1)
         return client
 
-    async def look_again(self) -> None:
+    async def refresh_primary(self) -> None:
         pool = self._pool
         before = pool.master_address
         # A former primary that the Sentinels could not reach may still accept writes.  This drops idle connections to it.
@@ -158,9 +144,7 @@ class SentinelServers:
 
 
 class ClusterServers:
-    """
-    `Servers` of a Cluster.
-    """
+    """`Servers` of a Cluster."""
 
     counts_receivers = False
 
@@ -183,7 +167,7 @@ class ClusterServers:
         node = random.choice(self._cluster.get_primaries())  # noqa: S311  # any will do
         return Redis.from_pool(ConnectionPool(max_connections=1, host=node.host, port=node.port, **self._options))
 
-    async def look_again(self) -> None:
+    async def refresh_primary(self) -> None:
         pass  # its client does that by itself
 
     async def forget(self) -> None:

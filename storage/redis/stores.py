@@ -1,6 +1,4 @@
-"""
-Opens everything that a service keeps in a Redis.
-"""
+"""Opens everything that a service keeps in a Redis."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""
-One append: content is cut into parts, which are sent while the next ones are received.
-"""
+"""One append: content is cut into parts, which are sent while the next ones are received."""
 
 # Theory of operation
 # -------------------
@@ -66,9 +64,7 @@ class Filled:
 
 
 class Appending:
-    """
-    One append to the upload of *record*, from its recorded *state*.
-    """
+    """One append to the upload of *record*, from its recorded *state*."""
 
     def __init__(self, tools: Tools, record: UploadRecord, state: PartState, checkpoint: Checkpoint) -> None:
         self._tools = tools
@@ -94,9 +90,7 @@ class Appending:
         self._ending = False
 
     async def run(self, content: AsyncIterator[memoryview]) -> Receipt:
-        """
-        Store *content*, and return what is durable; see `holdfast.storage.ports.ByteStore.append`.
-        """
+        """Store *content*, and return what is durable; see `holdfast.storage.ports.ByteStore.append`."""
         try:
             await self._receive(content)
             await self._end()

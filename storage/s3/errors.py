@@ -1,6 +1,4 @@
-"""
-Translates the errors of S3 servers and botocore into storage errors.
-"""
+"""Translates the errors of S3 servers and botocore into storage errors."""
 
 from __future__ import annotations
 
@@ -110,9 +108,7 @@ FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 @contextmanager
 def s3_errors(what: str) -> Iterator[None]:
-    """
-    Raise the errors of botocore as storage errors; *what* says what failed.
-    """
+    """Raise the errors of botocore as storage errors; *what* says what failed."""
     try:
         yield
     except boto.ClientError as error:

@@ -1,6 +1,4 @@
-"""
-The objects in a bucket, and which of them are needed.
-"""
+"""The objects in a bucket, and which of them are needed."""
 
 from __future__ import annotations
 
@@ -20,9 +18,7 @@ UPLOAD = "?uploadId="
 
 
 class S3Inventory:
-    """
-    A `holdfast.storage.ports.inventory.Inventory` of the bucket of *store*.
-    """
+    """A `holdfast.storage.ports.inventory.Inventory` of the bucket of *store*."""
 
     def __init__(self, store: S3ByteStore) -> None:
         self._store = store
@@ -74,9 +70,7 @@ class S3Inventory:
             await self._bucket.remove(name)
 
     async def close(self) -> None:
-        """
-        Do nothing: threads and connections belong to the store.
-        """
+        """Do nothing: threads and connections belong to the store."""
 
     async def _examine_open(self, record: UploadRecord, state: PartState) -> None:
         await self._examine_tail(record, state)

@@ -1,6 +1,4 @@
-"""
-How content is kept in a bucket, and the names of its objects.
-"""
+"""How content is kept in a bucket, and the names of its objects."""
 
 from __future__ import annotations
 
@@ -85,34 +83,24 @@ class ObjectNames:
 
     @staticmethod
     def new_content() -> str:
-        """
-        Return a new end of a name for content; it is unique.
-        """
+        """Return a new end of a name for content; it is unique."""
         return CONTENT + secrets.token_hex(RANDOM_BYTES)
 
     @staticmethod
     def new_piece(offset: int) -> str:
-        """
-        Return a new end of a name for a piece; it is unique.
-        """
+        """Return a new end of a name for a piece; it is unique."""
         return f"{offset}-{secrets.token_hex(RANDOM_BYTES)}"
 
     def of(self, key: Key, end: str) -> str:
-        """
-        Return the object name whose *end* the record keeps.
-        """
+        """Return the object name whose *end* the record keeps."""
         return self.content_prefix(key) + end if end.startswith(CONTENT) or not end else self.tail_prefix(key) + end
 
     def content_prefix(self, key: Key) -> str:
-        """
-        Return the prefix of all names for content of an upload.
-        """
+        """Return the prefix of all names for content of an upload."""
         return f"{self._prefix}attachments/{keys.shard(key)}/{key}"
 
     def tail_prefix(self, key: Key) -> str:
-        """
-        Return the prefix of all names for pieces of an upload.
-        """
+        """Return the prefix of all names for pieces of an upload."""
         return f"{self._prefix}tail/{key}/"
 
     @property
@@ -126,8 +114,6 @@ class ObjectNames:
         return f"{self._prefix}attachments/", f"{self._prefix}tail/"
 
     def key_of(self, name: str) -> Key | None:
-        """
-        Return the upload that an object belongs to; None for objects of other programs.
-        """
+        """Return the upload that an object belongs to; None for objects of other programs."""
         found = _NAME.fullmatch(name.removeprefix(self._prefix)) if name.startswith(self._prefix) else None
         return Key(found[1]) if found else None

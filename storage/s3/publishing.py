@@ -1,6 +1,4 @@
-"""
-How parts and pieces become an object, and how a lost answer is resolved.
-"""
+"""How parts and pieces become an object, and how a lost answer is resolved."""
 
 # Theory of operation
 # -------------------
@@ -44,9 +42,7 @@ ROUNDS = 3
 
 
 class Publishing:
-    """
-    Makes objects of what is durable.
-    """
+    """Makes objects of what is durable."""
 
     def __init__(self, bucket: Bucket, names: ObjectNames, reading: Reading, buffers: PartBuffers) -> None:
         self._bucket = bucket
@@ -137,9 +133,7 @@ class Publishing:
             return False
 
     async def remove(self, key: Key, ends: Sequence[str]) -> None:
-        """
-        Delete objects that are no longer needed; the sweeper finds those that cannot be deleted now.
-        """
+        """Delete objects that are no longer needed; the sweeper finds those that cannot be deleted now."""
 
         async def one(end: str) -> None:
             with suppress(StorageError):
@@ -148,9 +142,7 @@ class Publishing:
         await together(*map(one, ends))
 
     async def forget_upload(self, key: Key, end: str, upload: str) -> None:
-        """
-        Abort a multipart upload of which nothing is recorded.
-        """
+        """Abort a multipart upload of which nothing is recorded."""
         with suppress(StorageError):
             await self._bucket.abort(self._names.of(key, end), upload, insist=False)
 

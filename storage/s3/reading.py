@@ -1,6 +1,4 @@
-"""
-Reads the bytes of an upload, in whichever objects they are.
-"""
+"""Reads the bytes of an upload, in whichever objects they are."""
 
 from __future__ import annotations
 
@@ -30,9 +28,7 @@ class Source:
 
 
 class Reading:
-    """
-    Reads content from its object, and tails from their pieces.
-    """
+    """Reads content from its object, and tails from their pieces."""
 
     def __init__(self, bucket: Bucket, names: ObjectNames) -> None:
         self._bucket = bucket

@@ -1,6 +1,4 @@
-"""
-Finds what is left of an upload whose bytes another program deleted.
-"""
+"""Finds what is left of an upload whose bytes another program deleted."""
 
 from __future__ import annotations
 
@@ -17,9 +15,7 @@ from holdfast.storage.s3.transfer.bucket import Bucket
 
 
 class Salvaging:
-    """
-    Compares the recorded state of an upload with the bucket.
-    """
+    """Compares the recorded state of an upload with the bucket."""
 
     def __init__(self, bucket: Bucket, names: ObjectNames, reading: Reading, publishing: Publishing) -> None:
         self._bucket = bucket

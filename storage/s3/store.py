@@ -1,6 +1,4 @@
-"""
-Content in a bucket of any S3 server.
-"""
+"""Content in a bucket of any S3 server."""
 
 # Theory of operation
 # -------------------
@@ -154,9 +152,7 @@ class S3ByteStore:
     # Beyond the port.
 
     def link(self, record: UploadRecord, seconds: int, *, disposition: str | None, content_type: str | None) -> str:
-        """
-        Return a URL for downloading complete content from the bucket itself, valid for that many *seconds* for its bearer.
-        """
+        """Return a URL for downloading complete content from the bucket itself, valid for that many *seconds* for its bearer."""
         return self.bucket.link(
             self.names.of(record.key, self.state(record).name), seconds, disposition, content_type, record.content_encoding
         )

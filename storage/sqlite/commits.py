@@ -1,6 +1,4 @@
-"""
-Commits to an SQLite file: what they store, and how one of a group is made.
-"""
+"""Commits to an SQLite file: what they store, and how one of a group is made."""
 
 from __future__ import annotations
 
@@ -30,18 +28,14 @@ class SqliteCommit:
 
 @dataclass(slots=True)
 class Turn:
-    """
-    A waiting commit and its result.
-    """
+    """A waiting commit and its result."""
 
     commit: SqliteCommit
     result: Result[None]
     error: BaseException | None = None
 
     def finish(self) -> None:
-        """
-        Wake the caller with the result.
-        """
+        """Wake the caller with the result."""
         if self.error is None:
             self.result.set_result(None)
         else:
@@ -49,9 +43,7 @@ class Turn:
 
 
 def make_one(connection: sqlite3.Connection, turn: Turn) -> None:
-    """
-    Make one commit of a group; a refusal is kept in its turn, any other error is raised.
-    """
+    """Make one commit of a group; a refusal is kept in its turn, any other error is raised."""
     turn.error = None
     connection.execute("SAVEPOINT one")
     try:

@@ -1,6 +1,4 @@
-"""
-Connections to an SQLite file in WAL mode, transactions, and the translation of errors.
-"""
+"""Connections to an SQLite file in WAL mode, transactions, and the translation of errors."""
 
 from __future__ import annotations
 
@@ -38,9 +36,7 @@ REFUSED = (PreconditionFailed, AlreadyExists, QuotaExceeded)
 
 
 class sqlite_errors:  # noqa: N801 - a context manager; it is used so often that a generator would cost too much
-    """
-    Raise the errors of SQLite, and of the file system under it, as storage errors.
-    """
+    """Raise the errors of SQLite, and of the file system under it, as storage errors."""
 
     __slots__ = ()
 
@@ -57,9 +53,7 @@ class sqlite_errors:  # noqa: N801 - a context manager; it is used so often that
 
 
 class transaction:  # noqa: N801 - as above
-    """
-    Run the block in one transaction; an error rolls it back.
-    """
+    """Run the block in one transaction; an error rolls it back."""
 
     __slots__ = ("_connection",)
 
@@ -78,18 +72,14 @@ class transaction:  # noqa: N801 - as above
 
 
 def roll_back(connection: sqlite3.Connection) -> None:
-    """
-    Roll back the open transaction, if there is one: SQLite itself rolls back on some errors.
-    """
+    """Roll back the open transaction, if there is one: SQLite itself rolls back on some errors."""
     if connection.in_transaction:
         connection.execute("ROLLBACK")
 
 
 @contextmanager
 def synced(connection: sqlite3.Connection, *, synced: bool) -> Iterator[None]:
-    """
-    Sync the commits within the block, in a database that does not sync every commit.
-    """
+    """Sync the commits within the block, in a database that does not sync every commit."""
     if not synced:
         yield
         return
@@ -101,9 +91,7 @@ def synced(connection: sqlite3.Connection, *, synced: bool) -> Iterator[None]:
 
 
 def connect(path: str, wait: float) -> sqlite3.Connection:
-    """
-    Return a connection that waits *wait* seconds for the writers of other connections.
-    """
+    """Return a connection that waits *wait* seconds for the writers of other connections."""
     connection = sqlite3.connect(path, timeout=wait, isolation_level=None, check_same_thread=False, cached_statements=64)
     connection.row_factory = sqlite3.Row
     return connection
@@ -111,9 +99,7 @@ def connect(path: str, wait: float) -> sqlite3.Connection:
 
 @contextmanager
 def alone(path: str) -> Iterator[None]:
-    """
-    Let one process at a time open a database: SQLite does not wait for its lock when it switches to WAL mode.
-    """
+    """Let one process at a time open a database: SQLite does not wait for its lock when it switches to WAL mode."""
     os.makedirs(os.path.dirname(os.path.abspath(path)), mode=0o700, exist_ok=True)
     # SQLite gives its log the mode of the database.
     os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
@@ -126,9 +112,7 @@ def alone(path: str) -> Iterator[None]:
 
 
 def is_busy(error: BaseException | None) -> bool:
-    """
-    Say whether another connection held a lock.
-    """
+    """Say whether another connection held a lock."""
     return isinstance(error, sqlite3.Error) and _code(error) in BUSY
 
 

@@ -71,9 +71,7 @@ RESERVE = 8 * MiB
 
 
 class Busy(Exception):
-    """
-    The call would have to wait.
-    """
+    """The call would have to wait."""
 
 
 class Database:
@@ -125,34 +123,30 @@ class Database:
         with sqlite_errors(), alone(path):
             self._connection = connect(path, BUSY_WAIT)
             self._file = os.stat(path)
-            self._near = connect(path, 0.0)
+            self._loop_connection = connect(path, 0.0)
             self._committing = connect(path, 0.0)
             try:
                 self._connection.execute("PRAGMA journal_mode = WAL")
                 self._connection.execute(f"PRAGMA synchronous = {synchronous}")
                 prepare(self._connection, path, schema, additions)
-                for connection in (self._near, self._committing):
+                for connection in (self._loop_connection, self._committing):
                     connection.execute(f"PRAGMA synchronous = {synchronous}")
                     if synchronous == "NORMAL":
                         connection.execute("PRAGMA wal_autocheckpoint = 0")  # a checkpoint syncs, so the thread makes it
                 if synchronous == "OFF":
-                    for connection in (self._connection, self._near, self._committing):
+                    for connection in (self._connection, self._loop_connection, self._committing):
                         connection.execute(f"PRAGMA wal_autocheckpoint = {SHORT_LOG}")  # without a sync it costs little
             except BaseException:
-                self._close_near()
+                self._close_loop_connections()
                 self._connection.close()
                 raise
 
     async def call(self, function: Callable[[sqlite3.Connection], T]) -> T:
-        """
-        Return the result of *function*, which is called with the connection, on its thread.
-        """
+        """Return the result of *function*, which is called with the connection, on its thread."""
         return await self._threads.run(self.call_now, function)
 
     def call_now(self, function: Callable[[sqlite3.Connection], T]) -> T:
-        """
-        Return the result of *function*, called now: for use before there is an event loop.
-        """
+        """Return the result of *function*, called now: for use before there is an event loop."""
         ask = partial(self._ask, self._connection, function)
         return self._with_reserve(ask) if self._lends else ask()
 
@@ -165,9 +159,7 @@ class Database:
         return result
 
     async def at_once(self, function: Callable[[sqlite3.Connection], T]) -> T:
-        """
-        Return the result of *function*, on the event loop if it need not wait, else on the thread; it may be called twice.
-        """
+        """Return the result of *function*, on the event loop if it need not wait, else on the thread; it may be called twice."""
         try:
             return self.now(function)
         except Busy:
@@ -186,7 +178,7 @@ class Database:
         if not self._pace.is_quick:
             raise Busy("the disk is slow")
         try:
-            return self._pace.timed(self._ask, self._near, function)
+            return self._pace.timed(self._ask, self._loop_connection, function)
         except Unavailable as error:
             if is_busy(error.__cause__):
                 raise Busy(str(error)) from error
@@ -209,26 +201,22 @@ class Database:
         await turn.result
 
     async def ping(self, commit: SqliteCommit) -> None:
-        """
-        Make *commit* to test the database, and the reserve again if there is room for it.
-        """
+        """Make *commit* to test the database, and the reserve again if there is room for it."""
         await self.commit(commit)
         await self._threads.run(self._reserve.keep)
 
     async def close(self) -> None:
-        """
-        Close the connections; the last one of all processes removes the log.
-        """
+        """Close the connections; the last one of all processes removes the log."""
         with suppress(StorageError):
             await self.commit(SqliteCommit(make=_nothing))  # those before it are made
         self._closed = True
-        await self._syncing.run(self._close_near)
+        await self._syncing.run(self._close_loop_connections)
         self._syncing.close()
         await self._threads.run(self._connection.close)
         self._threads.close()
 
-    def _close_near(self) -> None:
-        self._near.close()
+    def _close_loop_connections(self) -> None:
+        self._loop_connection.close()
         self._committing.close()
 
     def _look(self) -> None:

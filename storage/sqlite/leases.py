@@ -54,9 +54,7 @@ CREATE TABLE leases (
 
 
 class SqliteLeases:
-    """
-    `holdfast.storage.ports.Leases` for all processes that use the same *folder*.
-    """
+    """`holdfast.storage.ports.Leases` for all processes that use the same *folder*."""
 
     def __init__(self, folder: str) -> None:
         self._folder = os.path.abspath(folder)
@@ -80,7 +78,7 @@ class SqliteLeases:
     async def release(self, lease: Lease, *, fenced: bool = True) -> None:
         mine = self._claims.find(lease)
         if mine is not None and not mine.forced and self._rows.forget_now(mine.ref.key, mine.name):
-            self._claims.dismiss(mine)
+            self._claims.remove(mine)
         else:
             await self._claims.release(lease, fenced=fenced)
 
@@ -108,15 +106,11 @@ class SqliteLeases:
         await self._database.close()
 
     async def ask(self, process: str, message: str) -> Liveness:
-        """
-        Send a datagram; see `holdfast.storage.leases.claims.Post`.
-        """
+        """Send a datagram; see `holdfast.storage.leases.claims.Post`."""
         return self._send(process, message)
 
-    def tell(self, process: str, message: str) -> None:
-        """
-        Send a datagram; see `holdfast.storage.leases.claims.Post`.
-        """
+    def send(self, process: str, message: str) -> None:
+        """Send a datagram; see `holdfast.storage.leases.claims.Post`."""
         self._send(process, message)
 
     def _address(self, process: str) -> str:
@@ -149,30 +143,24 @@ class SqliteLeases:
     def _receive(self) -> None:
         with suppress(BlockingIOError):
             while True:
-                self._claims.understand(self._socket.recv(MAX_DATAGRAM).decode())
+                self._claims.receive(self._socket.recv(MAX_DATAGRAM).decode())
 
 
 class _Rows:
-    """
-    `holdfast.storage.leases.claims.Rows` in a database.
-    """
+    """`holdfast.storage.leases.claims.Rows` in a database."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def enter_now(self, key: Key, name: str) -> int | None:
-        """
-        Write *name* into a new row, and return its epoch; None if a row exists, or the database would have to wait.
-        """
+        """Write *name* into a new row, and return its epoch; None if a row exists, or the database would have to wait."""
         try:
             return self._database.now(partial(_enter, key, name))
         except (Busy, StorageError):
             return None  # `take` raises the error
 
     def forget_now(self, key: Key, name: str) -> bool:
-        """
-        Delete the row if it names *name*; return False if the database would have to wait.
-        """
+        """Delete the row if it names *name*; return False if the database would have to wait."""
         try:
             self._database.now(partial(_forget, key, name))
         except (Busy, StorageError):
@@ -185,8 +173,8 @@ class _Rows:
     async def give_back(self, _ref: Ref, _name: str, found: Found) -> bool:
         return await self._database.at_once(partial(_give_back, found))
 
-    async def settle(self, ref: Ref, name: str) -> None:
-        await self._database.at_once(partial(_settle, ref.key, name))
+    async def clear_behind(self, ref: Ref, name: str) -> None:
+        await self._database.at_once(partial(_clear_behind, ref.key, name))
 
     async def forget(self, ref: Ref, name: str) -> None:
         await self._database.at_once(partial(_forget, ref.key, name))
@@ -212,7 +200,7 @@ def _give_back(found: Found, connection: sqlite3.Connection) -> bool:
     return connection.execute("UPDATE leases SET holder = ?, behind = ? WHERE epoch = ?", row).rowcount > 0
 
 
-def _settle(key: Key, holder: str, connection: sqlite3.Connection) -> None:
+def _clear_behind(key: Key, holder: str, connection: sqlite3.Connection) -> None:
     connection.execute("UPDATE leases SET behind = NULL WHERE key = ? AND holder = ?", (key, holder))
 
 

@@ -26,9 +26,7 @@ RESTART_AGAIN = 5 * SECONDS
 
 
 class Log:
-    """
-    The log, through a *connection* to the file; *version* is that of its schema.  The methods block.
-    """
+    """The log, through a *connection* to the file; *version* is that of its schema.  The methods block."""
 
     def __init__(self, connection: sqlite3.Connection, version: int) -> None:
         self._connection = connection
@@ -38,17 +36,13 @@ class Log:
         """Whether a sync failed: the log may not be on the disk, even if the next sync succeeds."""
 
     def notice(self, error: BaseException | None) -> None:
-        """
-        Doubt the log if *error* is a failed sync.
-        """
+        """Doubt the log if *error* is a failed sync."""
         if isinstance(error, sqlite3.Error) and getattr(error, "sqlite_errorcode", 0) in SYNC_FAILED:
             self.is_doubtful = True
 
     @contextmanager
     def believed(self, path: str) -> Iterator[None]:
-        """
-        Write a doubtful log again before the block, and doubt it if a sync in the block fails.  The database is at *path*.
-        """
+        """Write a doubtful log again before the block, and doubt it if a sync in the block fails.  The database is at *path*."""
         try:
             if self.is_doubtful:
                 self.write_again(path)
@@ -76,9 +70,7 @@ class Log:
         self.is_doubtful = False
 
     def write_back(self) -> None:
-        """
-        Write the log back into the file; restart a long one, while others wait.
-        """
+        """Write the log back into the file; restart a long one, while others wait."""
         try:
             _, pages, written = self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
             if pages > LONG_LOG and time.monotonic() >= self._restart_from:
@@ -90,9 +82,7 @@ class Log:
             self.notice(error)  # the next call tries again
 
     def begin_anew(self) -> None:
-        """
-        Restart the log, if no reader prevents it: then the next commits need no more room than it has.
-        """
+        """Restart the log, if no reader prevents it: then the next commits need no more room than it has."""
         with suppress(sqlite3.Error):
             self._restart()
 

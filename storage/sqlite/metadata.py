@@ -60,9 +60,7 @@ TOGETHER = 100
 
 
 class SqliteMetadataStore:
-    """
-    A `holdfast.storage.ports.MetadataStore` in one SQLite file.
-    """
+    """A `holdfast.storage.ports.MetadataStore` in one SQLite file."""
 
     def __init__(self, path: str, durability: Durability = Durability.ACKNOWLEDGED) -> None:
         self._sync_completion = durability is Durability.COMPLETE

@@ -1,6 +1,4 @@
-"""
-The tables of records in an SQLite file, and their statements.
-"""
+"""The tables of records in an SQLite file, and their statements."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""
-Transactions that are made on the event loop, by a connection that never waits for another process.
-"""
+"""Transactions that are made on the event loop, by a connection that never waits for another process."""
 
 from __future__ import annotations
 
@@ -26,9 +24,7 @@ class Writer:
         self._syncs = syncs
 
     def begin(self, *, syncs: bool) -> bool:
-        """
-        Begin a transaction; return False if that would have to wait.
-        """
+        """Begin a transaction; return False if that would have to wait."""
         if self._log.is_doubtful:
             return False
         try:
@@ -56,14 +52,10 @@ class Writer:
         return True
 
     def commit(self) -> None:
-        """
-        Commit; where that syncs, it blocks until the disk has it.
-        """
+        """Commit; where that syncs, it blocks until the disk has it."""
         self._connection.execute("COMMIT")
 
     def undo(self, error: BaseException) -> None:
-        """
-        Roll back what failed with *error*.
-        """
+        """Roll back what failed with *error*."""
         self._log.notice(error)
         roll_back(self._connection)

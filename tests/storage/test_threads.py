@@ -222,9 +222,9 @@ async def test_short_calls_are_made_nearby() -> None:
     """A call that is quick is made on the event loop; after one that was not, a thread makes them."""
     threads = Threads("kelp", 1)
     here = threading.current_thread()
-    before = await threads.nearby(threading.current_thread)
-    await threads.nearby(time.sleep, 2 * QUICK)
-    after = await threads.nearby(threading.current_thread)
+    before = await threads.on_loop(threading.current_thread)
+    await threads.on_loop(time.sleep, 2 * QUICK)
+    after = await threads.on_loop(threading.current_thread)
     threads.close()
 
     assert here is before

@@ -2,7 +2,7 @@
 --
 -- KEYS: the record, its lease, epoch.  ARGV: the claimant, the milliseconds that it is believed to be alive and that the row is kept.
 --
--- Returns the document, the epoch, and the failover epoch (see look.lua); an epoch of 0 when the lease is not free, or the upload
+-- Returns the document, the epoch, and the failover epoch (see status.lua); an epoch of 0 when the lease is not free, or the upload
 -- does not exist.
 
 local replication = redis.pcall('INFO', 'replication')

@@ -1,6 +1,4 @@
-"""
-The CRC-32 of content from those of its parts.
-"""
+"""The CRC-32 of content from those of its parts."""
 
 # Theory of operation
 # -------------------
@@ -21,9 +19,7 @@ EIGHTH_POWER = 1 << 23
 
 
 def combine(sums: Iterable[tuple[int, int]]) -> int:
-    """
-    Return the CRC-32 of content from the pairs (CRC-32, length in bytes) of its parts, in their order.
-    """
+    """Return the CRC-32 of content from the pairs (CRC-32, length in bytes) of its parts, in their order."""
     whole = 0
     for crc, length in sums:
         whole = _multiply(_power(length), whole) ^ crc

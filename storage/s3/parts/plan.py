@@ -65,9 +65,7 @@ class PartPlan:
         return self.first << self._doubled(number)
 
     def start_of(self, number: int) -> int:
-        """
-        Return the offset at which a part begins; for one more than the most parts, the capacity.
-        """
+        """Return the offset at which a part begins; for one more than the most parts, the capacity."""
         if not self.doubles_every:
             return (number - 1) * self.first
         doubled = self._doubled(number)

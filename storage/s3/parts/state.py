@@ -1,6 +1,4 @@
-"""
-What the record of an upload keeps about its objects in a bucket; no I/O.
-"""
+"""What the record of an upload keeps about its objects in a bucket; no I/O."""
 
 # Theory of operation
 # -------------------
@@ -100,9 +98,7 @@ class Superseded:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PartState:
-    """
-    What the record of an upload keeps about its objects.
-    """
+    """What the record of an upload keeps about its objects."""
 
     plan: PartPlan
     generation: int = 0
@@ -146,9 +142,7 @@ class PartState:
         return combine((crc, size) for crc, size in sums if crc is not None) if all(crc is not None for crc, _ in sums) else None
 
     def extents(self) -> Iterator[Extent]:
-        """
-        Yield the extent of each part, then of each piece.
-        """
+        """Yield the extent of each part, then of each piece."""
         start = 0
         for number, part in enumerate(self.parts, 1):
             size = self.short if self.short and number == len(self.parts) else self.plan.size_of(number)
@@ -159,9 +153,7 @@ class PartState:
             start += piece.size
 
     def outdated(self, now: float) -> tuple[str, ...]:
-        """
-        Return what was superseded so long ago that no revision of the record that needs it can come back.
-        """
+        """Return what was superseded so long ago that no revision of the record that needs it can come back."""
         spare = len(self.superseded) - MOST_KEPT
         return tuple(each.name for count, each in enumerate(self.superseded) if count < spare or each.at <= now - KEPT)
 
@@ -176,41 +168,29 @@ class PartState:
         return (*(piece.name for piece in self.pieces), *(each.name for each in self.superseded))
 
     def without(self, names: Collection[str]) -> Self:
-        """
-        Return the state without the superseded objects of these *names*.
-        """
+        """Return the state without the superseded objects of these *names*."""
         return dataclasses.replace(self, superseded=tuple(each for each in self.superseded if each.name not in names))
 
     def superseding(self, names: Iterable[str], now: float) -> Self:
-        """
-        Return the state with the objects of these *names* superseded.
-        """
+        """Return the state with the objects of these *names* superseded."""
         added = (Superseded(name=name, at=int(now)) for name in names)
         return dataclasses.replace(self, superseded=(*self.superseded, *added))
 
     def without_tail(self, now: float) -> Self:
-        """
-        Return the state with its pieces superseded, by an object that the caller adds.
-        """
+        """Return the state with its pieces superseded, by an object that the caller adds."""
         return dataclasses.replace(self.superseding((piece.name for piece in self.pieces), now), pieces=())
 
     def with_part(self, part: Part, size: int) -> Self:
-        """
-        Return the state with one more part of *size* bytes; the state has no pieces.
-        """
+        """Return the state with one more part of *size* bytes; the state has no pieces."""
         short = 0 if size == self.plan.size_of(len(self.parts) + 1) else size
         return dataclasses.replace(self, parts=(*self.parts, part), short=short)
 
     def with_piece(self, piece: Piece) -> Self:
-        """
-        Return the state with one more piece.
-        """
+        """Return the state with one more piece."""
         return dataclasses.replace(self, pieces=(*self.pieces, piece))
 
     def to_parts(self) -> Parts:
-        """
-        Return the state as text for the record.
-        """
+        """Return the state as text for the record."""
         plan = [self.plan.first, self.plan.doubles_every, self.plan.most]
         pieces = [[piece.name, piece.size, piece.etag, piece.crc] for piece in self.pieces]
         upload = [self.generation, self.name, self.upload, int(self.sums), self.failover_epoch]
@@ -250,9 +230,7 @@ class PartState:
 
 
 def is_md5(etag: str) -> bool:
-    """
-    Say whether *etag* can be the MD5 of the content.
-    """
+    """Say whether *etag* can be the MD5 of the content."""
     return _MD5.fullmatch(etag) is not None
 
 

@@ -1,6 +1,4 @@
-"""
-The requests to an S3 server about one bucket, and its answers.
-"""
+"""The requests to an S3 server about one bucket, and its answers."""
 
 from __future__ import annotations
 
@@ -61,9 +59,7 @@ class Pending:
 
 
 class Bucket:
-    """
-    The objects and multipart uploads of one bucket.  Every method raises storage errors only.
-    """
+    """The objects and multipart uploads of one bucket.  Every method raises storage errors only."""
 
     def __init__(self, options: S3Options, session: boto3.session.Session | None = None) -> None:
         with s3_errors("cannot make the S3 client"):
@@ -73,9 +69,7 @@ class Bucket:
         self._reading = Calls("s3-read", options)
 
     async def put(self, name: str, portion: Portion) -> Part:
-        """
-        Make an object, and return its ETag and CRC-32.
-        """
+        """Make an object, and return its ETag and CRC-32."""
 
         def put() -> Part:
             request: type_defs.PutObjectRequestTypeDef = {
@@ -101,9 +95,7 @@ class Bucket:
         )
 
     async def head(self, name: str) -> StoredObject | None:
-        """
-        Return the description of an object, or None if it does not exist.
-        """
+        """Return the description of an object, or None if it does not exist."""
         request: type_defs.HeadObjectRequestTypeDef = {"Bucket": self._bucket, "Key": name, "ChecksumMode": "ENABLED"}
         try:
             head = await self._sending.call(f"looking for {name}", lambda: self._client.head_object(**request))
@@ -126,9 +118,7 @@ class Bucket:
         return stream
 
     async def begin(self, name: str, *, summed: bool) -> tuple[str, Sums]:
-        """
-        Begin a multipart upload, whose parts have CRC-32s if *summed*; return its id, and which sums the server will keep.
-        """
+        """Begin a multipart upload, whose parts have CRC-32s if *summed*; return its id, and which sums the server will keep."""
         request: type_defs.CreateMultipartUploadRequestTypeDef = {"Bucket": self._bucket, "Key": name}
         if summed:
             request |= {"ChecksumAlgorithm": "CRC32", "ChecksumType": "FULL_OBJECT"}
@@ -206,26 +196,20 @@ class Bucket:
         return _etag(done.get("ETag", ""))
 
     async def abort(self, name: str, upload: str, *, insist: bool = True) -> None:
-        """
-        Abort a multipart upload; a missing one is no error.  *insist*: repeat the call if its failure may pass.
-        """
+        """Abort a multipart upload; a missing one is no error.  *insist*: repeat the call if its failure may pass."""
         call = self._sending.call if insist else self._sending.call_once
         request: type_defs.AbortMultipartUploadRequestTypeDef = {"Bucket": self._bucket, "Key": name, "UploadId": upload}
         with suppress(NotFound, MultipartGone):
             await call(f"aborting {name}", lambda: self._client.abort_multipart_upload(**request))
 
     async def remove(self, name: str, *, insist: bool = True) -> None:
-        """
-        Delete an object; a missing one is no error.  *insist*: repeat the call if its failure may pass.
-        """
+        """Delete an object; a missing one is no error.  *insist*: repeat the call if its failure may pass."""
         call = self._sending.call if insist else self._sending.call_once
         with suppress(NotFound):
             await call(f"deleting {name}", lambda: self._client.delete_object(Bucket=self._bucket, Key=name))
 
     async def objects(self, prefix: str) -> AsyncIterator[StoredObject]:
-        """
-        Yield the objects whose names begin with *prefix*.
-        """
+        """Yield the objects whose names begin with *prefix*."""
         list_ = functools.partial(self._client.list_objects_v2, Bucket=self._bucket, Prefix=prefix)
         async for page in self._pages(f"listing {prefix}", list_, OBJECTS_NEXT):
             for each in page.get("Contents", ()):
@@ -233,9 +217,7 @@ class Bucket:
                 yield StoredObject(name=each["Key"], size=each["Size"], etag=_etag(each.get("ETag", "")), changed_at=changed_at)
 
     async def uploads(self, prefix: str) -> AsyncIterator[Pending]:
-        """
-        Yield the multipart uploads whose names begin with *prefix*.
-        """
+        """Yield the multipart uploads whose names begin with *prefix*."""
         list_ = functools.partial(self._client.list_multipart_uploads, Bucket=self._bucket, Prefix=prefix)
         async for page in self._pages(f"listing uploads of {prefix}", list_, UPLOADS_NEXT):
             for each in page.get("Uploads", ()):
@@ -256,9 +238,7 @@ class Bucket:
     def link(
         self, name: str, seconds: int, disposition: str | None, content_type: str | None, content_encoding: str | None
     ) -> str:
-        """
-        Return a URL with which its bearer can read an object for that many *seconds*.
-        """
+        """Return a URL with which its bearer can read an object for that many *seconds*."""
         given = {
             "ResponseContentDisposition": disposition,
             "ResponseContentType": content_type,
@@ -269,9 +249,7 @@ class Bucket:
             return self._client.generate_presigned_url("get_object", Params=place, ExpiresIn=seconds)
 
     async def ping(self) -> None:
-        """
-        Return if the bucket exists and can be accessed.
-        """
+        """Return if the bucket exists and can be accessed."""
 
         def ask() -> None:
             try:
@@ -285,9 +263,7 @@ class Bucket:
         await self._reading.call_once(f"the bucket {self._bucket}", ask)
 
     def close(self) -> None:
-        """
-        End the threads and close the connections.
-        """
+        """End the threads and close the connections."""
         # A silent server would keep a thread for the whole timeout.
         until = time.monotonic() + LEAVE
         for threads in (self._sending, self._reading):

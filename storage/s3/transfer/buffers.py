@@ -1,6 +1,4 @@
-"""
-The bytes of a part while it is filled and sent: in memory that all uploads share, or in the spool.
-"""
+"""The bytes of a part while it is filled and sent: in memory that all uploads share, or in the spool."""
 
 # Theory of operation
 # -------------------
@@ -55,9 +53,7 @@ Body = bytes | bytearray | Region
 
 
 class Portion:
-    """
-    Bytes that are sent, perhaps repeatedly, and their CRC-32; *body* and *crc* are called on a thread, and may block.
-    """
+    """Bytes that are sent, perhaps repeatedly, and their CRC-32; *body* and *crc* are called on a thread, and may block."""
 
     def __init__(self, body: Callable[[], Body], crc: Callable[[], int] | None = None) -> None:
         self._body = body
@@ -65,15 +61,11 @@ class Portion:
         self._known: int | None = None
 
     def body(self) -> Body:
-        """
-        Return the bytes.  Blocks.
-        """
+        """Return the bytes.  Blocks."""
         return self._body()
 
     def crc(self) -> int | None:
-        """
-        Return their CRC-32, or None without one.  Blocks.
-        """
+        """Return their CRC-32, or None without one.  Blocks."""
         if self._crc is not None and self._known is None:
             self._known = self._crc()
         return self._known
@@ -83,9 +75,7 @@ NOTHING = Portion(lambda: b"")
 
 
 class Buffer:
-    """
-    The bytes of one part from *front* on; the bytes before are still in pieces.
-    """
+    """The bytes of one part from *front* on; the bytes before are still in pieces."""
 
     def __init__(self, buffers: PartBuffers, size: int, front: int, memory: bytearray | None, cells: tuple[int, ...]) -> None:
         self._buffers = buffers
@@ -107,27 +97,21 @@ class Buffer:
         return self._memory is not None
 
     async def add(self, block: memoryview) -> int:
-        """
-        Copy as much of *block* as fits, and return how much.
-        """
+        """Copy as much of *block* as fits, and return how much."""
         taken = min(len(block), self.size - self.filled)
         await self.write(self.filled, block[:taken])
         self.filled += taken
         return taken
 
     async def write(self, at: int, block: memoryview) -> None:
-        """
-        Write *block* at an offset of the part.
-        """
+        """Write *block* at an offset of the part."""
         if self._memory is not None:
             memoryview(self._memory)[at : at + len(block)] = block
         else:
             await self._buffers.threads.run(self._buffers.spool.write, self._cells, at, block)
 
     async def relax(self) -> None:
-        """
-        Move to the spool, if the part fills slowly and memory is scarce.
-        """
+        """Move to the spool, if the part fills slowly and memory is scarce."""
         if self._memory is None or not self._buffers.scarce or time.monotonic() - self._begun < self._buffers.long:
             return
         cells = self._buffers.spool.take(self.size)
@@ -142,9 +126,7 @@ class Buffer:
         self._memory, self._cells = None, cells
 
     def portion(self, start: int, *, summed: bool) -> Portion:
-        """
-        Return the bytes from *start* on for sending.  The buffer must not be written to until they are sent.
-        """
+        """Return the bytes from *start* on for sending.  The buffer must not be written to until they are sent."""
         stop = self.filled
         return Portion(lambda: self._body(start, stop), (lambda: self._sum(start, stop)) if summed else None)
 
@@ -164,9 +146,7 @@ class Buffer:
         return crc
 
     def release(self) -> None:
-        """
-        Give the memory or the spool space back.  Repeating it is no error.
-        """
+        """Give the memory or the spool space back.  Repeating it is no error."""
         if self._memory is not None:
             self._buffers.give_back(self._memory)
         self._buffers.spool.give_back(self._cells)
@@ -192,9 +172,7 @@ class PartBuffers:
         return self._lent > self._budget * SCARCE
 
     def in_memory(self, size: int, front: int) -> Buffer | None:
-        """
-        Return a buffer in memory, or None if the budget has not enough.
-        """
+        """Return a buffer in memory, or None if the budget has not enough."""
         if self._lent + size > self._budget:
             return None
         self._lent += size
@@ -208,23 +186,17 @@ class PartBuffers:
         return Buffer(self, size, front, bytearray(size), ())
 
     def in_spool(self, size: int, front: int) -> Buffer:
-        """
-        Return a buffer in the spool.
-        """
+        """Return a buffer in the spool."""
         return Buffer(self, size, front, None, self.spool.take(size))
 
     def give_back(self, memory: bytearray) -> None:
-        """
-        Take memory back.
-        """
+        """Take memory back."""
         self._lent -= len(memory)
         if len(memory) >= WORTH_KEEPING and sum(map(len, self._kept)) + len(memory) <= self._budget * KEPT:
             self._kept.append(memory)
 
     def close(self) -> None:
-        """
-        Close the spool and free the memory.
-        """
+        """Close the spool and free the memory."""
         self.threads.close()
         self._kept.clear()
         self.spool.close()

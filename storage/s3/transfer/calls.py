@@ -1,6 +1,4 @@
-"""
-Calls of an S3 server: each runs on a thread, raises storage errors, and is repeated while its failure may pass.
-"""
+"""Calls of an S3 server: each runs on a thread, raises storage errors, and is repeated while its failure may pass."""
 
 from __future__ import annotations
 
@@ -21,18 +19,14 @@ JITTER = 0.2
 
 
 class Calls:
-    """
-    The calls of one kind, on threads of their own.
-    """
+    """The calls of one kind, on threads of their own."""
 
     def __init__(self, name: str, options: S3Options) -> None:
         self._patience = options.patience
         self._threads = Threads(name, options.threads)
 
     async def call(self, what: str, work: Callable[[], T]) -> T:
-        """
-        Return what *work* returns, repeating it while its failure may pass; *what* begins the message of an error.
-        """
+        """Return what *work* returns, repeating it while its failure may pass; *what* begins the message of an error."""
         clock = asyncio.get_running_loop().time
         until = clock() + self._patience
         pause = FIRST_PAUSE
@@ -47,15 +41,11 @@ class Calls:
                 pause = min(2 * pause, LONGEST_PAUSE)
 
     async def call_once(self, what: str, work: Callable[[], T]) -> T:
-        """
-        Return what *work* returns, without repeating it.
-        """
+        """Return what *work* returns, without repeating it."""
         return await self._threads.run(_translated, what, work)
 
     def close(self, within: float) -> None:
-        """
-        End the threads; wait at most *within* seconds for calls under way.
-        """
+        """End the threads; wait at most *within* seconds for calls under way."""
         self._threads.close(within)
 
 

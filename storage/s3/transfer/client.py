@@ -1,6 +1,4 @@
-"""
-The boto3 client with which a process calls an S3 server.
-"""
+"""The boto3 client with which a process calls an S3 server."""
 
 from __future__ import annotations
 

@@ -53,9 +53,7 @@ class Spool:
         return tuple(cells)
 
     def give_back(self, cells: Sequence[int]) -> None:
-        """
-        Take cells back that are neither read nor written any more.
-        """
+        """Take cells back that are neither read nor written any more."""
         self._free += cells
         if len(self._free) == self._count and self._descriptor is not None:
             os.ftruncate(self._descriptor, 0)
@@ -75,16 +73,12 @@ class Spool:
                     done += os.pwrite(self._file, block[done:stop], place + done - start)
 
     def read(self, cells: Sequence[int], at: int, size: int) -> bytes:
-        """
-        Return *size* bytes from an offset of the joined cells.  Blocks.
-        """
+        """Return *size* bytes from an offset of the joined cells.  Blocks."""
         with s3_errors("the spool folder"):
             return b"".join(os.pread(self._file, stop - start, place) for place, start, stop in _places(cells, at, size))
 
     def close(self) -> None:
-        """
-        Close the file.
-        """
+        """Close the file."""
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
@@ -107,9 +101,7 @@ def _places(cells: Sequence[int], at: int, size: int) -> Iterator[tuple[int, int
 
 
 class Region(io.RawIOBase):
-    """
-    Bytes of a spool as a file, for botocore to send.
-    """
+    """Bytes of a spool as a file, for botocore to send."""
 
     def __init__(self, spool: Spool, cells: Sequence[int], start: int, stop: int) -> None:
         self._spool = spool

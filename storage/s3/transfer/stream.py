@@ -1,6 +1,4 @@
-"""
-A range of an object, which resumes when a connection is lost.
-"""
+"""A range of an object, which resumes when a connection is lost."""
 
 from __future__ import annotations
 
@@ -29,9 +27,7 @@ class Caller(Protocol):
 
 
 class Stream:
-    """
-    The bytes of an object from *start* up to *stop*.
-    """
+    """The bytes of an object from *start* up to *stop*."""
 
     def __init__(
         self,
@@ -99,9 +95,7 @@ class Stream:
             self.close()
 
     def close(self) -> None:
-        """
-        Close the connection.
-        """
+        """Close the connection."""
         if self._body is not None:
             self._body.close()
             self._body = None

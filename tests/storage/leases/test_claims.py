@@ -35,7 +35,7 @@ class OneRow:
     async def give_back(self, _ref: Ref, _name: str, _found: Found) -> bool:
         return False
 
-    async def settle(self, ref: Ref, name: str) -> None:
+    async def clear_behind(self, ref: Ref, name: str) -> None:
         pass
 
     async def forget(self, ref: Ref, name: str) -> None:
@@ -52,7 +52,7 @@ class Letters:
         self.told.append(message)
         return Liveness.SENT
 
-    def tell(self, _process: str, message: str) -> None:
+    def send(self, _process: str, message: str) -> None:
         self.told.append(message)
 
 
@@ -80,6 +80,6 @@ async def test_those_that_let_go_are_forgotten_in_the_end(monkeypatch: pytest.Mo
     for epoch in range(1, 6):
         await mine.release(mine.take_free(mine.enter(REF, lambda: None), epoch), fenced=True)
     for serial in range(1, 6):
-        mine.understand(f"evict {serial} other/{serial}")
+        mine.receive(f"evict {serial} other/{serial}")
 
     assert ["unknown 1", "unknown 2", "unknown 3", "released 4 0", "released 5 0"] == letters.told

@@ -25,7 +25,7 @@ async def test_no_sentinel_gets_lost(redis_sentinel: RedisSentinel) -> None:
     servers = find_servers(url_of(redis_sentinel), connections=SEVERAL)
     await asyncio.gather(*(servers.commands.ping() for _ in range(SEVERAL)))
     first.freeze()
-    await asyncio.gather(*(servers.look_again() for _ in range(SEVERAL)))
+    await asyncio.gather(*(servers.refresh_primary() for _ in range(SEVERAL)))
     first.thaw()
     for other in others:
         other.freeze()
@@ -43,7 +43,7 @@ async def test_who_was_the_primary_is_left(redis_watched: RedisSentinel) -> None
     waiting = asyncio.ensure_future(servers.commands.blpop(["nothing comes here"], timeout=0.3))
     await asyncio.sleep(0.05)
     servers._pool.master_address = ("192.0.2.1", 1)  # that it was, for all that is known
-    await servers.look_again()
+    await servers.refresh_primary()
     await waiting
     after = await servers.commands.client_id()
     await servers.close()
