@@ -23,16 +23,16 @@ def open_accounts(settings: Settings, links: Links) -> Accounts | None:
     """
     if settings.auth == "none":
         return None
-    tenant, friends = Tenant(settings.default_tenant), frozenset(parse_list(settings.cors_origins)) - {"*"}
+    tenant, origins = Tenant(settings.default_tenant), frozenset(parse_list(settings.cors_origins)) - {"*"}
     try:
         if settings.authorize_url:
             webhook = Webhook(settings.authorize_url, settings.authorize_secret, default_tenant=tenant)
-            return Accounts(links, None, webhook, friends)
+            return Accounts(links, None, webhook, origins)
         keys: KeySource = Secret(settings.jwt_secret) if settings.jwt_secret else _public_keys(settings.jwt_keys)
     except (OSError, ValueError) as error:
         raise SettingsError(f"HOLDFAST_AUTH=jwt: {error}") from error
     issuer, audience = settings.jwt_issuer or None, settings.jwt_audience or None
-    return Accounts(links, TokenVerifier(keys, default_tenant=tenant, issuer=issuer, audience=audience), None, friends)
+    return Accounts(links, TokenVerifier(keys, default_tenant=tenant, issuer=issuer, audience=audience), None, origins)
 
 
 def _public_keys(where: str) -> KeySource:

@@ -145,22 +145,22 @@ def test_no_other_refusals() -> None:
 @pytest.mark.parametrize(("where", "status", "pattern"), list(_protocol_errors()))
 def test_protocol_errors(where: str, status: int | None, pattern: str) -> None:
     """Every refusal of a grammar stands in a table, in a row of its status, and of its dialect where a row is of one."""
-    speaker = SPEAKERS.get("/".join(Path(where.partition(":")[0]).parts[-2:]))
+    dialect_of = SPEAKERS.get("/".join(Path(where.partition(":")[0]).parts[-2:]))
     documented = {
         code
         for _, rows in _tables("status")
         for statuses, codes in rows
-        if (status is None or str(status) in statuses.split(", ")) and _may_be_of(codes, speaker)
+        if (status is None or str(status) in statuses.split(", ")) and _may_be_of(codes, dialect_of)
         for code in re.findall(r"`([A-Za-z][A-Za-z0-9_-]+)`", codes)
     }
 
     assert any(re.fullmatch(pattern, code) for code in documented)
 
 
-def _may_be_of(row: str, speaker: str | None) -> bool:
-    """Say whether a row of the last table has codes of *speaker*: it is of no dialect, or of that one."""
+def _may_be_of(row: str, dialect_of: str | None) -> bool:
+    """Say whether a row of the last table has codes of *dialect_of*: it is of no dialect, or of that one."""
     label = row.partition(":")[0]
-    return label not in SPEAKERS.values() or speaker in (label, None)
+    return label not in SPEAKERS.values() or dialect_of in (label, None)
 
 
 @pytest.mark.parametrize("folder", list(_folders()))

@@ -1,15 +1,11 @@
 """
-Large answers on their way to clients, and the memory that they hold meanwhile.
+Bounds the memory of large answers while clients read them.
 
-Theory of operation
--------------------
+A small answer goes to the server in one message.  A larger one, such as an image, goes out in blocks: the connection holds one
+block, this module holds the answer, and clients that get the same content share one copy.
 
-An answer of a few kilobytes is given to the server at once.  A larger one, as an image, goes out in blocks, and the next block
-waits until the client has read: so the connection holds a block, and the answer is held here.  All clients that are sent the same
-content share one copy of it.
-
-All these copies together have a bound.  Where it is reached, clients that have read nothing for a while make room: their
-connections are cut.  Where all of them read, however slowly, one more large answer is refused, and the client tries again.
+All copies together have a bound.  When it is reached, the connections of clients that have read nothing for a while are cut.  If
+every client reads, however slowly, the server refuses the next large answer and the client retries.
 """
 
 from __future__ import annotations
@@ -27,9 +23,7 @@ STALLED = 10 * SECONDS
 
 
 class LargeAnswer:
-    """
-    A large answer on its way; *cut* ends its connection.
-    """
+    """A large answer that is being sent; *cut* closes its connection."""
 
     def __init__(self, answers: LargeAnswers, content: bytes, cut: Callable[[], None]) -> None:
         self._answers = answers
@@ -39,25 +33,19 @@ class LargeAnswer:
         """When the client was last known to read (monotonic)."""
 
     def blocks(self) -> Iterator[memoryview]:
-        """
-        Yield the content in blocks; the caller has sent a block when it takes the next one.
-        """
+        """Yield the content in blocks; the caller must have sent each block before it takes the next."""
         whole = memoryview(self.content)
         for at in range(0, len(whole), BLOCK):
             self.read_at = time.monotonic()
             yield whole[at : at + BLOCK]
 
     def end(self) -> None:
-        """
-        Hold nothing any more.
-        """
+        """Release the memory."""
         self._answers.forget(self)
 
 
 class LargeAnswers:
-    """
-    The large answers of a process, which hold at most *budget* bytes; one alone may be larger.
-    """
+    """The large answers of a process: at most *budget* bytes together; a single one may be larger."""
 
     def __init__(self, budget: int = BUDGET) -> None:
         self._budget = budget
@@ -69,9 +57,7 @@ class LargeAnswers:
         return sum({id(answer.content): len(answer.content) for answer in self._under_way}.values())
 
     def shared(self, content: bytes) -> bytes:
-        """
-        Return *content*, as the copy that others are being sent already, if there is one.
-        """
+        """Return the copy of *content* that is already being sent, or *content* itself."""
         size = len(content)
         for other in self._under_way:
             if len(other.content) == size and other.content == content:
@@ -79,9 +65,7 @@ class LargeAnswers:
         return content
 
     def begin(self, content: bytes, cut: Callable[[], None]) -> LargeAnswer | None:
-        """
-        Return the answer with *content*; None where there is no room for it.
-        """
+        """Return the answer with *content*; None if there is no room for it."""
         if not any(other.content is content for other in self._under_way) and not self._make_room(len(content)):
             return None
         answer = LargeAnswer(self, content, cut)
@@ -89,13 +73,11 @@ class LargeAnswers:
         return answer
 
     def forget(self, answer: LargeAnswer) -> None:
-        """
-        Count *answer* no more.
-        """
+        """Stop counting *answer*."""
         self._under_way.pop(answer, None)
 
     def _make_room(self, size: int) -> bool:
-        """Cut off clients that read nothing, longest first, until there is room for *size* bytes; return whether there is."""
+        """Disconnect stalled clients, longest first, until there is room for *size* bytes; return whether there is."""
         while self._under_way and self.held + size > self._budget:
             stalled = min(self._under_way, key=lambda answer: answer.read_at)
             if time.monotonic() - stalled.read_at < STALLED:

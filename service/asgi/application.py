@@ -1,6 +1,4 @@
-"""
-Starlette's application, with a short way to what is asked for most often, and what is answered where no dialect speaks.
-"""
+"""Starlette's application, with a short path to ``/files`` and an answer for URLs that have no dialect."""
 
 from __future__ import annotations
 
@@ -16,17 +14,15 @@ from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Lifespan, Receive, Scope, Send
 
 FILES = "/files"
-# What is said of URLs that no dialect has, by status.
+# Code and message by status, for URLs that have no dialect.
 PROBLEMS = {
-    404: ("not_found", "there is nothing at this URL; but for those of uploads, no URL ends with a slash"),
-    405: ("method_not_allowed", "this is only read"),
+    404: ("not_found", "nothing exists at this URL; only URLs of uploads may end with a slash"),
+    405: ("method_not_allowed", "this URL supports GET and HEAD only"),
 }
 
 
 class Application(Starlette):
-    """
-    Requests for uploads go to *uploads* through *cors* alone; the router and its handlers would find the same.
-    """
+    """Sends requests under ``/files`` straight to *uploads* through *cors*; the router would find the same endpoint."""
 
     def __init__(
         self, uploads: ASGIApp, cors: Middleware, routes: Sequence[BaseRoute], lifespan: Lifespan[Application] | None = None
@@ -34,8 +30,8 @@ class Application(Starlette):
         handlers = {HTTPException: problem, Exception: problem}
         super().__init__(routes=routes, middleware=[cors], exception_handlers=handlers, lifespan=lifespan)
         self.router.redirect_slashes = False
-        near: ASGIApp = cors.cls(uploads, *cors.args, **cors.kwargs)
-        self._uploads = ServerErrorMiddleware(near, handler=problem)
+        with_cors: ASGIApp = cors.cls(uploads, *cors.args, **cors.kwargs)
+        self._uploads = ServerErrorMiddleware(with_cors, handler=problem)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"].startswith(FILES) and not scope.get("root_path"):
@@ -49,11 +45,9 @@ class Application(Starlette):
 
 
 async def problem(_request: Request, error: Exception) -> Response:
-    """
-    Answer for URLs at which no dialect speaks, and for faults of ours (RFC 9457).
-    """
+    """Return the problem document for URLs without a dialect, and for faults of the server (RFC 9457)."""
     status = error.status_code if isinstance(error, HTTPException) else 500
-    code, detail = PROBLEMS.get(status, ("internal_error", "something went wrong on our side"))
+    code, detail = PROBLEMS.get(status, ("internal_error", "the server failed; its log says why"))
     document = {"type": "about:blank", "title": code, "status": status, "detail": detail}
     headers = error.headers if isinstance(error, HTTPException) else None
     return JSONResponse(document, status, headers, media_type="application/problem+json")

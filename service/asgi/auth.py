@@ -1,6 +1,4 @@
-"""
-Who the client is: by a token, by a link, or, without accounts, any client that reaches the service.
-"""
+"""Identifies the client: by a token, by a signed link, or, without accounts, by where the request comes from."""
 
 from __future__ import annotations
 
@@ -20,16 +18,14 @@ from holdfast.service.protocols.http.wire import RETRY_AFTER, ProtocolError, Req
 logger = logging.getLogger("holdfast")
 
 WITHOUT_ACCOUNTS = (
-    "accounts are off (HOLDFAST_AUTH=none), so the server answers only requests of this machine; set HOLDFAST_AUTH=jwt, "
-    "or HOLDFAST_OPEN_BEHIND_PROXY=true where every client that the proxy lets through may do everything"
+    "accounts are off (HOLDFAST_AUTH=none), so the server answers only requests from this machine; set HOLDFAST_AUTH=jwt, "
+    "or HOLDFAST_OPEN_BEHIND_PROXY=true if every client that the proxy lets through may do everything"
 )
 REALM = 'Bearer realm="holdfast"'
 
 
 class WithoutAccounts:
-    """
-    Lets every client on this machine do everything; with *is_open*, every client that a proxy lets through.
-    """
+    """Lets every client on this machine do everything; with *is_open*, every client that a proxy lets through."""
 
     def __init__(self, proxies: Proxies, *, is_open: bool) -> None:
         self._proxies = proxies
@@ -40,7 +36,7 @@ class WithoutAccounts:
         """
         Return the principal that may do everything.
 
-        :raises ProtocolError: 403, the request comes from another machine, or may come from one.
+        :raises ProtocolError: 403, the request comes, or may come, from another machine.
         """
         if self._is_open or self._proxies.is_local(request.peer, request.fields):
             return ANYBODY
@@ -51,22 +47,20 @@ class WithoutAccounts:
 
 
 class Accounts:
-    """
-    Asks a token verifier, or a webhook instead; a link in the URL counts before both.
-    """
+    """Asks a token verifier, or else a webhook; a link in the URL takes precedence over both."""
 
     def __init__(
-        self, links: Links, verifier: TokenVerifier | None, webhook: Webhook | None, friends: frozenset[str] = frozenset()
+        self, links: Links, verifier: TokenVerifier | None, webhook: Webhook | None, origins: frozenset[str] = frozenset()
     ) -> None:
-        """Pages of *friends*, origins, may send cookies."""
+        """Pages of the origins *origins* may send cookies."""
         self._links = links
-        self._friends = friends
+        self._origins = origins
         self._verifier = verifier
         self._webhook = webhook
 
     async def __call__(self, request: Request) -> Principal:
         """
-        Return who the client is.
+        Return the principal.
 
         :raises ProtocolError: 401, the token is missing or refused; 403, the webhook forbids it; 503, keys or webhook fail.
         """
@@ -74,11 +68,11 @@ class Accounts:
             link = parse_qs(request.query, max_num_fields=64).get("link") if "link=" in request.query else None
             if link is not None:
                 return self._links.verify(link[0], now=time.time())
-            # Our own pages are of the origin that clients see, whatever Host the proxy sends.
-            friends = self._friends | {request.origin} if "cookie" in request.fields else self._friends
-            token = token_of(request.fields, request.method, friends)
+            # The service's own pages have the origin that clients see, whatever Host the proxy sends.
+            origins = self._origins | {request.origin} if "cookie" in request.fields else self._origins
+            token = token_of(request.fields, request.method, origins)
             if token is None:
-                raise TokenMissing("a token is missing")
+                raise TokenMissing("send a token: Authorization: Bearer TOKEN")
             if self._webhook is not None:
                 tenant = request.tenant if request.tenant_named else None
                 return await self._webhook.authorize(
@@ -88,22 +82,20 @@ class Accounts:
                 raise TokenMissing("this service takes no tokens")
             return await self._verifier.verify(token)
         except ValueError as error:
-            raise ProtocolError(400, "query_invalid", "the query cannot be understood") from error
+            raise ProtocolError(400, "query_invalid", "the query is malformed") from error
         except Unauthenticated as error:
             raise _unauthenticated(error) from error
         except AccessForbidden as error:
-            raise ProtocolError(403, "forbidden", "you may not do this") from error
+            raise ProtocolError(403, "forbidden", "the authorization webhook forbids this request") from error
         except AccountsUnavailable as error:
             message = "the server cannot check your token now; try again in a moment"
             raise ProtocolError(503, "accounts_unavailable", message, (("Retry-After", RETRY_AFTER),)) from error
 
     async def close(self) -> None:
-        """
-        Let go of connections.
-        """
-        for asked in (self._verifier, self._webhook):
-            if asked is not None:
-                await asked.close()
+        """Close the connections to keys and webhook."""
+        for authority in (self._verifier, self._webhook):
+            if authority is not None:
+                await authority.close()
 
 
 def _unauthenticated(error: Unauthenticated) -> ProtocolError:

@@ -1,6 +1,4 @@
-"""
-What pages of other origins may send and see.
-"""
+"""CORS: which fields pages of other origins may send and read."""
 
 from __future__ import annotations
 
@@ -17,7 +15,7 @@ DAY = 86_400  # seconds
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
-# What the dialects read.
+# Fields that the dialects read.
 DIALECT_FIELDS = (
     "Authorization, Content-Digest, Content-Disposition, Content-Encoding, Content-Range, Content-Type, Holdfast-Attach-To, "
     "Idempotency-Key, If-Match, If-Modified-Since, If-None-Match, If-Range, If-Unmodified-Since, Origin, Range, "
@@ -25,7 +23,7 @@ DIALECT_FIELDS = (
     "Upload-Draft-Interop-Version, Upload-Incomplete, Upload-Length, Upload-Metadata, Upload-Name, Upload-Offset, "
     "Want-Content-Digest, Want-Repr-Digest, X-HTTP-Method-Override, X-Symphony-Host"
 )
-# What clients send besides, to any server: from libraries for uploads, against forged requests, for traces.
+# Fields that clients send to any server: from upload libraries, against forged requests, for tracing.
 CLIENT_FIELDS = (
     "B3, Baggage, Cache-Control, Pragma, Request-Id, Sentry-Trace, Traceparent, Tracestate, Tus-Extension, Tus-Max-Size, "
     "Tus-Version, X-B3-ParentSpanId, X-B3-Sampled, X-B3-SpanId, X-B3-TraceId, X-CSRF-Token, X-CSRFToken, X-Datadog-Origin, "
@@ -41,8 +39,9 @@ RESPONSE_FIELDS = (
 
 class Cors(CORSMiddleware):
     """
-    Starlette's, at no cost to requests that no page of a browser sends.  It refuses by what it does not list: so browsers find
-    out which field it was, and show that to the page's developer.
+    Starlette's middleware, skipped for requests without Origin.
+
+    A preflight response lists what is allowed and never fails for a field, so the browser can name the field that is missing.
     """
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -52,7 +51,7 @@ class Cors(CORSMiddleware):
 
         async def varied(message: Message) -> None:
             if message["type"] == "http.response.start":
-                # To caches, the answer without an Origin is not that with one.
+                # Caches must not serve this answer to requests that have an Origin.
                 vary = [value for name, value in message["headers"] if name.lower() == b"vary"]
                 others = [field for field in message["headers"] if field[0].lower() != b"vary"]
                 message["headers"] = [*others, (b"vary", b", ".join([*vary, b"Origin"]))]
@@ -63,7 +62,7 @@ class Cors(CORSMiddleware):
     def preflight_response(self, request_headers: Headers) -> Response:
         origin, fields = request_headers["origin"], dict(self.preflight_headers)
         if not self.is_allowed_origin(origin):
-            # Fetch, section 4.10: without Access-Control-Allow-Origin the browser goes no further.
+            # Fetch, section 4.10: without Access-Control-Allow-Origin the browser stops here.
             fields.pop("Access-Control-Allow-Credentials", None)
             return PlainTextResponse("HOLDFAST_CORS_ORIGINS does not name this origin", 400, fields)
         if not self.allow_all_origins:
@@ -91,19 +90,17 @@ def cors(origins: str, fields: str = "") -> Middleware:
 
 def parse_fields(value: str) -> tuple[str, ...]:
     """
-    Return the names of fields, with commas between.
+    Return the field names in a comma-separated list.
 
-    :raises ValueError: one cannot be the name of a field.
+    :raises ValueError: one is not a valid field name.
     """
     names = parse_list(value)
     for name in names:
         if not _TOKEN.fullmatch(name) or name == "*":
-            raise ValueError(f"{name!r} is not the name of a field")
+            raise ValueError(f"{name!r} is not a valid field name")
     return names
 
 
 def parse_list(value: str) -> tuple[str, ...]:
-    """
-    Return what stands between commas.
-    """
+    """Return the members of a comma-separated list."""
     return tuple(part.strip() for part in value.split(",") if part.strip())

@@ -1,6 +1,4 @@
-"""
-How every request is led: its head is read, it is admitted, answered, and what is wrong is said in the shape of its dialect.
-"""
+"""The steps of every request: read the head, authenticate, run the handler, and turn errors into a response of the dialect."""
 
 from __future__ import annotations
 
@@ -30,20 +28,18 @@ from holdfast.storage.records import Tenant
 logger = logging.getLogger("holdfast")
 
 Authenticate = Callable[[Request], Awaitable[Principal]]
-"""Returns who the client is; raises ProtocolError where it is not known."""
+"""Returns the principal; raises ProtocolError if the client cannot be authenticated."""
 Handler = Callable[[Exchange], Awaitable[None]]
-"""Answers an admitted request; raises ProtocolError or UploadError where it is refused."""
+"""Answers an admitted request; raises ProtocolError or UploadError to refuse it."""
 Reject = Callable[[Request, ProtocolError | UploadError], Response]
-"""Says what is wrong, in the shape of a dialect."""
+"""Returns the response of a dialect to an error."""
 
-# What tokens and URLs may call a tenant; it becomes a part of URLs and of names in stores.
+# Names of tenants in tokens and URLs; they become part of URLs and of names in stores.
 _TENANT = re.compile(r"[^\x00-\x20\x7f/?#%&]{1,255}")
 
 
 class Driver:
-    """
-    Leads requests: from the head, through admission, to an answer or a refusal.  No rule of uploads lives here.
-    """
+    """Takes a request from its head, through authentication, to its answer; it contains no rule about uploads."""
 
     def __init__(
         self,
@@ -56,7 +52,7 @@ class Driver:
         store_health: StoreHealth,
         answers: LargeAnswers,
     ) -> None:
-        """Where neither URL nor token names one, *tenant* is meant.  *store_health* hears of every store that fails."""
+        """*tenant* is used when neither URL nor token names one; failures of stores are reported to *store_health*."""
         self._authenticate = authenticate
         self._tenant = tenant
         self._limits = (limits.max_size, min(limits.idle_expiry, limits.final_expiry))
@@ -68,9 +64,7 @@ class Driver:
     def begin(
         self, scope: Scope, receive: Receive, send: Send, *, tenant: Tenant | None = None, key: str | None = None
     ) -> Exchange:
-        """
-        Return the exchange of a request whose URL names *tenant* and *key*; a key that cannot be one names nothing.
-        """
+        """Return the exchange of a request whose URL names *tenant* and *key*; a malformed key counts as an unknown one."""
         request = read_request(
             scope,
             tenant=self._tenant if tenant is None else tenant,
@@ -84,9 +78,9 @@ class Driver:
 
     async def answer(self, exchange: Exchange, reject: Reject, handler: Handler, *, is_public: bool = False) -> None:
         """
-        Let *handler* answer the request if it is admitted; *reject* says what is wrong, if anything is.
+        Admit the request and let *handler* answer it; *reject* answers errors.
 
-        What is public is answered to every client.
+        With *is_public*, the client is not authenticated.
         """
         try:
             if is_public:
@@ -104,29 +98,27 @@ class Driver:
                 raise
             request = exchange.request
             logger.exception("%s %s failed", request.method, request.path)
-            fault = ProtocolError(500, "internal_error", "something went wrong on our side")
+            fault = ProtocolError(500, "internal_error", "the server failed; its log says why")
             await exchange.respond(reject(request, fault))
         finally:
             exchange.content.close()
 
-    async def converse(self, exchange: Exchange, dialect: Dialect[C, Out], perform: Perform[C, Out], *, keyed: bool) -> None:
-        """
-        Answer in *dialect*; see `Exchange.converse`.
-        """
-        handler = functools.partial(Exchange.converse, dialect=dialect, perform=perform, keyed=keyed)
+    async def run(self, exchange: Exchange, dialect: Dialect[C, Out], perform: Perform[C, Out], *, keyed: bool) -> None:
+        """Admit the request, then run it in *dialect*; see `Exchange.run`."""
+        handler = functools.partial(Exchange.run, dialect=dialect, perform=perform, keyed=keyed)
         await self.answer(exchange, dialect.reject, handler)
 
     async def admit(self, request: Request, scope: Scope) -> Request:
         """
-        Return *request* with its principal, and with the tenant of that one where the URL names none.
+        Return *request* with its principal, and with the principal's tenant if the URL names none.
 
-        :raises ProtocolError: the head is refused, or the client is not known.
-        :raises UploadNotFound: the tenant is another's, so there is nothing to be seen of it.
+        :raises ProtocolError: the head is refused, or the client cannot be authenticated.
+        :raises UploadNotFound: the principal has no access to the tenant.
         """
         refuse_head(scope)
         if not _TENANT.fullmatch(request.tenant):
-            raise UploadNotFound("there is nothing here")
-        if request.method == "OPTIONS":  # asked by browsers on their own, and answered without looking at anything
+            raise UploadNotFound("there is nothing here")  # as of a tenant without access
+        if request.method == "OPTIONS":  # browsers send preflights without credentials
             return request
         principal = await self._authenticate(request)
         tenant = tenant_of(principal, request.tenant, is_named=request.tenant_named)
@@ -134,9 +126,7 @@ class Driver:
 
 
 def refusing(error: ProtocolError) -> Handler:
-    """
-    Return what answers with *error* whatever is asked.
-    """
+    """Return a handler that raises *error*."""
 
     async def refuse(_exchange: Exchange) -> None:
         raise error
@@ -146,9 +136,9 @@ def refusing(error: ProtocolError) -> Handler:
 
 def refuse_writing(request: Request, what: str) -> None:
     """
-    Refuse a request that does anything else than read; *what*, in the message, is what it asks for.
+    Refuse methods other than GET and HEAD; *what* names the resources in the message.
 
-    :raises ProtocolError: 405, with the methods that read.
+    :raises ProtocolError: 405, with the methods that are allowed.
     """
     if request.method not in ("GET", "HEAD"):
-        raise ProtocolError(405, "method_not_allowed", f"{what} are only read", (("Allow", "GET, HEAD"),))
+        raise ProtocolError(405, "method_not_allowed", f"{what} support GET and HEAD only", (("Allow", "GET, HEAD"),))

@@ -1,6 +1,4 @@
-"""
-One exchange: a request, its content, and the way back to its client.
-"""
+"""One exchange: a request, its content, and its response."""
 
 from __future__ import annotations
 
@@ -24,16 +22,16 @@ logger = logging.getLogger("holdfast")
 C = TypeVar("C")
 Out = TypeVar("Out")
 Perform = Callable[[Principal, C, RequestContent], Awaitable[Out]]
-"""Does what a caller asks by a command; the content is that of the request."""
+"""Does a command for a principal, with the content of the request."""
 
 KiB = 1024
 SECONDS = 1.0
-# A client that is refused in the middle of sending gets this much grace to notice; then the connection is closed on it.
+# A refused client that still sends may send this much more; then the server closes the connection.
 DISCARD = 16 * 1024 * KiB
-# Content that is refused but hardly larger than its head is read, to keep the connection.
+# Refused content smaller than this is read, to keep the connection open.
 SMALL = 64 * KiB
 DISCARD_WAIT = 2 * SECONDS
-# No dialect tells the time of an answer any finer.
+# No dialect sends times with a finer resolution.
 FINEST = 1 * SECONDS
 
 NO_CONTENT = (204, 304)
@@ -41,32 +39,30 @@ _CONTROLS = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 
 class Exchange:
-    """
-    A request, and how it is answered: once, by `respond`, or by `start` and what is sent after it.
-    """
+    """A request that is answered once: by `respond`, or by `start` and the messages that the caller sends after it."""
 
     __slots__ = ("_answers", "content", "extension", "receive", "request", "scope", "send", "started")
 
     def __init__(
         self, scope: Scope, receive: Receive, send: Send, *, request: Request, content: RequestContent, answers: LargeAnswers
     ) -> None:
-        """Large answers are counted among *answers*."""
+        """*answers* bounds the memory of large responses."""
         self._answers = answers
         self.scope = scope
         self.receive = receive
         self.send = send
         self.request = request
-        """The head; its principal and its tenant are known once it is admitted."""
+        """The head; principal and tenant are set by `Driver.admit`."""
         self.content = content
         self.extension = content.extension
         self.started = False
-        """Whether the head of the answer was sent."""
+        """Whether the head of the response was sent."""
 
-    async def converse(self, dialect: Dialect[C, Out], perform: Perform[C, Out], *, keyed: bool) -> None:
+    async def run(self, dialect: Dialect[C, Out], perform: Perform[C, Out], *, keyed: bool) -> None:
         """
-        Answer in *dialect*, whose commands *perform* does; *keyed* says whether the URL names an upload.
+        Read a command with *dialect*, let *perform* do it, and send the response; *keyed*: the URL has to name an upload.
 
-        :raises ProtocolError, UploadError: the request is refused; nothing was sent.
+        :raises ProtocolError, UploadError: the request is refused, and nothing was sent.
         """
         request = self.request
         if keyed and request.key is None:
@@ -87,17 +83,17 @@ class Exchange:
 
     async def respond(self, response: Response) -> None:
         """
-        Send *response*, and see to what is left of the request's content.
+        Send *response*, and discard content of the request that was not read.
 
-        :raises ProtocolError: too many large answers are on their way; nothing was sent.
+        :raises ProtocolError: 503, too many large answers are being sent; nothing of this one was sent.
         """
-        # The method that came decides, whatever is meant by it: that tells the client where the answer ends.
+        # The method on the wire counts, not X-HTTP-Method-Override: by it the client finds the end of the response.
         body = response.content if self.scope["method"] != "HEAD" else b""
         large = None
         if len(body) > BLOCK:
             large = self._answers.begin(body, _nothing if self.extension is None else self.extension.abort)
             if large is None:
-                message = "too many large answers wait for their clients; try again in a moment"
+                message = "the server is sending too many large answers; try again in a moment"
                 raise ProtocolError(503, "answers_waiting", message, (("Retry-After", RETRY_AFTER),))
         try:
             logger.debug("%s %r %d", self.request.method, self.request.path, response.status)
@@ -110,11 +106,11 @@ class Exchange:
                 await content.discard(SMALL, DISCARD_WAIT)
             unread = not content.ended
             if unread:
-                # What follows on this connection would be taken for the next request.
+                # The rest of the content would be parsed as the next request.
                 headers.append((b"connection", b"close"))
             await self.start(response.status, headers)
             if unread and may_discard and not content.is_dropped:
-                # If we close while the client sends, its system drops our answer (RFC 9112, section 9.6).
+                # If the server closes while the client sends, the client's system drops the response (RFC 9112, section 9.6).
                 await self.send({"type": "http.response.body", "body": body, "more_body": True})
                 await content.discard(DISCARD, DISCARD_WAIT)
                 body = b""
@@ -129,27 +125,23 @@ class Exchange:
                 large.end()
 
     async def start(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
-        """
-        Send the head of the answer.
-        """
+        """Send the head of the response."""
         self.started = True
         await self.send({"type": "http.response.start", "status": status, "headers": headers})
 
 
 def encode_fields(fields: Fields) -> list[tuple[bytes, bytes]]:
-    """
-    Return *fields* as ASGI wants them.
-    """
-    # Nothing that a client said may end a field (RFC 9110, section 5.5); each dialect sees to that, and here it is seen to again.
+    """Return *fields* as ASGI headers."""
+    # No value from a client may end a field (RFC 9110, section 5.5).  Dialects ensure this; this is the second check.
     return [(name.lower().encode("latin-1"), _CONTROLS.sub(" ", value).encode("latin-1", "replace")) for name, value in fields]
 
 
 def _nothing() -> None:
-    """Cut nothing: this server has no way to close a connection."""
+    """Do nothing: this server offers no way to close a connection."""
 
 
 async def _read_document(content: RequestContent, limit: int) -> bytes:
-    """Return content that belongs to the request itself, whole."""
+    """Return the whole content, at most *limit* bytes."""
     if content.length is not None and content.length > limit:
         raise ProtocolError(413, "document_too_large", f"the document is limited to {limit} bytes")
     document = b""
@@ -158,5 +150,5 @@ async def _read_document(content: RequestContent, limit: int) -> bytes:
         if len(document) > limit:
             raise ProtocolError(413, "document_too_large", f"the document is limited to {limit} bytes")
     if not content.ended:
-        raise ProtocolError(408, "document_cut", "the document did not come whole")
+        raise ProtocolError(408, "document_cut", "the content ended before the document was complete")
     return document

@@ -1,6 +1,4 @@
-"""
-Whether a slot takes an image: the core asks, the pool of images answers.
-"""
+"""Checks whether a slot accepts an image, by decoding it."""
 
 from __future__ import annotations
 
@@ -14,18 +12,16 @@ from holdfast.storage.records import UploadRecord
 
 
 class Inspection:
-    """
-    Decodes images on the threads of *images*.
-    """
+    """Decodes images on the threads of *images*."""
 
     def __init__(self, images: Images) -> None:
         self._images = images
 
     async def __call__(self, read: Read, policy: Policy, upload: UploadRecord) -> None:
         """
-        Refuse the image that *read* returns when a slot does not take it, with the errors of the core.
+        Check the image that *read* returns against *policy*.
 
-        :raises NotAccepted, ImageInvalid, ImageTooLarge: the slot does not take it.
+        :raises NotAccepted, ImageInvalid, ImageTooLarge: the slot does not accept the image.
         :raises StoreFailed: too many images wait to be decoded.
         """
         try:
@@ -37,7 +33,7 @@ class Inspection:
         except ImageRefused as error:
             raise ImageInvalid(str(error)) from error
         except ImagesBusy as error:
-            raise StoreFailed("too many images are waiting") from error
+            raise StoreFailed("too many images wait to be decoded; try again in a moment") from error
         pixels = facts.width * facts.height * facts.frames
         if policy.max_pixels is not None and pixels > policy.max_pixels:
             raise ImageTooLarge(f"the image has {pixels} pixels in all its frames, more than {policy.max_pixels}")

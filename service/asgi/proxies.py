@@ -1,6 +1,4 @@
-"""
-What proxies in front of the service say: at which URL the client asked, and from where.
-"""
+"""What proxies in front of the service report: the URL that the client requested, and the client's address."""
 
 from __future__ import annotations
 
@@ -16,7 +14,7 @@ from starlette.types import Scope
 _AUTHORITY = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z._-]+)(?::[0-9]{1,5})?")
 # RFC 7239, section 4: forwarded-pair = token "=" value
 _FORWARDED_PAIR = re.compile(r'\s*([A-Za-z]+)=(?:"([^"]*)"|([^";,\s]*))\s*')
-# Segments of letters, digits and the like: nothing that ends a field, begins an authority or leads upwards.
+# Segments of unreserved characters: none can end a field, begin an authority or be "..".
 _PREFIX = re.compile(r"(?:/(?!\.{1,2}(?:/|$))[0-9A-Za-z._~-]+)*")
 # RFC 7239, section 6: node = nodename [ ":" node-port ]
 _NODE = re.compile(r"\[([0-9A-Fa-f:.]+)\](?::[0-9]+)?|([0-9.]+)(?::[0-9]+)?|([0-9A-Fa-f:.]+)")
@@ -30,9 +28,7 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 @dataclass(frozen=True, slots=True)
 class Base:
-    """
-    Where the service is for the client: URLs are *origin*, *prefix* and path; the origin is empty when it is not known.
-    """
+    """Where the client finds the service: a URL is *origin*, *prefix* and path; an unknown origin is empty."""
 
     origin: str
     prefix: str = ""
@@ -40,9 +36,7 @@ class Base:
 
 @dataclass(frozen=True, slots=True)
 class Proxies:
-    """
-    Which proxies the service believes, or the one URL that clients use whatever proxies say.
-    """
+    """The proxies that the service trusts, or the one URL that clients use whatever proxies report."""
 
     trusted: tuple[Network, ...]
     public: Base | None = None
@@ -50,9 +44,7 @@ class Proxies:
     """Whether Location is path-absolute, without an origin."""
 
     def base(self, scope: Scope, fields: Mapping[str, str]) -> Base:
-        """
-        Return where the client found the service; the origin is empty where proxies or client sent no valid one.
-        """
+        """Return where the client finds the service; the origin is empty if neither proxy nor client sent a valid one."""
         if self.public is not None:
             return self.public
         scheme: str = scope["scheme"]
@@ -67,17 +59,15 @@ class Proxies:
         return Base(f"{scheme}://{authority}", prefix)
 
     def believes(self, peer: str) -> bool:
-        """
-        Say whether *peer*, an address, is a proxy of ours.
-        """
+        """Say whether the address *peer* is a trusted proxy."""
         return bool(self.trusted) and _is_within(peer, self.trusted)
 
     def is_local(self, peer: str, fields: Mapping[str, str]) -> bool:
         """
-        Say whether a request comes from this machine, for all that is known: from *peer*, the address at the other end of the
-        connection (empty or a name: not known), through the proxies that the *fields* name.
+        Say whether a request comes from this machine: from *peer*, the address at the other end of the connection (empty or a
+        name: unknown), through the proxies that *fields* name.
 
-        Proxies append to what they were sent, so a client can add addresses and remove none: all have to be of this machine.
+        A client can add addresses to these fields but remove none, so all of them have to be addresses of this machine.
         """
         if _is_loopback(peer) is False:
             return False
@@ -88,17 +78,15 @@ class Proxies:
 
 
 def parse_networks(value: str) -> tuple[Network, ...]:
-    """
-    Return the networks of a setting with commas between.
-    """
+    """Return the networks in a comma-separated list."""
     return tuple(ipaddress.ip_network(part.strip(), strict=False) for part in value.split(",") if part.strip())
 
 
 def parse_base(url: str) -> Base | None:
     """
-    Return what a public base URL says; None for an empty one.
+    Return the parts of a public base URL; None if it is empty.
 
-    :raises ValueError: it is no such URL.
+    :raises ValueError: it is not a valid base URL.
     """
     if not url:
         return None
@@ -106,7 +94,7 @@ def parse_base(url: str) -> Base | None:
     authority, slash, path = rest.partition("/")
     prefix = f"{slash}{path}".rstrip("/")
     if scheme not in ("http", "https") or not _AUTHORITY.fullmatch(authority) or prefix != _prefix(prefix):
-        raise ValueError("has to be http:// or https://, a host, and perhaps a path of letters, digits and . _ ~ -")
+        raise ValueError("has to be http:// or https://, a host, and optionally a path of letters, digits and . _ ~ -")
     return Base(f"{scheme}://{authority}", prefix)
 
 
@@ -121,7 +109,7 @@ def _is_within(host: str, networks: tuple[Network, ...]) -> bool:
 
 @functools.lru_cache(maxsize=1024)
 def _is_loopback(host: str) -> bool | None:
-    """Say whether an address is of this machine; None where *host* is no address."""
+    """Say whether *host* is a loopback address; None if it is not an address."""
     try:
         address = ipaddress.ip_address(host)
     except ValueError:
@@ -146,19 +134,19 @@ def _pairs(element: str) -> dict[str, str]:
     found: dict[str, str] = {}
     for match in filter(None, map(_FORWARDED_PAIR.fullmatch, element.split(";"))):
         name, value = match[1].lower(), match[2] or match[3] or ""
-        # RFC 7239, section 4: "Each parameter MUST NOT occur more than once per field-value": of two, one is a lie.
+        # RFC 7239, section 4: "Each parameter MUST NOT occur more than once per field-value."
         found[name] = "" if name in found else value
     return found
 
 
 def _prefix(value: str) -> str:
-    """Return the path before ours; proxies that each cut off a part of it add their parts from the client's side on."""
+    """Return the prefix of the path; each proxy that strips a part appends that part to the list."""
     prefix = "".join(part.strip(" \t").rstrip("/") for part in value.split(","))
     return prefix if len(prefix) <= MAX_PREFIX and _PREFIX.fullmatch(prefix) else ""
 
 
 def _nodes(fields: Mapping[str, str]) -> Iterator[str]:
-    """Yield every address that proxies name as the client's; what is no address comes as it is."""
+    """Yield each address that proxies report as the client's; other values are yielded unchanged."""
     nodes = [_pairs(element).get("for", "") for element in fields.get("forwarded", "").split(",") if element.strip()]
     for name in ("x-forwarded-for", "x-real-ip"):
         nodes += fields[name].split(",") if name in fields else []

@@ -1,6 +1,4 @@
-"""
-From an ASGI scope to the head of a request.
-"""
+"""Reads the head of a request from an ASGI scope."""
 
 from __future__ import annotations
 
@@ -34,11 +32,9 @@ def read_request(
     limits: tuple[int, float],
     tenant_named: bool = True,
 ) -> Request:
-    """
-    Return the head of the request in *scope*.
-    """
+    """Return the head of the request in *scope*."""
     fields: dict[str, str] = {}
-    # What is beyond the bound will be refused; until then it must not cost anything.
+    # `refuse_head` refuses more fields than this; reading them would be wasted.
     for raw_name, raw_value in scope["headers"][:MAX_FIELDS]:
         name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1").strip(" \t")
         # RFC 9110, section 5.3: fields of one name are one list.
@@ -64,9 +60,9 @@ def read_request(
 
 def refuse_head(scope: Scope) -> None:
     """
-    Refuse a head that no client of ours would send.
+    Refuse a head that is too large or malformed.
 
-    :raises ProtocolError: it is too large, or cannot be understood.
+    :raises ProtocolError: 400, 414, 431 or 501.
     """
     headers = scope["headers"]
     if len(headers) > MAX_FIELDS or sum(len(name) + len(value) for name, value in headers) > MAX_HEAD:
@@ -78,53 +74,43 @@ def refuse_head(scope: Scope) -> None:
     # field with an invalid field value."
     hosts = [value.strip(b" \t") for name, value in headers if name == b"host"]
     if len(hosts) > 1 or (not hosts and scope["http_version"] == "1.1") or not all(map(_HOST.fullmatch, hosts)):
-        raise ProtocolError(400, "host_invalid", "a request has one Host, of a name or an address and perhaps a port")
+        raise ProtocolError(400, "host_invalid", "send exactly one Host: a name or an address, and optionally a port")
     # RFC 9112, section 6.1: "A server that receives a request message with a transfer coding it does not understand SHOULD
     # respond with 501".
     if not is_coding_known(headers):
-        raise ProtocolError(501, "transfer_coding_unknown", "the only transfer coding is chunked")
+        raise ProtocolError(501, "transfer_coding_unknown", "the server supports no transfer coding but chunked")
 
 
 def is_coding_known(headers: Iterable[tuple[bytes, bytes]]) -> bool:
-    """
-    Say whether the content behind *headers* is in no transfer coding, or in the only one that is known.
-    """
+    """Say whether the content has no transfer coding or is chunked."""
     return all(value.strip(b" \t").lower() == b"chunked" for name, value in headers if name == b"transfer-encoding")
 
 
 def key_of(scope: Scope) -> str | None:
-    """
-    Return what stands where the URL names an upload; a slash at its end makes no difference.
-    """
+    """Return the key in the URL, without a slash at its end; None if the URL has none."""
     key: str | None = scope["path_params"].get("key")
     return None if key is None else key.removesuffix("/")
 
 
 def queried_tenant(scope: Scope) -> Tenant | None:
-    """
-    Return the tenant that the query names, if it does.
-    """
+    """Return the tenant that ``communityKey`` in the query names; None if it is missing."""
     community = QueryParams(scope["query_string"]).get("communityKey")
     return None if community is None else Tenant(community)
 
 
 def community_of(text: str) -> Tenant | None:
-    """
-    Return the tenant that a community key names; None where *text* is no such key.
-    """
+    """Return the tenant that a community key names; None if *text* is not a community key."""
     is_key = text.isascii() and text.isdecimal() and len(text) <= MAX_COMMUNITY_DIGITS and str(int(text)) == text
     return Tenant(text) if is_key else None
 
 
 def community_key_invalid() -> ProtocolError:
-    """
-    Return the refusal of what is no community key.
-    """
-    return ProtocolError(400, "community_key_invalid", "communityKey has to be an integer")
+    """Return the error for a malformed community key."""
+    return ProtocolError(400, "community_key_invalid", "communityKey has to be a non-negative integer")
 
 
 def _content_length(fields: Mapping[str, str]) -> int | None:
-    # RFC 9112, section 6.3: with neither field a request has no content.  The server has refused requests with both.
+    # RFC 9112, section 6.3: with neither field a request has no content.  The server already refused requests with both.
     if "transfer-encoding" in fields:
         return None
     value = fields.get("content-length")

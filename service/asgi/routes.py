@@ -1,6 +1,4 @@
-"""
-Which URL speaks which dialect: one table.
-"""
+"""The table of URLs and the dialects that they use."""
 
 from __future__ import annotations
 
@@ -47,9 +45,7 @@ def routes(
     *,
     strict_originator: bool,
 ) -> list[Route]:
-    """
-    Return the table; a slash at the end makes no difference.
-    """
+    """Return the routes."""
     dialect = AttachmentUploads(tenant, policies.kinds())
     attachments, views = AttachmentsApi(driver, verbs, dialect), Views(driver, verbs, dialect)
     picture = functools.partial(Picture, driver, dialect.reject)
@@ -59,7 +55,7 @@ def routes(
     ellipsis_policy = policies.same(ORG_GROUP_PICTURE)
     ellipsis = functools.partial(GroupPicture, policy=ellipsis_policy)
     group_picture = GroupPictures(driver, verbs, turns, ellipsis_policy, ellipsis, "picture")
-    # A key is whatever stands there: what cannot be one is refused in the words of the dialect, not by the router.
+    # Keys match any text, so that the dialect, not the router, answers a malformed key.
     table: dict[str, Callable[..., Any]] = {
         "/files": uploads,
         "/files/": uploads,
@@ -70,7 +66,7 @@ def routes(
         f"{COMMUNITY}/attachments/{{key}}/association/{{object:path}}": attachments,
         f"{COMMUNITY}/objects/{{object}}/attachments": attachments,
         f"{COMMUNITY}/previews/thumbnails/{{object}}": picture(pictures.preview, _community),
-        # The known client joins a base that ends with a slash and a path that begins with one.
+        # The official client joins a base that ends with a slash and a path that begins with one.
         "/.api/api.svc//attachments/{key}/view": views,
         "/.api/api.svc/attachments/{key}/view": views,
         "/.api2/binaries/{key}/download/{name:path}": Binaries(driver, downloads, dialect),

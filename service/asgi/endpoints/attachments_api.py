@@ -1,6 +1,4 @@
-"""
-The attachments API: entries, associations, views and binaries.
-"""
+"""The attachments API: entries, associations, views and binaries."""
 
 from __future__ import annotations
 
@@ -18,9 +16,7 @@ from holdfast.service.protocols.http.wire import SlotDialect, UploadDialect
 
 
 class AttachmentsApi:
-    """
-    The entries of the attachments API, and their associations; each community is a tenant.
-    """
+    """Uploads of the attachments API and their associations; each community is a tenant."""
 
     def __init__(self, driver: Driver, verbs: Verbs, dialect: AttachmentUploads) -> None:
         self._driver = driver
@@ -36,16 +32,14 @@ class AttachmentsApi:
         elif "object" in names:
             which = AssociationDialect if key is not None else AttachmentsOfObject
             association: SlotDialect = which(self._dialect, names["object"].removesuffix("/"))
-            await self._driver.converse(exchange, association, self._verbs.slot, keyed=key is not None)
+            await self._driver.run(exchange, association, self._verbs.slot, keyed=key is not None)
         else:
             dialect: UploadDialect = self._dialect
-            await self._driver.converse(exchange, dialect, self._verbs.upload, keyed=key is not None)
+            await self._driver.run(exchange, dialect, self._verbs.upload, keyed=key is not None)
 
 
 class Views:
-    """
-    Attachments as the older Igloo API describes them; its URLs name no community.
-    """
+    """Attachments as the older Igloo API describes them; its paths name no community."""
 
     def __init__(self, driver: Driver, verbs: Verbs, dialect: AttachmentUploads) -> None:
         self._driver = driver
@@ -54,13 +48,11 @@ class Views:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         exchange = self._driver.begin(scope, receive, send, tenant=queried_tenant(scope), key=key_of(scope))
-        await self._driver.converse(exchange, self._dialect, self._perform, keyed=scope["method"] != "OPTIONS")
+        await self._driver.run(exchange, self._dialect, self._perform, keyed=scope["method"] != "OPTIONS")
 
 
 class Binaries:
-    """
-    Downloads under the URLs that the attachments API sends; the file name at the end is for show.
-    """
+    """Downloads under the URLs that the attachments API sends; the server ignores the file name at the end."""
 
     def __init__(self, driver: Driver, downloads: Downloads, dialect: AttachmentUploads) -> None:
         self._driver = driver

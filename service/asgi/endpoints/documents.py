@@ -1,6 +1,4 @@
-"""
-JSON documents: the native API, and the pictures of groups that come in one of them.
-"""
+"""JSON documents: the native API, and pictures of groups as base64 in a document."""
 
 from __future__ import annotations
 
@@ -27,9 +25,7 @@ from holdfast.service.protocols.native.resource import Resource
 
 
 class Native(Generic[C, Out]):
-    """
-    One kind of URLs of the native JSON API.
-    """
+    """One resource of the native JSON API."""
 
     def __init__(self, driver: Driver, resource: type[Resource[C, Out]], perform: Perform[C, Out]) -> None:
         self._driver = driver
@@ -38,18 +34,16 @@ class Native(Generic[C, Out]):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         exchange = self._driver.begin(scope, receive, send, tenant=queried_tenant(scope))
-        await self._driver.converse(exchange, self.resource(scope["path_params"]), self._perform, keyed=False)
+        await self._driver.run(exchange, self.resource(scope["path_params"]), self._perform, keyed=False)
 
 
 class GroupPictures:
-    """
-    Pictures that come in one request: avatars of groups (Symphony) and pictures of organizations' groups (Ellipsis).
-    """
+    """Pictures in a single request: avatars of groups (Symphony) and pictures of organizations' groups (Ellipsis)."""
 
     def __init__(
         self, driver: Driver, verbs: Verbs, turns: Turns, policy: Policy, dialect: Callable[[str], PictureDialect], member: str
     ) -> None:
-        """The picture comes as base64 in *member* of a JSON object."""
+        """*member* of the JSON object holds the picture as base64."""
         self._driver = driver
         self._verbs = verbs
         self._turns = turns
@@ -60,7 +54,7 @@ class GroupPictures:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         exchange = self._driver.begin(scope, receive, send)
         dialect = self._dialect(scope["path_params"]["group"])
-        await self._driver.converse(exchange, dialect, functools.partial(self._perform, dialect.admit), keyed=False)
+        await self._driver.run(exchange, dialect, functools.partial(self._perform, dialect.admit), keyed=False)
 
     async def _perform(self, admit: Admit, by: Principal, command: PictureCommand, content: RequestContent) -> ObjectOutcome:
         if isinstance(command, GetObject):

@@ -1,6 +1,4 @@
-"""
-Uploads under ``/files``, in whichever protocol.
-"""
+"""Uploads and downloads under ``/files``."""
 
 from __future__ import annotations
 
@@ -23,9 +21,7 @@ from holdfast.service.protocols.uploads import files
 
 
 class Files:
-    """
-    ``/files`` and ``/files/{key}``: tus, the IETF draft and downloads, by the fields of the request.
-    """
+    """``/files`` and ``/files/{key}``: the fields of a request choose between tus, the IETF draft and downloads."""
 
     def __init__(self, driver: Driver, verbs: Verbs, downloads: Downloads, texts: Texts) -> None:
         self._driver = driver
@@ -35,7 +31,7 @@ class Files:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         exchange = self._driver.begin(scope, receive, send, key=key_of(scope))
-        dialect: UploadDialect = files.speaker(exchange.request)
+        dialect: UploadDialect = files.dialect_of(exchange.request)
         try:
             exchange.request = files.overridden(exchange.request)
         except ProtocolError as error:
@@ -51,9 +47,9 @@ class Files:
             await self._downloads.respond(exchange, files.download_fields(request))
         else:
             perform = self._describe if files.asks_about_content(request) else self._verbs.upload
-            await exchange.converse(dialect, perform, keyed=key_of(exchange.scope) is not None)
+            await exchange.run(dialect, perform, keyed=key_of(exchange.scope) is not None)
 
     async def _describe(self, by: Principal, command: Command, content: RequestContent) -> Outcome:
-        """Do what is asked, and describe complete content as a download would."""
+        """Do *command*, and describe complete content as a download would."""
         outcome = await self._verbs.upload(by, command, content)
         return dataclasses.replace(outcome, record=await self._texts.described(outcome.record))

@@ -1,6 +1,4 @@
-"""
-Images to be shown, under URLs that never change and under some that lead there.
-"""
+"""Images to show: under immutable URLs, and under URLs that redirect to these."""
 
 from __future__ import annotations
 
@@ -14,13 +12,11 @@ from holdfast.service.protocols.http.wire import Request, Response
 from holdfast.storage.records import Tenant
 
 Show = Callable[[Request, Mapping[str, str]], Awaitable[Response]]
-"""Returns the answer to an admitted GET or HEAD, whose URL has these names in it."""
+"""Returns the response to an admitted GET or HEAD; the mapping holds the parameters of the path by name."""
 
 
 class Picture:
-    """
-    One kind of URLs of pictures: *show* answers, *reject* says what is wrong, and *tenant* finds whom the URL names.
-    """
+    """One kind of picture URL: *show* answers, *reject* answers errors, *tenant* returns the tenant that the URL names."""
 
     def __init__(
         self,

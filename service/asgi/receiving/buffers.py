@@ -1,17 +1,14 @@
 """
-Memory for content that is being received, shared by all streams of a process.
+Receive buffers, shared by all streams of a process.
 
-Theory of operation
--------------------
+Thousands of clients may send at once, most of them slowly, so an idle connection has no buffer.  When a socket is readable, the
+reader receives into a *spare* buffer.  If much arrives, it *keeps* and fills that buffer; if little arrives, it copies the bytes
+out, and the next reader uses the same spare.
 
-Thousands of clients may send at once, and nearly all of them slowly.  So a connection alone has no buffer.  The system says that
-there is something to be read; only then it gets a *spare* buffer to write to, and only when much has come the reader *keeps* that
-buffer and fills it up.  What little has come is copied out, and the same spare serves the next reader.
+A buffer that the network has just filled should still be in the processor's cache when the store reads it.  So one or two streams
+get large buffers, which need the fewest system calls, and many streams get small ones.
 
-Sizes matter for one reason: a buffer that was just written by the network and is read at once by the disk should still be in the
-processor's cache.  So one or two streams get large buffers, which cost the fewest system calls, and many get small ones.
-
-All of it together has a bound.  While it is used up, streams go on without buffers, in little blocks: slower, but none waits for
+All buffers together have a bound.  When it is reached, streams continue in small blocks without buffers: slower, but none blocks
 another.
 """
 
@@ -27,30 +24,26 @@ LARGE = 1 * MiB
 # While less than this is lent, buffers are large: two for each of two streams.
 FEW = 4 * LARGE
 BUDGET = 64 * MiB
-# Unused buffers beyond this go back to the system.
+# Unused buffers beyond this are returned to the system.
 SPARE = 16 * MiB
-# What comes is held without a buffer up to this.
+# A stream holds up to this many bytes without a buffer.
 LITTLE = 16 * KiB
 
 
 class Buffers:
-    """
-    Buffers for one event loop, at most *budget* bytes of them lent at any time.
-    """
+    """Buffers for one event loop, at most *budget* bytes of them lent at any time."""
 
     def __init__(self, budget: int = BUDGET) -> None:
         self._budget = budget
         self._free: dict[int, list[memoryview]] = {SMALL: [], LARGE: []}
         self.unused = 0
         self.lent = 0
-        """Bytes of all buffers that are kept."""
+        """Bytes of all kept buffers."""
         self.little = memoryview(bytearray(LITTLE))
-        """What is read into while the budget is used up; never kept."""
+        """Readers receive into this while the budget is used up; never kept."""
 
     def spare(self) -> memoryview | None:
-        """
-        Return a buffer to read into, shared by all readers until one keeps it; None while the budget is used up.
-        """
+        """Return a buffer to read into, shared by all readers until one keeps it; None while the budget is used up."""
         size = LARGE if self.lent < FEW else SMALL
         if self.lent + size > self._budget:
             return None
@@ -61,18 +54,14 @@ class Buffers:
         return free[-1]
 
     def keep(self, spare: memoryview) -> None:
-        """
-        Take the *spare* buffer that was shown last, until it is given back.
-        """
+        """Reserve *spare*, which `spare` returned last, until `give_back`."""
         size = len(spare)
         self._free[size].pop()
         self.unused -= size
         self.lent += size
 
     def give_back(self, buffer: memoryview) -> None:
-        """
-        Lend what was kept to others.
-        """
+        """Return a kept buffer to the pool."""
         size = len(buffer)
         self.lent -= size
         if self.unused + size <= SPARE:
@@ -81,5 +70,5 @@ class Buffers:
 
 
 def _allocate(size: int) -> memoryview:
-    # Whole pages, there at once instead of one by one, and really gone when they are dropped.
+    # Mapped pages are populated at once, and go back to the system when the buffer is dropped.
     return memoryview(mmap.mmap(-1, size, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | mmap.MAP_POPULATE))

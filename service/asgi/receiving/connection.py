@@ -1,5 +1,5 @@
 """
-What `holdfast.service.server` offers in ``scope["extensions"]`` besides ASGI; with any other server everything works without it.
+The extension that `holdfast.service.server` adds to ``scope["extensions"]``; with other servers everything works without it.
 """
 
 from __future__ import annotations
@@ -15,85 +15,67 @@ EXTENSION = "holdfast"
 
 
 class Intake(Protocol):
-    """
-    Where the bytes of a request come from, gathered to blocks.
-    """
+    """The source of a request's content, gathered into blocks."""
 
     received: int
-    """Bytes that came in all."""
+    """Bytes received so far."""
     held: int
-    """Bytes of them that were not taken yet."""
+    """Received bytes that `take` has not returned."""
     complete: bool
-    """Whether all of the content came."""
+    """Whether all of the content was received."""
     lost: bool
-    """Whether nothing more will come."""
+    """Whether the connection ended before the content was complete."""
 
     @property
     def is_ready(self) -> bool:
-        """Whether there is a whole block, or the last one."""
+        """Whether a whole block, or the last one, can be taken."""
         ...
 
     async def fill(self) -> None:
-        """
-        Give back the block that was taken last, and return when there is a whole one, or the last, or after `interrupt`.
-        """
+        """Release the block that was taken last, and wait until `is_ready` or `interrupt`."""
         ...
 
     async def some(self) -> None:
-        """
-        Return when anything has come, or nothing more will.
-        """
+        """Wait until more bytes are received, or none will be."""
         ...
 
     def take(self) -> memoryview:
-        """
-        Return what is held, maybe nothing; it is valid until the next call of any of these methods.
-        """
+        """Return the held bytes, maybe none; they are valid until the next call of any of these methods."""
         ...
 
     def take_rest(self) -> None:
-        """
-        Hold also what the server has received and not delivered.
-        """
+        """Hold also the bytes that the server received but did not deliver."""
         ...
 
     def interrupt(self) -> None:
-        """
-        Let a `fill` that waits return with what there is.
-        """
+        """Make a waiting `fill` return now."""
         ...
 
     def close(self) -> None:
-        """
-        Give back everything.
-        """
+        """Release all buffers."""
         ...
 
 
 class ConnectionExtension(Protocol):
-    """
-    What the server offers for one request.
-    """
+    """The extension of one request."""
 
     on_shutdown: Callable[[], None] | None
     """Called when the server begins to shut down."""
 
     @property
     def has_all(self) -> bool:
-        """Whether the content of the request has come whole, and none of it was delivered."""
+        """Whether the server received all of the content and delivered none of it."""
         ...
 
     def remains(self) -> tuple[bytes, bool]:
-        """
-        Return what was received but not delivered by ``receive()``, and whether that is the end of the content.
-        """
+        """Return the bytes received but not delivered by ``receive()``, and whether they end the content."""
         ...
 
     def hand_over(self, length: int, buffers: Buffers) -> Intake | None:
         """
-        Return the content of this request, *length* bytes, straight from the connection into *buffers*.
+        Return the content, *length* bytes, read straight from the connection into *buffers*.
 
-        From then on ``receive()`` delivers nothing.  None where this connection or its state does not allow it.
+        From then on ``receive()`` delivers nothing.  None if the connection or its state does not allow it.
         """
         ...
 
@@ -104,7 +86,7 @@ class ConnectionExtension(Protocol):
 
     async def send_file(self, descriptor: int, start: int, stop: int, patience: float) -> None:
         """
-        Send the bytes of a file from *start* up to *stop* as the content of a response whose head was sent, with its length.
+        Send bytes *start* to *stop* (exclusive) of a file as content; the head, with Content-Length, was sent before.
 
         :raises TimeoutError: the client did not read for *patience* seconds.
         :raises ConnectionError: the client disconnected.
@@ -113,15 +95,11 @@ class ConnectionExtension(Protocol):
         ...
 
     def abort(self) -> None:
-        """
-        Close the connection in the middle of a response.
-        """
+        """Close the connection without completing the response."""
         ...
 
 
 def extension_of(scope: Scope) -> ConnectionExtension | None:
-    """
-    Return what the server offers for this request, if it does.
-    """
+    """Return the extension of this request; None if the server has none."""
     extension: ConnectionExtension | None = scope.get("extensions", {}).get(EXTENSION)
     return extension

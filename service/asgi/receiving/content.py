@@ -1,14 +1,13 @@
 """
-The content of a request as the core sees it: blocks, an end, and perhaps a reason why it ended before.
+The content of a request as the core reads it: blocks, an end, and a reason if it ended early.
 
-Where the bytes come from is for the `Intake`: straight from the connection, where the server hands it over, else from ASGI
-messages.  The floors above do not know which.
+The bytes come from an `Intake`: straight from the connection if the server allows it, else from ASGI messages.
 
-A request waits in two places: here, for the client, and in the store, for the disk.  Only the first wait may be interrupted: when
-a newer request wants the upload, when the process ends, or when nothing comes.
+A request waits for the client (here) and for the disk (in the store).  Only the first may be interrupted: when a newer request
+wants the upload, when the process shuts down, or when the client sends nothing.
 
-Content that was stopped still delivers what was received before: what the server holds, and, because a client that comes back at
-once is often faster than our last read from its old connection, what the system holds.
+Stopped content still delivers the bytes that the server or the system received before.  A client that reconnects at once is often
+faster than the last read from its old connection.
 """
 
 from __future__ import annotations
@@ -26,20 +25,18 @@ KiB = 1024
 MiB = 1024 * KiB
 SECONDS = 1.0
 
-# Bytes that a slow client sent go to the store after so many checks, whatever their block's size.
+# After this many checks, held bytes go to the store, even if they do not fill a block.
 LINGER = 3
-# When nothing comes for so many checks, the reader may do something else.
+# After this many checks without new bytes, `read` returns, so that the reader can do something else.
 PAUSE = 10
-# Stopped content is taken as long as it comes without a wait, within these bounds.
+# Bounds for reading what is still arriving when content is stopped.
 DRAIN = 8 * MiB
 DRAIN_WAIT = 0.005 * SECONDS
 DRAIN_TIME = 0.1 * SECONDS
 
 
 class RequestContent:
-    """
-    `holdfast.service.core.content.content.Content` of a request.
-    """
+    """`holdfast.service.core.content.content.Content` of a request."""
 
     def __init__(self, scope: Scope, receive: Receive, length: int | None, timers: ReceiveTimers) -> None:
         self._headers = scope["headers"]
@@ -50,11 +47,11 @@ class RequestContent:
         self._intake: Intake | None = None
         self._stopped: Stop | None = None
         self._block = NOTHING
-        """What was taken and not read yet."""
+        """Bytes taken from the intake and not yet read."""
         self._drain = DRAIN
         self._drain_until: float | None = None
         self._waiting = False
-        # Counted in checks; only those at which we wait for the client count.
+        # Counts of checks during which the server waited for the client.
         self._seen = self._quiet = self._lingered = 0
         self._waited = self._mark = 0
         if self.extension is not None:
@@ -87,7 +84,7 @@ class RequestContent:
 
     @property
     def is_dropped(self) -> bool:
-        """Whether the server itself reads and drops what is still sent behind the answer."""
+        """Whether the server itself discards what the client still sends after the response."""
         return self.extension is not None
 
     @property
@@ -110,9 +107,7 @@ class RequestContent:
             self._intake.interrupt()
 
     async def discard(self, limit: int, seconds: float) -> None:
-        """
-        Read and forget up to *limit* bytes for up to *seconds*, so that a client which still sends sees its answer.
-        """
+        """Read and discard up to *limit* bytes for up to *seconds*, so that a client that still sends reads the response."""
         if self.ended:
             return
         self._block = NOTHING
@@ -127,9 +122,7 @@ class RequestContent:
             pass
 
     def close(self) -> None:
-        """
-        Give back what the content holds.
-        """
+        """Release the buffers."""
         if self.extension is not None:
             self.extension.on_shutdown = None
         self._block = NOTHING
@@ -138,12 +131,10 @@ class RequestContent:
             self._intake.close()
 
     def check(self) -> None:
-        """
-        See whether the client still sends, and whether what it sent has waited for more long enough.
-        """
+        """Stop content that is idle or too slow; hand held bytes to the reader if they have waited long enough."""
         intake = self._intake
         if intake is None or not self._waiting:
-            return  # the store is at work, not the client
+            return  # waiting for the store, not for the client
         self._quiet = self._quiet + 1 if intake.received == self._seen else 0
         self._seen = intake.received
         self._lingered = self._lingered + 1 if intake.held else 0
@@ -153,7 +144,7 @@ class RequestContent:
             intake.interrupt()
 
     def _is_too_slow(self, intake: Intake) -> bool:
-        """Say whether too little came in the time in which we waited for the client; then begin to count again."""
+        """Say whether the client sent too little while the server waited for it; each idle timeout is measured anew."""
         self._waited += 1
         seconds = self._waited * self._timers.check_every
         if seconds < self._timers.idle_timeout:
@@ -169,17 +160,17 @@ class RequestContent:
         if intake is None:
             intake = Messages(self._receive, self._length, extension)
             if extension is not None and extension.has_all:
-                intake.take_rest()  # it came with the head: no need to wait for messages
+                intake.take_rest()  # it arrived with the head
         self._intake = intake
         return intake
 
     async def _next(self, intake: Intake) -> memoryview:
-        """Return the next block; less when the content ends, stops or lingers."""
+        """Return the next block; a shorter one if the content ends, stops or is slow."""
         if self._stopped is None:
             await self._wait(intake)
         self._stopped = self.stopped
         if self._stopped is not None:
-            await self._take_what_comes(intake)
+            await self._receive_rest(intake)
         return intake.take()
 
     async def _wait(self, intake: Intake) -> None:
@@ -192,8 +183,8 @@ class RequestContent:
         finally:
             self._waiting = False
 
-    async def _take_what_comes(self, intake: Intake) -> None:
-        """Hold what was on its way when the content was stopped."""
+    async def _receive_rest(self, intake: Intake) -> None:
+        """Receive the bytes that were in flight when the content was stopped."""
         loop = asyncio.get_running_loop()
         if self._drain_until is None:
             self._drain_until = loop.time() + DRAIN_TIME

@@ -1,6 +1,4 @@
-"""
-An image that comes as base64 in a JSON document, as content for the core.
-"""
+"""Decodes an image that a JSON document holds as base64."""
 
 from __future__ import annotations
 
@@ -14,67 +12,63 @@ from holdfast.service.protocols.one_shot.base64_image import read_image
 KiB = 1024
 MiB = 1024 * KiB
 DEFAULT_LIMIT = 10 * MiB
-# Names and other values around the image.
+# Room for the rest of the document.
 ENVELOPE = 64 * KiB
 BLOCK = 256 * KiB
 
 
 class DecodedContent:
     """
-    The image in *member* of the document that is the content of a request; *limit* is how many bytes it may have.
+    The image in *member* of the document that *content* is; *limit* bounds its decoded bytes.
 
-    What is wrong with the document ends the content, and is found in *error* then.
+    An invalid document ends the content, with the reason in `error`.
     """
 
     def __init__(self, content: RequestContent, member: str, limit: int | None) -> None:
         self._content = content
         self._member = member
         self._limit = limit or DEFAULT_LIMIT
-        # Four characters for three bytes, a quarter more for line breaks and escapes, and what is around them.
+        # Four characters for three bytes, and a quarter more for line breaks and escapes.
         self._longest = self._limit * 4 // 3 * 5 // 4 + ENVELOPE
         self._document = bytearray()
-        self._image: memoryview | None = None  # what of it was not read yet, once the document is whole
+        self._image: memoryview | None = None  # the unread rest; None until the document is complete
         self.error: ProtocolError | None = None
         if content.length is not None and content.length > self._longest:
             self.error = self._too_large()
 
     @property
     def size(self) -> int:
-        """How many bytes of the document are held at most."""
+        """The largest number of bytes that the document may hold in memory."""
         if self.error is not None:
             return 0
         return self._longest if self._content.length is None else self._content.length
 
     @property
     def length(self) -> int | None:
-        """It is known only when the document is whole."""
+        """None: unknown until the document is complete."""
         return None
 
     @property
     def ended(self) -> bool:
-        """Whether all of the image was read, and nothing was wrong with the rest."""
+        """Whether all of the image was read."""
         return self._image is not None and not self._image
 
     @property
     def is_awaited(self) -> bool:
-        """Whether the client waits for our word before it sends the document."""
+        """Whether the client waits for 100 (Continue) before it sends the document."""
         return self._content.is_awaited
 
     @property
     def stopped(self) -> Stop | None:
-        """Why it ended before its end, if it did."""
+        """Why the content ended early; None if it did not."""
         return Stop.REFUSED if self.error is not None else self._content.stopped
 
     def stop(self, why: Stop) -> None:
-        """
-        End it after the bytes that are here already.
-        """
+        """End the content after the bytes that were already received."""
         self._content.stop(why)
 
     async def read(self, limit: int) -> memoryview:
-        """
-        Return the next bytes of the image, at most *limit*.
-        """
+        """Return the next bytes of the image, at most *limit*."""
         while self._image is None and self.stopped is None:
             block = await self._content.read(BLOCK)
             try:
@@ -89,7 +83,7 @@ class DecodedContent:
         return taken
 
     def _take(self, block: memoryview) -> memoryview | None:
-        """Return the image when the document is whole."""
+        """Append *block*, and return the image once the document is complete."""
         self._document += block
         if len(self._document) > self._longest:
             raise self._too_large()

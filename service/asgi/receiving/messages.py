@@ -1,6 +1,4 @@
-"""
-Content from ASGI messages, as any server has it: gathered to a size worth a system call.
-"""
+"""Content from ASGI messages, gathered into blocks worth a system call."""
 
 from __future__ import annotations
 
@@ -17,9 +15,9 @@ NOTHING = memoryview(b"")
 
 class Messages:
     """
-    `holdfast.service.asgi.receiving.content.Intake` from ``receive()``.
+    The `Intake` over ``receive()``.
 
-    Only ``receive()`` is ever interrupted: the task that waits there is cancelled, and takes that back, in the way of
+    `interrupt` cancels the task while it waits in ``receive()``; the task then takes the cancellation back, as in
     `asyncio.timeout`.
     """
 
@@ -51,7 +49,7 @@ class Messages:
             return
         self._keep(message.get("body", b""))
         if not message.get("more_body", False):
-            # No server of ours says so before the announced length; what cannot be is not success.
+            # A correct server does not end content before its length; an incorrect one must not make it a success.
             self.complete = self.received >= (self._length or 0)
             self.lost = not self.complete
 
@@ -62,7 +60,7 @@ class Messages:
         return memoryview(blocks[0] if len(blocks) == 1 else b"".join(blocks))
 
     def take_rest(self) -> None:
-        """Keep what the server had received already: it was paid for, perhaps with mobile data."""
+        """Keep the bytes that the server received: the client need not send them again."""
         if self._extension is not None and not self.complete:
             body, self.complete = self._extension.remains()
             self._keep(body)
@@ -83,10 +81,10 @@ class Messages:
             self.received += len(body)
 
     async def _interruptible(self) -> bool:
-        """Wait for the next message, and return whether it came; it did not if the wait was interrupted."""
+        """Wait for the next message; return False if the wait was interrupted."""
         task = self._waiting = asyncio.current_task()
         if task is None:
-            raise RuntimeError("content is read by a task")
+            raise RuntimeError("content has to be read in an asyncio task")
         try:
             await self.some()
         except asyncio.CancelledError:

@@ -1,6 +1,4 @@
-"""
-What all requests of a process share while they receive content: buffers, time limits, and one clock that checks them.
-"""
+"""Time limits for receiving content, and one timer that checks all requests of a process."""
 
 from __future__ import annotations
 
@@ -11,7 +9,7 @@ from holdfast.service.asgi.receiving.buffers import Buffers
 
 SECONDS = 1.0
 
-# Waiting requests are checked in turns, so that thousands of slow ones do not become due in one moment.
+# Waiting requests are spread over this many ticks, so that thousands of slow ones are not checked at once.
 SPOKES = 10
 
 
@@ -19,20 +17,15 @@ class Watched(Protocol):
     """Content that is checked while it waits for its client."""
 
     def check(self) -> None:
-        """
-        Act on what has come, or has not, since the last check.
-        """
+        """Act on the bytes received since the last check."""
         ...
 
 
 class ReceiveTimers:
-    """
-    A client has to send within *idle_timeout* seconds, and in so many seconds that it was waited for at least *min_rate* bytes
-    for each of them.
-    """
+    """A client has to send something within *idle_timeout* seconds, and on average *min_rate* bytes per second of waiting."""
 
     check_every = 0.5 * SECONDS
-    """How often each content that waits is checked."""
+    """Seconds between two checks of waiting content."""
 
     def __init__(self, *, idle_timeout: float, min_rate: int = 0, buffers: Buffers | None = None) -> None:
         self.idle_timeout = idle_timeout
@@ -44,9 +37,7 @@ class ReceiveTimers:
         self._timer: asyncio.TimerHandle | None = None
 
     def watch(self, content: Watched) -> None:
-        """
-        Check *content* from time to time, until `unwatch`; a second call changes nothing.
-        """
+        """Check *content* every `check_every` seconds until `unwatch`; a second call changes nothing."""
         if content in self._places:
             return
         # The spoke that was just checked: the first check comes after a whole turn.
@@ -57,9 +48,7 @@ class ReceiveTimers:
             self._turn_later()
 
     def unwatch(self, content: Watched) -> None:
-        """
-        Check *content* no more.
-        """
+        """Stop checking *content*."""
         place = self._places.pop(content, None)
         if place is not None:
             del place[content]

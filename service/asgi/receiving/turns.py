@@ -1,9 +1,8 @@
 """
-Documents that are held whole in memory while they are received, and how much of them a process holds at once.
+Bounds the memory of documents that a process holds whole while it receives them.
 
-A document that finds no room waits for its turn, and is refused when that takes too long.  One client has a share of the room, so
-that its documents wait for each other and not the documents of others for them.  A document that is larger than all the room, or
-than the share, is taken when there is no other.
+A document without room waits, and is refused after a timeout.  Each client has a share of the room, so that its documents delay
+each other rather than those of other clients.  A document larger than the room or the share is accepted when it is the only one.
 """
 
 from __future__ import annotations
@@ -21,9 +20,7 @@ SHARE = BUDGET // 4
 
 
 class Turns:
-    """
-    At most *budget* bytes of documents, at most *share* of them from one client; each waits *patience* seconds for room.
-    """
+    """At most *budget* bytes of documents, at most *share* bytes per client; each waits up to *patience* seconds."""
 
     def __init__(self, patience: float, budget: int = BUDGET, share: int = SHARE) -> None:
         self._patience = patience
@@ -35,23 +32,23 @@ class Turns:
     @asynccontextmanager
     async def turn(self, client: Hashable | None, size: int) -> AsyncIterator[None]:
         """
-        Hold room for *size* bytes; *client* is None where clients are not told apart.
+        Hold room for *size* bytes; *client* is None if clients are anonymous.
 
-        :raises ProtocolError: there is no room for so long.
+        :raises ProtocolError: 503, no room became free in time.
         """
         try:
             async with asyncio.timeout(self._patience):
                 while not self._has_room(client, size):
                     await self._freed.wait()
         except TimeoutError as error:
-            message = "too many documents with images are on their way; try again in a moment"
+            message = "the server is receiving too many documents with images; try again in a moment"
             raise ProtocolError(503, "documents_waiting", message, (("Retry-After", RETRY_AFTER),)) from error
         self._held[client] += size
         try:
             yield
         finally:
             self._held[client] -= size
-            self._held += Counter()  # forgets the clients that hold nothing
+            self._held += Counter()  # drops the clients that hold nothing
             self._freed.set()
             self._freed = asyncio.Event()
 

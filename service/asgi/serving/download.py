@@ -1,6 +1,4 @@
-"""
-The content of a complete upload, whole or in part.
-"""
+"""Downloads: the content of a complete upload, whole or a range."""
 
 from __future__ import annotations
 
@@ -27,19 +25,17 @@ logger = logging.getLogger("holdfast")
 
 NOTHING: Message = {"type": "http.response.body", "body": b"", "more_body": True}
 Sanitised = Callable[[Request, View], Awaitable[Response | None]]
-"""Returns what is shown of an attachment instead of its content, if something is."""
+"""Returns the response to send instead of the original content; None to send the original."""
 
 
 RedirectUrl = Callable[[UploadRecord, str, str], str]
-"""Returns the URL of complete content, sent under a disposition and a media type."""
+"""Returns the URL of complete content in the store; the strings are Content-Disposition and Content-Type to send with it."""
 AccelPath = Callable[[UploadRecord], str]
-"""Returns the path of complete content, for a server in front of us."""
+"""Returns the path of complete content for X-Accel-Redirect."""
 
 
 class Downloads:
-    """
-    Answers with content, or with the way to it.
-    """
+    """Answers with content, or with a redirect to it."""
 
     def __init__(
         self,
@@ -53,8 +49,8 @@ class Downloads:
         accel_path: AccelPath | None = None,
     ) -> None:
         """
-        A client that reads nothing for *idle_timeout* seconds is cut off.  *redirect_url* says where the store itself serves
-        complete content, *accel_path* where an nginx in front does.
+        A client that reads nothing for *idle_timeout* seconds is disconnected.  *redirect_url*: the store itself serves complete
+        content; *accel_path*: an nginx in front of the server does.
         """
         self._verbs = verbs
         self._texts = texts
@@ -66,9 +62,9 @@ class Downloads:
 
     async def respond(self, exchange: Exchange, fields: Fields = ()) -> None:
         """
-        Send the content that the request asks for, with *fields* besides its own.
+        Send the content that the request selects, with *fields* added.
 
-        :raises UploadError, ProtocolError: there is none, or not for this client; nothing was sent.
+        :raises UploadError, ProtocolError: the request is refused, and nothing was sent.
         """
         request, extension = exchange.request, exchange.extension
         view = await complete(self._verbs, request)
@@ -77,42 +73,42 @@ class Downloads:
             await exchange.respond(other)
             return
         record = await self._texts.described(view.record)
-        # The method that came decides, whatever is meant by it: behind the head of an answer to HEAD the next answer begins.
+        # The method on the wire counts, not X-HTTP-Method-Override: a response to HEAD ends after its head.
         method = exchange.scope["method"]
         selection = select(record, method, request.fields, request.now)
         start, stop = (selection.start, selection.stop) if method == "GET" else (0, 0)
         if self._redirect_url is not None and start < stop and view.redirects:
             await exchange.respond(redirect(self._redirect_url(record, *offered(record))))
             return
-        # nginx takes no Content-Encoding over from an answer of ours.
+        # nginx does not copy Content-Encoding from the response.
         is_plain = record.content_encoding is None
         if self._accel_path is not None and start < stop and is_plain and "if-range" not in request.fields:
             await exchange.respond(in_front(selection, fields, self._accel_path(record)))
             return
         async with _source(self._verbs.views, extension, view, start, stop) as source:
-            # The first block is here before the head goes out: a store that fails can still say so.
+            # The first block is read before the head is sent, so that a failing store still leads to an error response.
             first = await anext(source, b"") if not isinstance(source, int) else b""
             await exchange.start(selection.status, encode_fields((*selection.fields, *fields)))
-            with _broken_off(extension, self._store_health):
+            with _abort_on_failure(extension, self._store_health):
                 if isinstance(source, int):
-                    assert extension is not None  # noqa: S101 - else there would be no file
+                    assert extension is not None  # noqa: S101 - `_source` yields a file only with it
                     await extension.send_file(source, start, stop, self._idle_timeout)
                     await exchange.send({"type": "http.response.body", "body": b"", "more_body": False})
                 else:
-                    await _send_blocks(first, source, exchange.receive, _impatient(exchange.send, self._idle_timeout))
+                    await _send_blocks(first, source, exchange.receive, _with_timeout(exchange.send, self._idle_timeout))
 
 
 async def complete(verbs: Verbs, request: Request) -> View:
     """
-    Return the attachment that *request* asks for, finished if that is all it needs.
+    Return the complete attachment that *request* names.
 
-    :raises UploadError, ProtocolError: there is none, or not for this client.
+    :raises UploadError, ProtocolError: it does not exist, is incomplete, or the client may not see it.
     """
     if request.key is None:
         raise UploadNotFound("there is no such upload")
     view = await verbs.view(request.principal, Ref(tenant=request.tenant, key=request.key))
     if view.record.state is not State.COMPLETE:
-        raise ProtocolError(404, "upload_incomplete", "the upload is not complete yet")
+        raise ProtocolError(404, "upload_incomplete", "the upload is not complete; append the rest, then download it")
     return view
 
 
@@ -120,7 +116,7 @@ async def complete(verbs: Verbs, request: Request) -> View:
 async def _source(
     views: UploadViews, extension: ConnectionExtension | None, view: View, start: int, stop: int
 ) -> AsyncGenerator[int | AsyncIterator[bytes], None]:
-    """Have where the content comes from: an open file, if there is one and the server can send it by itself, else blocks."""
+    """Yield an open file if the store has one and the server can send it, else an iterator of blocks."""
     async with AsyncExitStack() as stack:
         if extension is not None and extension.sends_files and start < stop:
             file = await stack.enter_async_context(views.file(view))
@@ -138,26 +134,26 @@ async def _content(views: UploadViews, view: View, start: int, stop: int) -> Asy
 
 
 @contextmanager
-def _broken_off(extension: ConnectionExtension | None, store_health: StoreHealth) -> Iterator[None]:
-    """Let the client see that its response is cut, so that it may ask for the rest, and go on as if nothing had happened."""
+def _abort_on_failure(extension: ConnectionExtension | None, store_health: StoreHealth) -> Iterator[None]:
+    """Abort the connection if sending fails, so that the client notices and can request the rest."""
     try:
         yield
     except (UploadError, TimeoutError, ConnectionError, EOFError, asyncio.CancelledError) as error:
-        # The store failed, the client does not read or has disconnected, or the grace of a shutdown is over.
+        # The store failed, the client stopped reading or disconnected, or the shutdown grace is over.
         store_health.notice(error)
         if extension is None:
             raise
         if isinstance(error, EOFError):
-            logger.error("a download was broken off: %s", error)  # noqa: TRY400 - where it was raised tells nothing
+            logger.error("the server aborted a download: %s", error)  # noqa: TRY400 - the traceback adds nothing
         extension.abort()
 
 
 async def _send_blocks(first: bytes, blocks: AsyncIterator[bytes], receive: Receive, send: Send) -> None:
-    # `send` does not raise when the client disconnects; a task beside it waits for the message that says so.
+    # `send` does not raise when the client disconnects, so a task waits for http.disconnect.
     gone = asyncio.ensure_future(_disconnected(receive))
     try:
         await send({"type": "http.response.body", "body": first, "more_body": True})
-        # An empty message is taken when the one before has gone: until then no other block is read, and none is held.
+        # The server accepts the empty message once the block was sent; only then is the next block read.
         await send(NOTHING)
         async for block in blocks:
             if gone.done():
@@ -169,8 +165,8 @@ async def _send_blocks(first: bytes, blocks: AsyncIterator[bytes], receive: Rece
         gone.cancel()
 
 
-def _impatient(send: Send, timeout: float) -> Send:
-    """Return *send* with a bound on how long the client may not read."""
+def _with_timeout(send: Send, timeout: float) -> Send:
+    """Return *send*, which raises TimeoutError if the client reads nothing for *timeout* seconds."""
 
     async def send_in_time(message: Message) -> None:
         async with asyncio.timeout(timeout):

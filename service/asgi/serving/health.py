@@ -1,6 +1,4 @@
-"""
-What the service says of itself: whether the process lives, whether it can serve, and the description of its routes.
-"""
+"""Liveness, readiness, and the OpenAPI description."""
 
 from __future__ import annotations
 
@@ -12,23 +10,17 @@ from holdfast.service.protocols.openapi import description as openapi
 
 
 class Health:
-    """
-    Answers ``/healthz`` and ``/readyz``; the latter asks every store.
-    """
+    """Answers ``/healthz`` and ``/readyz``; the latter pings every store."""
 
     def __init__(self, store_health: StoreHealth) -> None:
         self._store_health = store_health
 
     async def alive(self, _request: Request) -> Response:
-        """
-        Answer as long as the event loop turns.
-        """
+        """Answer 200 while the event loop runs."""
         return JSONResponse({"status": "ok"})
 
     async def ready(self, _request: Request) -> Response:
-        """
-        Answer 200 when each store can take something now, otherwise 503; that takes two seconds at most.
-        """
+        """Answer 200 if every store can write now, else 503; this takes two seconds at most."""
         answers = await self._store_health.ask()
         stores = {name: "ok" if well else "failed" for name, well in answers.items()}
         ready = all(answers.values())
@@ -36,7 +28,5 @@ class Health:
 
 
 async def describe(_request: Request) -> Response:
-    """
-    Answer with the description of every route in JSON.
-    """
+    """Answer with the OpenAPI document."""
     return JSONResponse(openapi.DOCUMENT, headers={"Cache-Control": "no-cache"})

@@ -1,6 +1,4 @@
-"""
-Images as they may be shown: sanitised, in many sizes, made once, and found under URLs that never change.
-"""
+"""Renditions of images: sanitised, in several sizes, made once, and served under immutable URLs."""
 
 from __future__ import annotations
 
@@ -34,7 +32,7 @@ from holdfast.service.protocols.http.wire import Fields, ProtocolError, Request,
 from holdfast.service.protocols.native.resource import object_id, parse_query
 from holdfast.storage.records import Key, SlotRef, Tenant, UploadRecord
 
-# Its name tells what it is of; who may see it is asked again when a browser has forgotten it.
+# The URL names the content; the server checks access again when the browser's cache has dropped it.
 IMMUTABLE = ("Cache-Control", "private, max-age=31536000, immutable")
 THUMBNAIL = ("Cache-Control", "private, max-age=86400")
 DEFAULT = ("Cache-Control", "public, max-age=86400")
@@ -45,12 +43,10 @@ MAX_SNIFFED = 32  # attachments
 
 
 class PictureResponses:
-    """
-    Everything that is shown of images.
-    """
+    """The responses of all picture URLs."""
 
     def __init__(self, verbs: Verbs, renditions: Renditions, policies: Policies, answers: LargeAnswers) -> None:
-        """Clients that are sent the same image share the copy that *answers* hold."""
+        """Responses with the same image share the copy that *answers* hold."""
         self._verbs = verbs
         self._answers = answers
         self._policies = policies
@@ -59,17 +55,13 @@ class PictureResponses:
         self._defaults = DefaultPictures()
 
     async def thumbnail(self, request: Request, _names: Mapping[str, str]) -> Response:
-        """
-        Return an attachment in the size that the query asks for, or the next larger one that is made.
-        """
-        rendition = rounded_up(wanted(request), self._sizes)
+        """Return an image in the size that the query requests, or the next larger configured size."""
+        rendition = rounded_up(rendition_of(request), self._sizes)
         view = await complete(self._verbs, request)
         return _shown(request, await self.rendered(view, rendition, request), THUMBNAIL)
 
     async def avatar(self, request: Request, names: Mapping[str, str]) -> Response:
-        """
-        Return the picture of a URL that never changes.
-        """
+        """Return the rendition of an immutable URL."""
         key, size = request.key, names["size"]
         is_size = size in (ORIGINAL, *map(str, self._sizes))
         if key is None or not is_size or not is_avatar_name(names["name"], request.tenant, key, size):
@@ -79,9 +71,7 @@ class PictureResponses:
         return _shown(request, await self.rendered(view, rendition, request), IMMUTABLE)
 
     async def default(self, request: Request, names: Mapping[str, str]) -> Response:
-        """
-        Return the picture of those who have none.
-        """
+        """Return the default picture."""
         size = names["size"]
         if not (size.isascii() and size.isdecimal() and len(size) <= len(str(MAX_SIZE)) and 1 <= int(size) <= MAX_SIZE):
             raise ProtocolError(404, "picture_not_found", f"sizes are numbers from 1 to {MAX_SIZE}")
@@ -89,27 +79,21 @@ class PictureResponses:
         return _response(request, content, "image/png", f"default-{int(size)}", DEFAULT)
 
     async def preview(self, request: Request, names: Mapping[str, str]) -> Response:
-        """
-        Return the way to the photo that a user has now.
-        """
+        """Return a redirect to the current photo of a user."""
         if community_of(names["community"]) is None:
             raise community_key_invalid()
         return await self._current(request, PROFILE_PHOTO.kind, names["object"], PROFILE_PHOTO.slot)
 
     async def current(self, request: Request, names: Mapping[str, str]) -> Response:
-        """
-        Return the way to the picture that is in any slot now.
-        """
+        """Return a redirect to the current picture of a slot."""
         return await self._current(request, names["kind"], names["id"], names["slot"])
 
     async def _current(self, request: Request, kind: str, identifier: str, name: str) -> Response:
-        """
-        Return the way to the picture that is in a slot now; the URL stays the same, and can be asked whether that changed.
-        """
+        """Return a redirect with the slot's entity tag, or 304 if the slot has not changed."""
         slot = SlotRef(tenant=request.tenant, kind=kind, id=object_id(identifier), slot=name)
-        rendition = rounded_up(wanted(request), self._sizes)
+        rendition = rounded_up(rendition_of(request), self._sizes)
         found: SlotOutcome | None = None
-        with suppress(ObjectNotFound):  # an object that is not known has no picture: pages full of errors would help no reader
+        with suppress(ObjectNotFound):  # an unknown object gets the default picture, so that pages show no broken images
             found = await self._verbs.slot(request.principal, GetSlot(slot=slot), NoContent())
         etag = found.slot.etag if found is not None and found.slot.etag else "none"
         fields = (("ETag", f'"{etag}"'), STABLE)
@@ -124,16 +108,16 @@ class PictureResponses:
 
     async def sanitised(self, request: Request, view: View) -> Response | None:
         """
-        Return what others than its owner see of an image: nothing but its pixels.  None: it is no image, and shown as it is.
+        Return an image without metadata for viewers who may not see the original; None if the original may be sent.
 
-        :raises ProtocolError: it is one that cannot be shown.
+        :raises ProtocolError: the image cannot be rendered.
         """
         if view.original or not await self._is_image(view.record):
             return None
         return _shown(request, await self.rendered(view, Rendition(), request), THUMBNAIL)
 
     async def _first_image(self, found: SlotOutcome) -> UploadRecord | None:
-        """Return the first image of a slot; where it takes anything else, only the first few are looked at."""
+        """Return the first image of a slot; if the slot accepts other types, search the first few attachments only."""
         if is_of_images(self._policies.of(found.slot.ref).types):
             return next(iter(found.attachments), None)
         for record in found.attachments[:MAX_SNIFFED]:
@@ -148,10 +132,10 @@ class PictureResponses:
         """
         Return an image in another size, made once.
 
-        :raises ProtocolError: it is none that can be shown.
+        :raises ProtocolError: 404, the image cannot be rendered; 503, too many images wait.
         """
         if view.record.offset > MAX_ORIGINAL:
-            raise ProtocolError(404, "no_thumbnail", "the attachment is too large to be shown as an image")
+            raise ProtocolError(404, "no_thumbnail", "the attachment is too large for a thumbnail")
         by = Claimant(request.tenant, request.principal.subject)
         try:
             rendered = await self._renditions.get(view.record.key, rendition, _Stored(self._verbs.views, view), by)
@@ -159,20 +143,20 @@ class PictureResponses:
             raise ProtocolError(404, "no_thumbnail", str(error)) from error
         except ImagesBusy as error:
             raise ProtocolError(
-                503, "images_busy", "too many of your images are waiting; ask again in a moment", (("Retry-After", "1"),)
+                503, "images_busy", "too many of your images wait to be rendered; try again in a moment", (("Retry-After", "1"),)
             ) from error
         return dataclasses.replace(rendered, content=self._answers.shared(rendered.content))
 
     def _location(self, tenant: Tenant, key: Key, rendition: Rendition) -> str:
-        """Return a URL of a rendition: one that never changes, where there is one in that size."""
+        """Return the URL of a rendition: an immutable one if that size is configured."""
         if rendition == Rendition():
             return avatar_url(tenant, key, ORIGINAL)
         if rendition.width == rendition.height and rendition.width in self._sizes and rendition.crop:
             return avatar_url(tenant, key, str(rendition.width))
         sides = (("width", rendition.width), ("height", rendition.height))
-        asked = [f"{name}={value}" for name, value in sides if value]
-        asked += ["crop=true"] if rendition.crop else []
-        query = "&".join([*asked, f"communityKey={quote(tenant, safe='')}"])
+        parameters = [f"{name}={value}" for name, value in sides if value]
+        parameters += ["crop=true"] if rendition.crop else []
+        query = "&".join([*parameters, f"communityKey={quote(tenant, safe='')}"])
         return f"/.api2/binaries/{key}/thumbnails/{key}?{query}"
 
 
@@ -190,14 +174,12 @@ class _Stored:
         return not rules.is_over(await self._views.record_of(self._view.record.ref))
 
 
-def wanted(request: Request) -> Rendition:
-    """
-    Return the rendition that a query asks for; other names in it are ignored.
-    """
+def rendition_of(request: Request) -> Rendition:
+    """Return the rendition that the query requests; other parameters are ignored."""
     values = parse_query(request, ("width", "height", "crop"))
     crop = values.get("crop", "false").lower()
     if crop not in ("true", "false"):
-        raise ProtocolError(400, "crop_invalid", "crop is true or false")
+        raise ProtocolError(400, "crop_invalid", "crop has to be true or false")
     try:
         width, height = (dimension(values[name]) if name in values else None for name in ("width", "height"))
     except RenditionInvalid as error:

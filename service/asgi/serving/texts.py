@@ -1,6 +1,4 @@
-"""
-The charset of texts whose client named none.
-"""
+"""Adds the charset to text whose client did not name one."""
 
 from __future__ import annotations
 
@@ -15,9 +13,7 @@ REMEMBERED = 1024  # texts
 
 
 class Texts:
-    """
-    Looks at the beginning of texts, once: content that is complete does not change, and its key is used for no other.
-    """
+    """Reads the beginning of each text once: complete content does not change, and its key is never reused."""
 
     def __init__(self, views: UploadViews) -> None:
         self._views = views
@@ -25,16 +21,16 @@ class Texts:
 
     async def described(self, record: UploadRecord) -> UploadRecord:
         """
-        Return *record* with ``charset=utf-8`` in its type, if it is a complete ``text/*`` without a charset, and its first 64 KiB
-        are UTF-8.  Without a charset browsers show UTF-8 as the encoding of old pages.
+        Return *record* with ``charset=utf-8`` in its type, if it is a complete ``text/*`` without a charset whose first 64 KiB
+        are UTF-8; browsers would otherwise decode it by a legacy encoding.
 
-        :raises StoreFailed, Corrupted: it cannot be read.
+        :raises StoreFailed, Corrupted: the content cannot be read.
         """
         kind = (record.content_type or "").lower()
         if record.state is not State.COMPLETE or not record.offset or not kind.startswith("text/") or "charset" in kind:
             return record
         if record.content_encoding is not None:
-            return record  # its bytes are not the text
+            return record  # the stored bytes are encoded
         if not await self._is_utf8(record):
             return record
         return dataclasses.replace(record, content_type=f"{record.content_type}; charset=utf-8")

@@ -47,7 +47,7 @@ def overridden(request: Request) -> Request:
     return dataclasses.replace(request, method=method)
 
 
-def speaker(request: Request) -> UploadDialect:
+def dialect_of(request: Request) -> UploadDialect:
     """
     Return the dialect of *request*.
     """
@@ -77,7 +77,7 @@ def asks_about_content(request: Request) -> bool:
     """
     Say whether *request* is the HEAD of what a plain GET would fetch.
     """
-    return request.method == "HEAD" and speaker(request) is UNSPOKEN
+    return request.method == "HEAD" and dialect_of(request) is UNSPOKEN
 
 
 def options(request: Request) -> Response:
