@@ -100,7 +100,7 @@ class Script:
         return hashlib.sha1(self.text.encode(), usedforsecurity=False).hexdigest()
 
     @property
-    def text_in_spite(self) -> str:
+    def text_allow_oom(self) -> str:
         # Since Redis 7 (redis.io/docs/latest/develop/programmability/lua-api: script flags).
         return f"#!lua flags=allow-oom\n{self.text}"
 
@@ -133,7 +133,7 @@ class RedisClient:
 
         :raises NoSpace, Corrupted, Unavailable: see `holdfast.storage.errors`.
         """
-        return await self._with_retries(partial(self._run_in_spite, script, keys, arguments))
+        return await self._with_retries(partial(self._run_allow_oom, script, keys, arguments))
 
     async def run_once(self, script: Script, keys: Sequence[Name], arguments: Sequence[Argument] = ()) -> Any:  # noqa: ANN401
         """
@@ -141,7 +141,7 @@ class RedisClient:
 
         :raises NoSpace, Corrupted, Unavailable: see `holdfast.storage.errors`.
         """
-        return await self._with_retries(partial(self._run_in_spite, script, keys, arguments), patience=0.0)
+        return await self._with_retries(partial(self._run_allow_oom, script, keys, arguments), patience=0.0)
 
     async def run_many(self, script: Script, calls: Sequence[Call]) -> list[Any]:
         """
@@ -202,13 +202,13 @@ class RedisClient:
         except vendor.NoScriptError:
             return await execute("EVAL", script.text, len(keys), *keys, *arguments)
 
-    async def _run_in_spite(self, script: Script, keys: Sequence[Name], arguments: Sequence[Argument]) -> Any:  # noqa: ANN401
+    async def _run_allow_oom(self, script: Script, keys: Sequence[Name], arguments: Sequence[Argument]) -> Any:  # noqa: ANN401
         try:
             return await self._run(script, keys, arguments)
         except vendor.OutOfMemoryError:
             if not script.frees:
                 raise
-            return await self._servers.commands.execute_command("EVAL", script.text_in_spite, len(keys), *keys, *arguments)
+            return await self._servers.commands.execute_command("EVAL", script.text_allow_oom, len(keys), *keys, *arguments)
 
     async def _send(self, script: Script, calls: Sequence[Call]) -> list[Any]:
         pipeline = self._servers.commands.pipeline(transaction=False)

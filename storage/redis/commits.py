@@ -42,7 +42,7 @@ def plan_commit(names: RedisNames, commit: RedisCommit, operation: str, releasin
     held, holder = (names.epoch(tenant), "") if releasing is None else (names.lease(releasing.ref), releasing.name)
     # A commit of adjustments only leaves no record that would show that it was done, so it needs a mark of its own.
     marks = "" if commit.changes or commit.events else "1"
-    keys: list[str | bytes] = [names.events(tenant), names.again(tenant), names.due(tenant), held, names.counters(tenant)]
+    keys: list[str | bytes] = [names.events(tenant), names.idempotency(tenant), names.due(tenant), held, names.counters(tenant)]
     keys.append(names.done(tenant, operation))
     arguments: list[str | bytes | int] = [operation, KEEP_EVENT_IDS, holder, marks]
     arguments += [len(commit.changes), len(commit.adjustments)]

@@ -68,7 +68,7 @@ BEHIND_MOMENT = len(moment(0))
 ALL = -1
 
 FREEING_COMMIT = Script("commit", frees=True)
-COMMIT, RESERVE, UNRESERVE, AGAIN = Script("commit"), Script("reserve"), Script("unreserve"), Script("again")
+COMMIT, RESERVE, UNRESERVE, IDEMPOTENCY = Script("commit"), Script("reserve"), Script("unreserve"), Script("idempotency")
 LIST, EVENTS, EVENTS_OF_ONE, SECRET = Script("list"), Script("events"), Script("events_of_one"), Script("secret")
 MANY = Script("many")
 
@@ -235,8 +235,8 @@ class RedisMetadataStore:
         await self._unreserve(records, operation)
         known = None
         if taken.idempotency_key is not None:
-            index, key = self._names.again(taken.tenant), encoded(taken.idempotency_key)
-            known = await self._redis.run(AGAIN, [index], [key])
+            index, key = self._names.idempotency(taken.tenant), encoded(taken.idempotency_key)
+            known = await self._redis.run(IDEMPOTENCY, [index], [key])
         existing = None if known is None else _read(UploadRecord.from_mapping, known)
         raise AlreadyExists(f"the key {taken.key} is in use", existing)
 

@@ -108,7 +108,7 @@ class RedisNames:
     def due(self, tenant: Tenant) -> str:
         return f"{self.tenant(tenant)}due"
 
-    def again(self, tenant: Tenant) -> str:
+    def idempotency(self, tenant: Tenant) -> str:
         return f"{self.tenant(tenant)}again"
 
     def events(self, tenant: Tenant) -> str:

@@ -218,7 +218,7 @@ async def test_results_come_in_one_go() -> None:
     threads.close()
 
 
-async def test_short_calls_are_made_nearby() -> None:
+async def test_short_calls_are_made_on_the_loop() -> None:
     """A call that is quick is made on the event loop; after one that was not, a thread makes them."""
     threads = Threads("kelp", 1)
     here = threading.current_thread()

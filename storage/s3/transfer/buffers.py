@@ -9,10 +9,8 @@
 #
 # * a part begins in memory while some is free;
 # * if none is free, an upload with parts in flight waits for one of them to arrive (it is as fast as the server, and holds no
-# more
-#   than before); an upload without any begins its part in the spool, so that none waits for another;
-# * a part that stays in memory for long, while memory is scarce, moves to the spool when its content pauses: so memory goes
-# from
+#   more than before); an upload without any begins its part in the spool, so that none waits for another;
+# * a part that stays in memory for long, while memory is scarce, moves to the spool when its content pauses: memory goes from
 #   slow uploads to quick ones.
 #
 # Measured with OpenStack Swift on two cores that client and server share, parts of 8 MiB, 4 in flight:
