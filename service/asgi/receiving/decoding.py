@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from holdfast.service.asgi.receiving.content import RequestContent
 from holdfast.service.core.content.content import NOTHING, Stop
 from holdfast.service.core.content.media_types import is_undeclared
 from holdfast.service.core.content.sniffing import SNIFFED_BYTES, canonical, sniff
 from holdfast.service.protocols.http.wire import ProtocolError
 from holdfast.service.protocols.one_shot.base64_image import read_image
+from holdfast.storage.threads import aside, unbroken
 
 KiB = 1024
 MiB = 1024 * KiB
@@ -15,6 +18,8 @@ DEFAULT_LIMIT = 10 * MiB
 # Room for the rest of the document.
 ENVELOPE = 64 * KiB
 BLOCK = 256 * KiB
+# A document of so many such things is read beside the event loop: from 16 KiB on.
+FEW = 256
 
 
 class DecodedContent:
@@ -72,7 +77,7 @@ class DecodedContent:
         while self._image is None and self.stopped is None:
             block = await self._content.read(BLOCK)
             try:
-                self._image = self._take(block)
+                self._image = await self._take(block)
             except ProtocolError as error:
                 self.error = error
             if not block:
@@ -82,16 +87,18 @@ class DecodedContent:
         taken, self._image = self._image[:limit], self._image[limit:]
         return taken
 
-    def _take(self, block: memoryview) -> memoryview | None:
+    async def _take(self, block: memoryview) -> memoryview | None:
         """Append *block*, and return the image once the document is complete."""
         self._document += block
         if len(self._document) > self._longest:
             raise self._too_large()
         if not self._content.ended:
             return None
-        image, declared = read_image(self._document, self._member, self._limit)
-        self._document = bytearray()
-        if declared is not None and not is_undeclared(declared) and canonical(declared) != sniff(image[:SNIFFED_BYTES]):
+        document, self._document = self._document, bytearray()
+        read = partial(read_image, document, self._member, self._limit)
+        # A thread cannot be cancelled: its memory counts until it has ended.
+        image, declared = await unbroken(aside(read, size=len(document) // FEW))
+        if declared is not None and not is_undeclared(declared) and canonical(declared) != sniff(bytes(image[:SNIFFED_BYTES])):
             raise ProtocolError(400, "data_type_mismatch", f"{self._member} is not the {declared} that its URL declares")
         return memoryview(image)
 

@@ -3,14 +3,19 @@ The image that a JSON document carries as base64: `json` reads the document, `bi
 
 Strategy: a small document can make many objects (``[[],[],…]``), so `json` never reads a large one.  Long strings are cut out
 first; what is left has a small bound.  The image is the one string that may be long.
+
+A large document is read on a thread, beside the event loop.  A call of `re`, `json` or `binascii` keeps the interpreter until it
+returns, so each is given a slice at most; between two slices the event loop has its turn.
 """
 
 from __future__ import annotations
 
 import binascii
+import itertools
 import json
 import re
 import secrets
+from collections.abc import Iterator
 from typing import NoReturn
 
 from holdfast.service.protocols.http.fields import MAX_MEDIA_TYPE, parse_media_type
@@ -21,8 +26,9 @@ KiB = 1024
 MAX_STRING = 16 * KiB  # bytes, as they stand, quotes included
 MAX_OTHERS = 64 * KiB + MAX_STRING  # bytes of the document without its long string
 
-# A string as RFC 8259, section 7, writes it; where its end is missing, all that is left.
-_STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
+# What stands in a string, as RFC 8259, section 7, writes it.
+_INSIDE = re.compile(rb'[^"\\]*+(?:\\(?:[^u]|u[^"\\]{4})[^"\\]*+)*+', re.DOTALL)
+SLICE = 128 * KiB  # a multiple of `_GROUP`; no call takes longer than a millisecond for it
 # What stands in the place of a long string; no client knows it.
 _CUT = secrets.token_hex()
 
@@ -34,50 +40,60 @@ _DATA_URL = re.compile(rb"data:([^,]{0,%d});base64," % MAX_MEDIA_TYPE, re.IGNORE
 # neither.
 _FROM_URL_SAFE = bytes.maketrans(b"-_+/", b"+/!!")
 _GROUP = 4  # characters, for three bytes
+_QUOTE = ord('"')
+_LONGEST_URL = MAX_MEDIA_TYPE + len("data:;base64,")
 
 
-def read_image(document: bytes | bytearray, member: str, limit: int) -> tuple[bytes, str | None]:
+def read_image(document: bytes | bytearray, member: str, limit: int) -> tuple[bytearray, str | None]:
     """
     Return the image in *member* of the JSON object *document*, and the media type that its data: URL declares, if it does.
 
     :raises ProtocolError: the document is not such an object; the image is not base64, is empty, or has more than *limit* bytes.
     """
-    text = _find(document, member).lstrip(_WHITE_SPACE)
-    declared = None
+    pieces, text, declared = _find(document, member), b"", None
+    while len(text) <= _LONGEST_URL and (piece := next(pieces, b"")):
+        text = (text + piece).lstrip(_WHITE_SPACE)
     if url := _DATA_URL.match(text):
         declared, text = _media_type(url[1].decode("latin-1")), text[url.end() :]
-    content = decode_base64(text, limit)
+    encoded = bytearray(text.translate(None, _WHITE_SPACE))
+    for piece in pieces:
+        encoded += piece.translate(None, _WHITE_SPACE)
+    content = _decode(encoded, limit)
     if not content:
         raise ProtocolError(400, f"{member}_empty", f"{member} is empty")
     return content, declared
 
 
-def decode_base64(text: bytes, limit: int) -> bytes:
+def _decode(text: bytearray, limit: int) -> bytearray:
     """
-    Return what *text* encodes in either alphabet, with or without padding and white space.
+    Return what *text* encodes in either alphabet, with or without padding.
 
     :raises ProtocolError: it is not base64, or encodes more than *limit* bytes.
     """
-    text = text.translate(None, _WHITE_SPACE)
-    if b"-" in text or b"_" in text:
-        text = text.translate(_FROM_URL_SAFE)
+    is_url_safe = b"-" in text or b"_" in text
     # RFC 4648, section 3.2: padding may be left out; where it stands, it has to be right.
     if not text.endswith(b"="):
         text += b"=" * (-len(text) % _GROUP)
-    try:
-        content = binascii.a2b_base64(text, strict_mode=True)
-    except binascii.Error as error:
-        raise _invalid_base64(f"the image is not base64: {str(error).lower()}") from error
+    if -1 < text.find(b"=") < len(text) - 2:
+        raise _invalid_base64("the image is not base64: padding stands before its end")
+    content = bytearray()
+    for at in range(0, len(text), SLICE):
+        part = text[at : at + SLICE]
+        try:
+            content += binascii.a2b_base64(part.translate(_FROM_URL_SAFE) if is_url_safe else part, strict_mode=True)
+        except binascii.Error as error:
+            raise _invalid_base64(f"the image is not base64: {str(error).lower()}") from error
     # RFC 4648, section 3.5: "decoders MAY choose to reject an encoding if the pad bits have not been set to zero"
-    if content and binascii.b2a_base64(content[-(len(content) % 3 or 3) :], newline=False) != text[-_GROUP:]:
+    last = binascii.b2a_base64(content[-(len(content) % 3 or 3) :], newline=False)
+    if content and last != (text[-_GROUP:].translate(_FROM_URL_SAFE) if is_url_safe else text[-_GROUP:]):
         raise _invalid_base64("the base64 text ends in bits that belong to no byte")
     if len(content) > limit:
         raise ProtocolError(400, "image_too_large", f"the image has more than {limit} bytes")
     return content
 
 
-def _find(document: bytes | bytearray, member: str) -> bytes:
-    """Return the string in *member* of the outermost object; characters beyond ASCII are replaced, as they are no base64."""
+def _find(document: bytes | bytearray, member: str) -> Iterator[bytes]:
+    """Yield the string in *member* of the outermost object; characters beyond ASCII are replaced, as they are no base64."""
     rest, long = _cut_out(document)
     try:
         members = _load(rest.decode("utf-8-sig"))
@@ -101,19 +117,22 @@ def _find(document: bytes | bytearray, member: str) -> bytes:
     if long:
         if len(long) > 1 or value != _CUT:
             raise _invalid_document("a name or a string in the JSON is too long")
-        value = _load(str(long.pop(), "latin-1"))
-    return str(value).encode("ascii", "replace")
+        for start, end in itertools.pairwise(long[0]):
+            yield str(_load(f'"{document[start:end].decode("latin-1")}"')).encode("ascii", "replace")
+    else:
+        yield value.encode("ascii", "replace")
 
 
-def _cut_out(document: bytes | bytearray) -> tuple[bytearray, list[memoryview]]:
-    """Return the document with `_CUT` in the place of each long string, and these strings with their quotes."""
-    view, rest, long, at = memoryview(document), bytearray(), list[memoryview](), 0
-    for string in _STRING.finditer(document):
-        start, end = string.span()
+def _cut_out(document: bytes | bytearray) -> tuple[bytearray, list[list[int]]]:
+    """Return the document with `_CUT` in the place of each long string, and where the slices of each of these begin and end."""
+    view, rest, long, at, end = memoryview(document), bytearray(), list[list[int]](), 0, 0
+    while (start := document.find(b'"', end)) > -1:
+        slices = _slices(document, start + 1)
+        end = slices[-1] + 1
         if end - start > MAX_STRING:
             rest += view[at:start]
             rest += b'"%s"' % _CUT.encode()
-            long.append(view[start:end])
+            long.append(slices)
             at = end
         if len(rest) + end - at > MAX_OTHERS:
             break
@@ -121,6 +140,16 @@ def _cut_out(document: bytes | bytearray) -> tuple[bytearray, list[memoryview]]:
     if len(rest) > MAX_OTHERS:
         raise ProtocolError(400, "document_too_large", f"beside the image there are more than {MAX_OTHERS} bytes")
     return rest, long
+
+
+def _slices(document: bytes | bytearray, at: int) -> list[int]:
+    """Return where slices of the string begin whose first character is at *at*, and where it ends: at most with the document."""
+    slices = [at]
+    while at < len(document) and document[at] != _QUOTE:
+        inside = _INSIDE.match(document, at, at + SLICE)
+        at = inside.end() if inside and inside.end() > at else len(document)
+        slices.append(at)
+    return slices
 
 
 def _load(text: str) -> object:

@@ -13,6 +13,7 @@ def read(document: bytes, limit: int, name: str = "image") -> tuple[bytes, str |
     Return content and declared type, or the code of the refusal.
     """
     try:
-        return read_image(document, name, limit)
+        image, declared = read_image(document, name, limit)
     except ProtocolError as error:
         return error.code if error.status == 400 else f"{error.status}"
+    return bytes(image), declared
