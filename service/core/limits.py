@@ -1,6 +1,4 @@
-"""
-The bounds of an upload, as one value.
-"""
+"""The bounds of an upload, as one value."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""
-Pictures that come in one request: an upload that is attached on completion, or removed without a trace.
-"""
+"""Pictures that come in one request: an upload that is attached on completion, or removed without a trace."""
 
 from __future__ import annotations
 
@@ -26,9 +24,7 @@ Admit = Callable[[ObjectRecord], None]
 
 
 class Pictures:
-    """
-    Sets pictures of objects.
-    """
+    """Sets pictures of objects."""
 
     def __init__(self, uploads: Uploads, views: UploadViews, attachments: Attachments) -> None:
         self._uploads = uploads

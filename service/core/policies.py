@@ -43,9 +43,7 @@ class Who(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=ConfigDict(extra="forbid"))
 class Policy:
-    """
-    The rules of one slot of one kind of objects.
-    """
+    """The rules of one slot of one kind of objects."""
 
     kind: str = Field(pattern=f"^{names.KIND}$")
     slot: str = Field(pattern=f"^{names.SLOT}$")
@@ -102,9 +100,7 @@ BUILT_IN = (PROFILE_PHOTO, GROUP_AVATAR, ORG_GROUP_PICTURE)
 
 
 class Policies:
-    """
-    Every slot that this service knows.
-    """
+    """Every slot that this service knows."""
 
     def __init__(self, policies: Iterable[Policy] = BUILT_IN) -> None:
         self._policies: dict[tuple[str, str], Policy] = {(policy.kind, policy.slot): policy for policy in policies}
@@ -113,21 +109,15 @@ class Policies:
         return iter(self._policies.values())
 
     def same(self, policy: Policy) -> Policy:
-        """
-        Return the current rules of the slot of *policy*: holdfast.toml may replace built-in ones.
-        """
+        """Return the current rules of the slot of *policy*: holdfast.toml may replace built-in ones."""
         return self._policies[policy.kind, policy.slot]
 
     def kinds(self) -> Mapping[str, str]:
-        """
-        Return for each slot name the kind of objects that has it; the first kind if several have.
-        """
+        """Return for each slot name the kind of objects that has it; the first kind if several have."""
         return {policy.slot: policy.kind for policy in reversed(self._policies.values())}
 
     def find(self, ref: SlotRef) -> Policy | None:
-        """
-        Return the policy of a slot, or None if it is unknown.
-        """
+        """Return the policy of a slot, or None if it is unknown."""
         return self._policies.get((ref.kind, ref.slot))
 
     def of(self, ref: SlotRef) -> Policy:

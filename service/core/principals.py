@@ -1,6 +1,4 @@
-"""
-The callers of the service, and their rights.
-"""
+"""The callers of the service, and their rights."""
 
 from __future__ import annotations
 
@@ -29,9 +27,7 @@ EVERY_CAPABILITY = frozenset(Capability)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Principal:
-    """
-    An authenticated account, or a link that acts for one.
-    """
+    """An authenticated account, or a link that acts for one."""
 
     tenant: Tenant | None
     """The tenant of the account; None means every tenant, without accounts."""

@@ -32,9 +32,7 @@ OUTAGES = (storage_errors.Unavailable, storage_errors.NoSpace, StoreFailed, OutO
 
 
 class translated:  # noqa: N801 - a context manager; it is used so often that a generator would cost too much
-    """
-    Raise storage errors as upload errors, except for *known* ones, which the caller handles.
-    """
+    """Raise storage errors as upload errors, except for *known* ones, which the caller handles."""
 
     __slots__ = ("_known",)
 
@@ -55,15 +53,11 @@ class translated:  # noqa: N801 - a context manager; it is used so often that a 
 
 
 def lost(record: UploadRecord, error: storage_errors.StorageError) -> ContentLost:
-    """
-    Return the error for missing content of a complete upload, and log it.
-    """
+    """Return the error for missing content of a complete upload, and log it."""
     logger.error("the content of %s, which was complete, is lost: %s", record.key, error)
     return ContentLost("the server has lost the content of this attachment", record)
 
 
 def log_level(error: Exception) -> int:
-    """
-    Return the level at which *error* is logged: an outage is logged once, by `holdfast.service.health.stores`.
-    """
+    """Return the level at which *error* is logged: an outage is logged once, by `holdfast.service.health.stores`."""
     return logging.DEBUG if isinstance(error, OUTAGES) else logging.WARNING

@@ -1,6 +1,4 @@
-"""
-Keeps two bounds of the current time, so that a clock that is wrong deletes nothing.
-"""
+"""Keeps two bounds of the current time, so that a clock that is wrong deletes nothing."""
 
 # Theory of operation
 # -------------------
@@ -54,9 +52,7 @@ NEVER = float("-inf")
 
 
 def since_boot() -> float:
-    """
-    Return the seconds since the machine started, including sleep, so that sleep is no jump of the clock.
-    """
+    """Return the seconds since the machine started, including sleep, so that sleep is no jump of the clock."""
     return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
@@ -64,22 +60,16 @@ class Times(Protocol):
     """Two bounds of the current time, in seconds since the epoch."""
 
     def at_least(self) -> float:
-        """
-        Return a time that has certainly come.
-        """
+        """Return a time that has certainly come."""
         ...
 
     def at_most(self) -> float:
-        """
-        Return a time that may have come.
-        """
+        """Return a time that may have come."""
         ...
 
 
 class ByClock:
-    """
-    `Times` that trust a clock.
-    """
+    """`Times` that trust a clock."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock

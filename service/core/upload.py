@@ -1,6 +1,4 @@
-"""
-The rules of an upload's life; no I/O, no clock.
-"""
+"""The rules of an upload's life; no I/O, no clock."""
 
 # Theory of operation
 # -------------------
@@ -126,23 +124,17 @@ def refuse_gone(record: UploadRecord, now: float) -> None:
 
 
 def expired(record: UploadRecord, now: float) -> bool:
-    """
-    Say whether the time of an unfinished upload ran out; a finished one never expires.
-    """
+    """Say whether the time of an unfinished upload ran out; a finished one never expires."""
     return record.state is State.OPEN and record.expires_at is not None and record.expires_at <= now
 
 
 def is_stuck(record: UploadRecord, limits: Limits, now: float) -> bool:
-    """
-    Say whether an upload has all its bytes, but could not be attached to its slot before its final expiry.
-    """
+    """Say whether an upload has all its bytes, but could not be attached to its slot before its final expiry."""
     return record.state is State.RECEIVED and record.intent is not None and record.created_at + limits.final_expiry <= now
 
 
 def is_unused(record: UploadRecord, now: float) -> bool:
-    """
-    Say whether an attachment was in no slot for as long as it is kept.
-    """
+    """Say whether an attachment was in no slot for as long as it is kept."""
     return record.state is State.COMPLETE and not record.attached and record.expires_at is not None and record.expires_at <= now
 
 
@@ -156,9 +148,7 @@ def kept_until(record: UploadRecord, moment: float) -> float:
 
 
 def is_released(record: UploadRecord, now: float) -> bool:
-    """
-    Say whether the promised time of an attachment in a slot has passed, so that it can be dropped from the record.
-    """
+    """Say whether the promised time of an attachment in a slot has passed, so that it can be dropped from the record."""
     return record.state is State.COMPLETE and bool(record.attached) and record.expires_at is not None and record.expires_at <= now
 
 
@@ -196,9 +186,7 @@ def is_pending(record: UploadRecord, command: GetOffset) -> bool:
 
 
 def advance(record: UploadRecord, receipt: Receipt, limits: Limits, now: float) -> UploadRecord:
-    """
-    Return *record* with the durable bytes of *receipt*.
-    """
+    """Return *record* with the durable bytes of *receipt*."""
     if not receipt.received:
         return record
     return dataclasses.replace(
@@ -211,18 +199,14 @@ def advance(record: UploadRecord, receipt: Receipt, limits: Limits, now: float) 
 
 
 def fall_back(record: UploadRecord, remains: Remains, limits: Limits, now: float) -> UploadRecord:
-    """
-    Return *record* with what is left of its bytes; the client gets time to send the rest again.
-    """
+    """Return *record* with what is left of its bytes; the client gets time to send the rest again."""
     state = TRANSITIONS[record.state, Step.LOSE]
     expires_at = expiry(record, limits, now)
     return dataclasses.replace(record, state=state, offset=remains.offset, parts=remains.parts, expires_at=expires_at, tries=0)
 
 
 def postpone(record: UploadRecord, limits: Limits, now: float) -> UploadRecord:
-    """
-    Return *record*, due again later: twice as late each time, up to a bound.
-    """
+    """Return *record*, due again later: twice as late each time, up to a bound."""
     longest = max(limits.finish_retry, limits.longest_retry)
     later = now + min(limits.finish_retry * 2 ** min(record.tries, MOST_DOUBLINGS), longest)
     return dataclasses.replace(record, expires_at=later, tries=record.tries + 1)
@@ -249,17 +233,13 @@ def is_filled(record: UploadRecord, completes: Completes, *, ended: bool) -> boo
 
 
 def fill(record: UploadRecord, limits: Limits, now: float) -> UploadRecord:
-    """
-    Return *record* with all its bytes durable; if the finish does not happen, the sweeper does it.
-    """
+    """Return *record* with all its bytes durable; if the finish does not happen, the sweeper does it."""
     state = TRANSITIONS[record.state, Step.FILL]
     return dataclasses.replace(record, state=state, length=record.offset, expires_at=now + limits.finish_retry)
 
 
 def publish(record: UploadRecord, limits: Limits, now: float) -> UploadRecord:
-    """
-    Return *record* as an attachment; one that never gets into a slot is kept for as long as *limits* say.
-    """
+    """Return *record* as an attachment; one that never gets into a slot is kept for as long as *limits* say."""
     kept_for = limits.unattached_expiry
     return dataclasses.replace(step(record, Step.PUBLISH), expires_at=None if kept_for is None else now + kept_for, tries=0)
 
@@ -276,23 +256,17 @@ def end(record: UploadRecord, last: Step, now: float) -> UploadRecord:
 
 
 def is_over(record: UploadRecord) -> bool:
-    """
-    Say whether the upload has ended, without content.
-    """
+    """Say whether the upload has ended, without content."""
     return record.state in GONE or record.state is State.REJECTED
 
 
 def claim(record: UploadRecord) -> UploadRecord:
-    """
-    Return *record* fenced against every earlier holder: they can store neither records nor bytes any more.
-    """
+    """Return *record* fenced against every earlier holder: they can store neither records nor bytes any more."""
     return dataclasses.replace(step(record, Step.CLAIM), generation=record.generation + 1)
 
 
 def step(record: UploadRecord, happened: Step) -> UploadRecord:
-    """
-    Return *record* in the next state of the table; a step that is not in the table is a programming error.
-    """
+    """Return *record* in the next state of the table; a step that is not in the table is a programming error."""
     return dataclasses.replace(record, state=TRANSITIONS[record.state, happened])
 
 

@@ -1,6 +1,4 @@
-"""
-Runs the verb of each command, after its caller was authorised.
-"""
+"""Runs the verb of each command, after its caller was authorised."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""
-Decides which caller may give which command, and see what: once per command, before its verb runs.
-"""
+"""Decides which caller may give which command, and see what: once per command, before its verb runs."""
 
 # Theory of operation
 # -------------------
@@ -32,9 +30,7 @@ Permit = Callable[[Any], None]
 
 
 class Access:
-    """
-    Decides whether a caller may give a command.
-    """
+    """Decides whether a caller may give a command."""
 
     def __init__(self, policies: Policies) -> None:
         self._policies = policies
@@ -138,9 +134,7 @@ class Access:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Authorised(Generic[C]):
-    """
-    A command that its caller may give: one verb, for one upload, object or slot.
-    """
+    """A command that its caller may give: one verb, for one upload, object or slot."""
 
     command: C
     by: Principal
@@ -171,9 +165,7 @@ Other = TypeVar("Other", bound=commands.AnyCommand)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class View:
-    """
-    An upload as one caller sees it.
-    """
+    """An upload as one caller sees it."""
 
     record: UploadRecord
     original: bool

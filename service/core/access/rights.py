@@ -161,9 +161,7 @@ def refuse_reading(principal: Principal) -> None:
 
 
 def owns(principal: Principal, record: UploadRecord) -> bool:
-    """
-    Say whether an upload belongs to the principal, or to its care as an administrator.
-    """
+    """Say whether an upload belongs to the principal, or to its care as an administrator."""
     if principal.key is not None:
         return principal.owns_key and principal.key == record.key
     if principal.trusted or ADMIN in principal.roles:

@@ -1,6 +1,4 @@
-"""
-The content of a request as the core sees it, whatever its transport.
-"""
+"""The content of a request as the core sees it, whatever its transport."""
 
 from __future__ import annotations
 
@@ -21,9 +19,7 @@ class Stop(enum.Enum):
 
 
 class Content(Protocol):
-    """
-    The content of one request, read once.  A transport failure is not an error: content just ends, and knows why.
-    """
+    """The content of one request, read once.  A transport failure is not an error: content just ends, and knows why."""
 
     @property
     def length(self) -> int | None:
@@ -54,16 +50,12 @@ class Content(Protocol):
         ...
 
     def stop(self, why: Stop) -> None:
-        """
-        Cut the content off after the bytes that have come already.
-        """
+        """Cut the content off after the bytes that have come already."""
         ...
 
 
 class NoContent:
-    """
-    The content of a request without content, or with content that is ignored.
-    """
+    """The content of a request without content, or with content that is ignored."""
 
     length = 0
     ended = True

@@ -83,30 +83,22 @@ SIGNED_OFFICE = frozenset({*OFFICE.values(), *OLD_OFFICE.values()})
 
 
 def is_undeclared(content_type: str | None) -> bool:
-    """
-    Say whether a declaration says nothing about the content: none, ``application/octet-stream``, ``image/*`` and the like.
-    """
+    """Say whether a declaration says nothing about the content: none, ``application/octet-stream``, ``image/*`` and the like."""
     return content_type is None or (kind := canonical(content_type)) in UNDECLARED or kind.endswith("/*")
 
 
 def takes(types: Collection[str], kind: str) -> bool:
-    """
-    Say whether *kind* is one of *types*, which may be wildcards such as ``video/*``.
-    """
+    """Say whether *kind* is one of *types*, which may be wildcards such as ``video/*``."""
     return kind in types or f"{kind.partition('/')[0]}/*" in types or "*/*" in types
 
 
 def is_of_images(types: Collection[str] | None) -> bool:
-    """
-    Say whether *types* allow only images that this service decodes.
-    """
+    """Say whether *types* allow only images that this service decodes."""
     return types is not None and frozenset(types) <= IMAGES
 
 
 def found(start: bytes) -> str | None:
-    """
-    Return the type of the signature at the beginning of content, or None.
-    """
+    """Return the type of the signature at the beginning of content, or None."""
     image = sniff(start)
     if image is not None:
         return image
@@ -116,9 +108,7 @@ def found(start: bytes) -> str | None:
 
 
 def contradicts(declared: str, start: bytes) -> bool:
-    """
-    Say whether content with these first bytes plainly contradicts what was *declared*.
-    """
+    """Say whether content with these first bytes plainly contradicts what was *declared*."""
     kind, seen = canonical(declared), found(start)
     if seen is None:
         is_binary = b"\0" in start and not start.startswith((b"\xff\xfe", b"\xfe\xff"))

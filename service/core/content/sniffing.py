@@ -1,6 +1,4 @@
-"""
-Detects the type of images from their first bytes.
-"""
+"""Detects the type of images from their first bytes."""
 
 from __future__ import annotations
 
@@ -23,17 +21,13 @@ ALIASES: dict[str, str] = {"image/jpg": "image/jpeg", "image/pjpeg": "image/jpeg
 
 
 def canonical(content_type: str) -> str:
-    """
-    Return the registered type, in lower case and without parameters.
-    """
+    """Return the registered type, in lower case and without parameters."""
     essence = content_type.partition(";")[0].strip(" \t").lower()
     return ALIASES.get(essence, essence)
 
 
 def is_utf8(start: bytes, *, whole: bool) -> bool:
-    """
-    Say whether content with these first bytes, or *whole* content, is UTF-8; a part may end within a character.
-    """
+    """Say whether content with these first bytes, or *whole* content, is UTF-8; a part may end within a character."""
     try:
         codecs.getincrementaldecoder("utf-8")().decode(start, final=whole)
     except UnicodeDecodeError:
@@ -42,7 +36,5 @@ def is_utf8(start: bytes, *, whole: bool) -> bool:
 
 
 def sniff(start: bytes) -> str | None:
-    """
-    Return the image type of content with these first bytes, or None.
-    """
+    """Return the image type of content with these first bytes, or None."""
     return next((kind for signature, kind in SIGNATURES.items() if start.startswith(signature)), None)

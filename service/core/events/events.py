@@ -1,6 +1,4 @@
-"""
-The events of changes: one for each, stored in the commit of the change.
-"""
+"""The events of changes: one for each, stored in the commit of the change."""
 
 from __future__ import annotations
 
@@ -47,16 +45,12 @@ UPLOAD_EVENTS: dict[State, EventType] = {
 
 
 def new_name() -> str:
-    """
-    Return a unique name, for an event, an association or a version.
-    """
+    """Return a unique name, for an event, an association or a version."""
     return secrets.token_urlsafe(NAME_BYTES)
 
 
 def new_etag() -> str:
-    """
-    Return the etag of a new version of an object; one dialect shows it as a UUID.
-    """
+    """Return the etag of a new version of an object; one dialect shows it as a UUID."""
     return str(uuid.uuid4())
 
 
@@ -90,9 +84,7 @@ def event(
 
 
 def of_step(old: UploadRecord, new: UploadRecord, at: float, by: Principal | None, reason: str | None = None) -> list[Event]:
-    """
-    Return the event of an upload that went from *old* to *new*; none if its state is the same.
-    """
+    """Return the event of an upload that went from *old* to *new*; none if its state is the same."""
     if old.state is new.state:
         return []
     why = {} if reason is None else {"reason": reason}

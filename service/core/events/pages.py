@@ -1,6 +1,4 @@
-"""
-Pages of events that match a filter, found without reading the whole log.
-"""
+"""Pages of events that match a filter, found without reading the whole log."""
 
 from __future__ import annotations
 

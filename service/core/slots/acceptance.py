@@ -1,6 +1,4 @@
-"""
-Decides whether a slot takes the content of an upload: by its size, its type, and for images by decoding it.
-"""
+"""Decides whether a slot takes the content of an upload: by its size, its type, and for images by decoding it."""
 
 from __future__ import annotations
 
@@ -27,9 +25,7 @@ Inspect = Callable[[Read, Policy, UploadRecord], Awaitable[None]]
 
 
 class Acceptance:
-    """
-    Checks content for slots.
-    """
+    """Checks content for slots."""
 
     def __init__(self, content: ByteStore, metadata: MetadataStore, inspect: Inspect | None) -> None:
         self._bytes = content
@@ -89,9 +85,7 @@ class Acceptance:
 
 
 class FirstBytes:
-    """
-    The first bytes of one upload's content, read at most once.
-    """
+    """The first bytes of one upload's content, read at most once."""
 
     def __init__(self, store: ByteStore, upload: UploadRecord) -> None:
         self._store = store
@@ -111,26 +105,20 @@ class FirstBytes:
 
 
 async def read_blocks(store: ByteStore, upload: UploadRecord, limit: int) -> list[bytes]:
-    """
-    Return up to *limit* bytes of content, in blocks.
-    """
+    """Return up to *limit* bytes of content, in blocks."""
     if not upload.offset:
         return []  # nothing was appended, so the store has no content of this name
     return [bytes(block) async for block in store.read(upload, 0, min(limit, upload.offset))]
 
 
 def refuse_encoded(content_encoding: str | None, policy: Policy) -> None:
-    """
-    Refuse encoded content for a slot with types: content is examined and shown as it is, never decoded first.
-    """
+    """Refuse encoded content for a slot with types: content is examined and shown as it is, never decoded first."""
     if content_encoding is not None and policy.types is not None:
         message = f"{policy.slot} does not take Content-Encoding: {content_encoding}; upload the content without a coding"
         raise NotAccepted(message)
 
 
 def not_accepted(policy: Policy, seen: str | None = None) -> NotAccepted:
-    """
-    Return the refusal that names the types that a slot takes, and the detected one.
-    """
+    """Return the refusal that names the types that a slot takes, and the detected one."""
     why = "" if seen is None else f"; the content is {seen}"
     return NotAccepted(f"{policy.slot} takes {', '.join(sorted(policy.types or ()))}{why}")

@@ -1,6 +1,4 @@
-"""
-The verbs of slots: read once, decide, then commit everything or nothing.
-"""
+"""The verbs of slots: read once, decide, then commit everything or nothing."""
 
 from __future__ import annotations
 
@@ -40,9 +38,7 @@ Asked = Authorised[Attach] | Authorised[Detach] | Authorised[Reorder] | Authoris
 
 
 class Attachments:
-    """
-    Every verb of slots, over any stores.
-    """
+    """Every verb of slots, over any stores."""
 
     def __init__(
         self,
@@ -65,9 +61,7 @@ class Attachments:
         self._turns: WeakValueDictionary[SlotRef, asyncio.Lock] = WeakValueDictionary()
 
     def known(self, ref: SlotRef) -> KnownSlot:
-        """
-        Return what one request has read of a slot, which is passed on to all it does with the slot; nothing is read yet.
-        """
+        """Return what one request has read of a slot, which is passed on to all it does with the slot; nothing is read yet."""
         return KnownSlot(self._metadata, ref)
 
     async def get(self, asked: Authorised[GetSlot]) -> SlotOutcome:
@@ -115,9 +109,7 @@ class Attachments:
         content_encoding: str | None = None,
         known: KnownSlot | None = None,
     ) -> None:
-        """
-        Refuse an upload that its slot will not take, as far as the beginning of the upload shows.
-        """
+        """Refuse an upload that its slot will not take, as far as the beginning of the upload shows."""
         policy, known = self._policies.of(intent.slot), known or self.known(intent.slot)
         await known.read()
         refuse_other_object(known.owner(), intent.if_match)
@@ -178,22 +170,16 @@ class Attachments:
         return (await known.uploads([received.key]))[received.key]
 
     async def detach(self, asked: Authorised[Detach]) -> SlotOutcome:
-        """
-        Take one attachment, or all, out of a slot; they are kept for the grace of the slot.
-        """
+        """Take one attachment, or all, out of a slot; they are kept for the grace of the slot."""
         key, by, policy = asked.command.key, asked.by.subject, self._policies.of(asked.command.slot)
         return await self._changed(asked, lambda slot, _gone: slots.detach(slot, key, policy, by, self._clock()))
 
     async def reorder(self, asked: Authorised[Reorder]) -> SlotOutcome:
-        """
-        Change the order of a slot.
-        """
+        """Change the order of a slot."""
         return await self._changed(asked, lambda slot, _gone: slots.reorder(slot, asked.command.order))
 
     async def undo(self, asked: Authorised[Undo]) -> SlotOutcome:
-        """
-        Put back what left the slot last, if it still exists.
-        """
+        """Put back what left the slot last, if it still exists."""
         by, policy = asked.by.subject, self._policies.of(asked.command.slot)
         return await self._changed(asked, lambda slot, gone: slots.undo(slot, policy, by, self._clock(), gone))
 

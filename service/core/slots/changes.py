@@ -27,9 +27,7 @@ Rule = Callable[[SlotRecord, Collection[Key]], SlotRecord]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SlotChange:
-    """
-    A requested change of a slot.
-    """
+    """A requested change of a slot."""
 
     ref: SlotRef
     policy: Policy

@@ -1,6 +1,4 @@
-"""
-What one request has read of a slot: its object, the slot and uploads, each once.
-"""
+"""What one request has read of a slot: its object, the slot and uploads, each once."""
 
 from __future__ import annotations
 
@@ -50,9 +48,7 @@ class KnownSlot:
         return self.stored or slots.empty(self.ref, "")
 
     async def read(self, attachment: Key | None = None) -> UploadRecord | None:
-        """
-        Read the object, the slot and *attachment* at the same time; return the upload, or None.
-        """
+        """Read the object, the slot and *attachment* at the same time; return the upload, or None."""
         if not self._is_read:
             with translated():
                 self._owner, self.stored, upload = await asyncio.gather(
@@ -66,9 +62,7 @@ class KnownSlot:
         return None if attachment is None else self._uploads.get(attachment)
 
     async def uploads(self, keys: Iterable[Key]) -> Mapping[Key, UploadRecord]:
-        """
-        Return these uploads; those that were not read yet are read together.
-        """
+        """Return these uploads; those that were not read yet are read together."""
         keys = list(keys)
         unknown = [Ref(tenant=self.ref.tenant, key=key) for key in keys if key not in self._uploads]
         if unknown:
@@ -78,15 +72,11 @@ class KnownSlot:
         return {key: self._uploads[key] for key in keys}
 
     def keep(self, upload: UploadRecord) -> None:
-        """
-        Add an upload that was read or made elsewhere.
-        """
+        """Add an upload that was read or made elsewhere."""
         self._uploads[upload.key] = upload
 
     def become(self, changes: Iterable[Change]) -> None:
-        """
-        Take over the records that were committed.
-        """
+        """Take over the records that were committed."""
         for change in changes:
             match change.new:
                 case SlotRecord():
@@ -97,9 +87,7 @@ class KnownSlot:
                     self.keep(change.new)
 
     def forget(self) -> None:
-        """
-        Have everything read again, after another request changed it.
-        """
+        """Have everything read again, after another request changed it."""
         self._is_read = False
         self._uploads.clear()
 

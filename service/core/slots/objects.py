@@ -1,6 +1,4 @@
-"""
-The verbs of objects of other systems: register, read, delete.
-"""
+"""The verbs of objects of other systems: register, read, delete."""
 
 from __future__ import annotations
 
@@ -34,9 +32,7 @@ STEP = 128
 
 
 class Objects:
-    """
-    Every verb of objects, over any metadata store.
-    """
+    """Every verb of objects, over any metadata store."""
 
     def __init__(
         self,
@@ -145,9 +141,7 @@ class Objects:
                 after = page[-1].id
 
     async def slots_of(self, ref: ObjectRef) -> Sequence[SlotRecord]:
-        """
-        Return, for the core itself, every slot that the object may have or ever used, by name.
-        """
+        """Return, for the core itself, every slot that the object may have or ever used, by name."""
         with translated():
             used = {slot.slot: slot for slot in await self._metadata.get_slots(ref)}
         names = [policy.slot for policy in self._policies if policy.kind == ref.kind]

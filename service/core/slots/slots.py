@@ -26,16 +26,12 @@ from holdfast.storage.records import Key, SlotRef, Subject
 
 
 def empty(ref: SlotRef, etag: str) -> SlotRecord:
-    """
-    Return a slot that was never used.
-    """
+    """Return a slot that was never used."""
     return SlotRecord(tenant=ref.tenant, kind=ref.kind, id=ref.id, slot=ref.slot, etag=etag)
 
 
 def keys(slot: SlotRecord) -> tuple[Key, ...]:
-    """
-    Return the keys of the attachments in the slot, in its order.
-    """
+    """Return the keys of the attachments in the slot, in its order."""
     return tuple(association.attachment for association in slot.active)
 
 

@@ -1,6 +1,4 @@
-"""
-Decides how a request may go on, from its head and the record, before any content is read; no I/O.
-"""
+"""Decides how a request may go on, from its head and the record, before any content is read; no I/O."""
 
 from __future__ import annotations
 
@@ -76,9 +74,7 @@ def begin(command: Create, creator: Subject | None, key: Key, limits: Limits, no
 
 
 def first_append(command: Create, record: UploadRecord) -> Append:
-    """
-    Return the append of the content of a creation.
-    """
+    """Return the append of the content of a creation."""
     return Append(ref=record.ref, offset=0, completes=command.completes, content_length=command.content_length)
 
 

@@ -55,9 +55,7 @@ class Explanation:
 
 
 class Check:
-    """
-    Compares everything that is stored with every record.
-    """
+    """Compares everything that is stored with every record."""
 
     def __init__(
         self,

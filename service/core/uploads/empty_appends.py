@@ -1,6 +1,4 @@
-"""
-Bounds appends that bring an upload nothing: each is answered, but not an endless series of them.
-"""
+"""Bounds appends that bring an upload nothing: each is answered, but not an endless series of them."""
 
 from __future__ import annotations
 

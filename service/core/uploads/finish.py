@@ -1,6 +1,4 @@
-"""
-The end of uploads: content is verified, published and attached; or the upload ends, and its content is deleted.
-"""
+"""The end of uploads: content is verified, published and attached; or the upload ends, and its content is deleted."""
 
 from __future__ import annotations
 
@@ -45,9 +43,7 @@ Forget = Callable[[Key], Awaitable[None]]
 
 
 class Finish:
-    """
-    Finishes uploads that have all their bytes, and ends others.  The caller holds the lease.
-    """
+    """Finishes uploads that have all their bytes, and ends others.  The caller holds the lease."""
 
     def __init__(
         self,
@@ -108,9 +104,7 @@ class Finish:
     async def bury(
         self, record: UploadRecord, last: Step, by: Principal | None = None, reason: str | None = None
     ) -> UploadRecord:
-        """
-        End an upload, then delete its content; if the deletion fails, the sweeper tries again.
-        """
+        """End an upload, then delete its content; if the deletion fails, the sweeper tries again."""
         ended = rules.end(record, last, self._clock())
         try:
             buried = await self._journal.replace(record, ended, by, reason)
@@ -123,9 +117,7 @@ class Finish:
         return await self.delete_content(buried)
 
     async def delete_content(self, record: UploadRecord) -> UploadRecord:
-        """
-        Delete the content of an upload that has ended.
-        """
+        """Delete the content of an upload that has ended."""
         try:
             await self._bytes.delete(record)
             if self._forget is not None:
@@ -136,15 +128,11 @@ class Finish:
         return await self._journal.replace(record, dataclasses.replace(record, expires_at=None, tries=0))
 
     async def postpone(self, record: UploadRecord) -> UploadRecord:
-        """
-        Have the sweeper come back to *record* later: twice as late after each failure, up to a bound.
-        """
+        """Have the sweeper come back to *record* later: twice as late after each failure, up to a bound."""
         return await self._journal.replace(record, rules.postpone(record, self._limits, self._clock()))
 
     async def sweep(self, record: UploadRecord) -> None:
-        """
-        Do what is due with an upload.
-        """
+        """Do what is due with an upload."""
         now = self._times.at_least()
         if record.state is State.RECEIVED:
             await self._sweep_received(record)

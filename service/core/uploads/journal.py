@@ -1,6 +1,4 @@
-"""
-Stores changes of uploads, each with its event in the same commit.
-"""
+"""Stores changes of uploads, each with its event in the same commit."""
 
 from __future__ import annotations
 
@@ -16,9 +14,7 @@ from holdfast.storage.records import UploadRecord
 
 
 class Held:
-    """
-    An upload whose lease this request holds, with its record from the time when the hold began.
-    """
+    """An upload whose lease this request holds, with its record from the time when the hold began."""
 
     def __init__(self, hold: Hold) -> None:
         self.hold = hold
@@ -28,18 +24,14 @@ class Held:
 
 
 class UploadJournal:
-    """
-    The records of uploads; *by* is the principal that asked for a change, or None for the service itself.
-    """
+    """The records of uploads; *by* is the principal that asked for a change, or None for the service itself."""
 
     def __init__(self, metadata: MetadataStore, clock: Callable[[], float]) -> None:
         self._metadata = metadata
         self._clock = clock
 
     async def create(self, record: UploadRecord, by: Principal | None) -> None:
-        """
-        Store a new upload.
-        """
+        """Store a new upload."""
         created = event("upload.created", record.ref, record.created_at, by)
         await self._metadata.commit([Change(old=None, new=record)], events=[created])
 
@@ -64,9 +56,7 @@ class UploadJournal:
         return replacement
 
     async def settle(self, held: Held, old: UploadRecord, new: UploadRecord, by: Principal | None) -> UploadRecord:
-        """
-        Store *new* as the next revision of *old*, let the upload go in the same step, and return *new*.
-        """
+        """Store *new* as the next revision of *old*, let the upload go in the same step, and return *new*."""
         replacement = await self.replace(old, new, by, release=held.hold.lease)
         held.settled = True
         return replacement

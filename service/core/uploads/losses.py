@@ -23,9 +23,7 @@ logger = logging.getLogger("holdfast")
 
 
 class Losses:
-    """
-    Finds what is left of an upload, and records it.  The caller holds the lease.
-    """
+    """Finds what is left of an upload, and records it.  The caller holds the lease."""
 
     def __init__(self, content: ByteStore, metadata: MetadataStore, journal: UploadJournal, limits: Limits, times: Times) -> None:
         self._bytes = content
@@ -35,9 +33,7 @@ class Losses:
         self._times = times
 
     async def settle(self, ref: Ref, error: StorageError) -> UploadRecord | None:
-        """
-        Return the upload without the lost bytes, or None if nothing is lost.  *error* is what the store raised.
-        """
+        """Return the upload without the lost bytes, or None if nothing is lost.  *error* is what the store raised."""
         record = await self._metadata.get(ref)
         if record.state not in (State.OPEN, State.RECEIVED):
             return None

@@ -1,6 +1,4 @@
-"""
-Reports how an append goes on: what became durable, and how it ended.
-"""
+"""Reports how an append goes on: what became durable, and how it ended."""
 
 from __future__ import annotations
 
@@ -43,27 +41,21 @@ class Observer(Protocol):
 
 
 class Report:
-    """
-    Passes the reports of one append to its observer: in order, once, and without letting the observer's errors through.
-    """
+    """Passes the reports of one append to its observer: in order, once, and without letting the observer's errors through."""
 
     def __init__(self, observer: Observer) -> None:
         self._observer: Observer | None = observer
         self._last: UploadRecord | None = None
 
     def advanced(self, record: UploadRecord) -> None:
-        """
-        Report a recorded offset, if it is larger than before.
-        """
+        """Report a recorded offset, if it is larger than before."""
         if self._observer is None or (self._last is not None and record.offset <= self._last.offset):
             return
         self._last = record
         self._call(self._observer.advanced, record)
 
     def ended(self, record: UploadRecord | None, stopped: Stop | None, error: BaseException | None = None) -> None:
-        """
-        Report the end of an append that had begun; without a *record*, the last reported one.
-        """
+        """Report the end of an append that had begun; without a *record*, the last reported one."""
         if self._observer is not None and self._last is not None:
             self._call(self._observer.ended, record or self._last, stopped, error)
 

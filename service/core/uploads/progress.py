@@ -1,6 +1,4 @@
-"""
-One append: content is compared or stored, and its offset is recorded.
-"""
+"""One append: content is compared or stored, and its offset is recorded."""
 
 from __future__ import annotations
 
@@ -26,9 +24,7 @@ BLOCK = 1024 * 1024
 
 
 class AppendProgress:
-    """
-    The progress of one append: `record` has everything durable, `stored` is the recorded part.  The caller holds the lease.
-    """
+    """The progress of one append: `record` has everything durable, `stored` is the recorded part.  The caller holds the lease."""
 
     def __init__(
         self,
@@ -150,9 +146,7 @@ class AppendProgress:
 
 
 async def blocks_of(content: Content, room: int, limits: Limits) -> AsyncIterator[memoryview]:
-    """
-    Yield up to *room* bytes of content; an empty block, now and then and when the content pauses, asks for a checkpoint.
-    """
+    """Yield up to *room* bytes of content; an empty block, now and then and when the content pauses, asks for a checkpoint."""
     passed = asked = 0
     until = time.monotonic() + limits.checkpoint_seconds
     paused = False

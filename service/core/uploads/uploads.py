@@ -1,6 +1,4 @@
-"""
-The verbs of uploads: ask the rules, move the bytes, then store the change.
-"""
+"""The verbs of uploads: ask the rules, move the bytes, then store the change."""
 
 from __future__ import annotations
 
@@ -49,9 +47,7 @@ OFFSET_TRIES = 3
 
 
 class Uploads:
-    """
-    Every verb of an upload, over any stores.
-    """
+    """Every verb of an upload, over any stores."""
 
     def __init__(
         self,
@@ -152,9 +148,7 @@ class Uploads:
         return Outcome(record=record, stopped=content.stopped)
 
     async def offset(self, asked: Authorised[GetOffset]) -> Outcome:
-        """
-        Return how far an upload is, after a request that appends to it has let go.
-        """
+        """Return how far an upload is, after a request that appends to it has let go."""
         command = asked.command
         with translated():
             status = await self._leased_uploads.status(command.ref)
@@ -173,9 +167,7 @@ class Uploads:
         return Outcome(record=record)
 
     async def cancel(self, asked: Authorised[Cancel]) -> Outcome:
-        """
-        Cancel an upload, or delete its attachment.
-        """
+        """Cancel an upload, or delete its attachment."""
         with translated():
             async with self._hold(asked.command.ref, asked.permit) as held:
                 rules.refuse_gone(held.record, self._times.at_least())

@@ -1,6 +1,4 @@
-"""
-What callers see of uploads: their records, content and history, and the links that show them to others.
-"""
+"""What callers see of uploads: their records, content and history, and the links that show them to others."""
 
 from __future__ import annotations
 
@@ -32,9 +30,7 @@ class Sign(Protocol):
 
 
 class UploadViews:
-    """
-    Every verb that reads uploads without disturbing an append, over any stores.
-    """
+    """Every verb that reads uploads without disturbing an append, over any stores."""
 
     def __init__(
         self,
@@ -95,16 +91,12 @@ class UploadViews:
             return await read_page(self._metadata, command)
 
     def read(self, view: View, start: int, stop: int) -> AsyncGenerator[memoryview, None]:
-        """
-        Yield the content of a complete upload from *start* up to *stop*.
-        """
+        """Yield the content of a complete upload from *start* up to *stop*."""
         return self.content_of(view.record, start, stop)
 
     @asynccontextmanager
     async def file(self, view: View) -> AsyncGenerator[int | None, None]:
-        """
-        Yield the descriptor of a file that begins with the content of a complete upload, or None if the store has no files.
-        """
+        """Yield the descriptor of a file that begins with the content of a complete upload, or None if the store has no files."""
         async with AsyncExitStack() as stack:
             with translated():
                 try:
@@ -123,9 +115,7 @@ class UploadViews:
             return await self._metadata.get(ref)
 
     async def content_of(self, record: UploadRecord, start: int, stop: int) -> AsyncGenerator[memoryview, None]:
-        """
-        Yield content for the service itself, which sends none of it to a client.
-        """
+        """Yield content for the service itself, which sends none of it to a client."""
         with translated():
             try:
                 async for block in self._bytes.read(record, start, stop):
@@ -134,9 +124,7 @@ class UploadViews:
                 raise await self._missing(record, error) from error
 
     async def start_of(self, record: UploadRecord, size: int) -> bytes:
-        """
-        Return the first *size* bytes of content, or all of it, for the service itself, which detects the type.
-        """
+        """Return the first *size* bytes of content, or all of it, for the service itself, which detects the type."""
         return b"".join([bytes(block) async for block in self.content_of(record, 0, min(size, record.offset))])
 
     async def _missing(self, record: UploadRecord, error: storage_errors.StorageError) -> ContentLost:
