@@ -86,7 +86,7 @@ class Driver:
             if is_public:
                 refuse_head(exchange.scope)
             else:
-                exchange.request = await self.admit(exchange.request, exchange.scope)
+                await self.admit(exchange)
             await handler(exchange)
         except (ProtocolError, UploadError) as error:
             self._store_health.notice(error)
@@ -108,21 +108,23 @@ class Driver:
         handler = functools.partial(Exchange.run, dialect=dialect, perform=perform, keyed=keyed)
         await self.answer(exchange, dialect.reject, handler)
 
-    async def admit(self, request: Request, scope: Scope) -> Request:
+    async def admit(self, exchange: Exchange) -> None:
         """
-        Return *request* with its principal, and with the principal's tenant if the URL names none.
+        Set the principal of *exchange*, and the principal's tenant if the URL names none.
 
         :raises ProtocolError: the head is refused, or the client cannot be authenticated.
         :raises UploadNotFound: the principal has no access to the tenant.
         """
-        refuse_head(scope)
+        request = exchange.request
+        refuse_head(exchange.scope)
         if not _TENANT.fullmatch(request.tenant):
             raise UploadNotFound("there is nothing here")  # as of a tenant without access
         if request.method == "OPTIONS":  # browsers send preflights without credentials
-            return request
-        principal = await self._authenticate(request)
-        tenant = tenant_of(principal, request.tenant, is_named=request.tenant_named)
-        return dataclasses.replace(request, principal=principal, tenant=tenant)
+            return
+        exchange.principal = await self._authenticate(request)
+        tenant = tenant_of(exchange.principal, request.tenant, is_named=request.tenant_named)
+        if tenant != request.tenant:
+            exchange.request = dataclasses.replace(request, tenant=tenant)
 
 
 def refusing(error: ProtocolError) -> Handler:

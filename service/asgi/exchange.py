@@ -14,7 +14,7 @@ from starlette.types import Receive, Scope, Send
 from holdfast.service.asgi.answers import BLOCK, LargeAnswers
 from holdfast.service.asgi.receiving.content import RequestContent
 from holdfast.service.core.errors import UploadNotFound
-from holdfast.service.core.principals import Principal
+from holdfast.service.core.principals import NOBODY, Principal
 from holdfast.service.protocols.http.wire import RETRY_AFTER, Dialect, Fields, ProtocolError, Request, Response
 
 logger = logging.getLogger("holdfast")
@@ -41,7 +41,7 @@ _CONTROLS = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 class Exchange:
     """A request that is answered once: by `respond`, or by `start` and the messages that the caller sends after it."""
 
-    __slots__ = ("_answers", "content", "extension", "receive", "request", "scope", "send", "started")
+    __slots__ = ("_answers", "content", "extension", "principal", "receive", "request", "scope", "send", "started")
 
     def __init__(
         self, scope: Scope, receive: Receive, send: Send, *, request: Request, content: RequestContent, answers: LargeAnswers
@@ -52,7 +52,9 @@ class Exchange:
         self.receive = receive
         self.send = send
         self.request = request
-        """The head; principal and tenant are set by `Driver.admit`."""
+        """The head; `Driver.admit` sets its tenant if the URL names none."""
+        self.principal = NOBODY
+        """The caller, set by `Driver.admit`."""
         self.content = content
         self.extension = content.extension
         self.started = False
@@ -74,7 +76,7 @@ class Exchange:
         if isinstance(command, Response):
             response = command
         else:
-            outcome = await perform(request.principal, command, self.content)
+            outcome = await perform(self.principal, command, self.content)
             now = time.time()
             if now - request.now >= FINEST:
                 request = dataclasses.replace(request, now=now)

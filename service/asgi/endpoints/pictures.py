@@ -8,10 +8,10 @@ from starlette.types import Receive, Scope, Send
 
 from holdfast.service.asgi.driver import Driver, Reject, refuse_writing
 from holdfast.service.asgi.exchange import Exchange
-from holdfast.service.protocols.http.wire import Request, Response
+from holdfast.service.protocols.http.wire import Response
 from holdfast.storage.records import Tenant
 
-Show = Callable[[Request, Mapping[str, str]], Awaitable[Response]]
+Show = Callable[[Exchange, Mapping[str, str]], Awaitable[Response]]
 """Returns the response to an admitted GET or HEAD; the mapping holds the parameters of the path by name."""
 
 
@@ -40,4 +40,4 @@ class Picture:
 
     async def _answer(self, exchange: Exchange) -> None:
         refuse_writing(exchange.request, "pictures")
-        await exchange.respond(await self._show(exchange.request, exchange.scope["path_params"]))
+        await exchange.respond(await self._show(exchange, exchange.scope["path_params"]))

@@ -18,13 +18,13 @@ from holdfast.service.core.uploads.views import UploadViews
 from holdfast.service.core.verbs import Verbs
 from holdfast.service.health.stores import StoreHealth
 from holdfast.service.protocols.http.representation import in_front, offered, redirect, select
-from holdfast.service.protocols.http.wire import Fields, ProtocolError, Request, Response
+from holdfast.service.protocols.http.wire import Fields, ProtocolError, Response
 from holdfast.storage.records import Ref, State, UploadRecord
 
 logger = logging.getLogger("holdfast")
 
 NOTHING: Message = {"type": "http.response.body", "body": b"", "more_body": True}
-Sanitised = Callable[[Request, View], Awaitable[Response | None]]
+Sanitised = Callable[[Exchange, View], Awaitable[Response | None]]
 """Returns the response to send instead of the original content; None to send the original."""
 
 
@@ -67,8 +67,8 @@ class Downloads:
         :raises UploadError, ProtocolError: the request is refused, and nothing was sent.
         """
         request, extension = exchange.request, exchange.extension
-        view = await complete(self._verbs, request)
-        other = await self._sanitised(request, view)
+        view = await complete(self._verbs, exchange)
+        other = await self._sanitised(exchange, view)
         if other is not None:
             await exchange.respond(other)
             return
@@ -98,15 +98,16 @@ class Downloads:
                     await _send_blocks(first, source, exchange.receive, _with_timeout(exchange.send, self._idle_timeout))
 
 
-async def complete(verbs: Verbs, request: Request) -> View:
+async def complete(verbs: Verbs, exchange: Exchange) -> View:
     """
-    Return the complete attachment that *request* names.
+    Return the complete attachment that the request names.
 
     :raises UploadError, ProtocolError: it does not exist, is incomplete, or the client may not see it.
     """
+    request = exchange.request
     if request.key is None:
         raise UploadNotFound("there is no such upload")
-    view = await verbs.view(request.principal, Ref(tenant=request.tenant, key=request.key))
+    view = await verbs.view(exchange.principal, Ref(tenant=request.tenant, key=request.key))
     if view.record.state is not State.COMPLETE:
         raise ProtocolError(404, "upload_incomplete", "the upload is not complete; append the rest, then download it")
     return view

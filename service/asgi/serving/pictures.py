@@ -8,6 +8,7 @@ from contextlib import suppress
 from urllib.parse import quote
 
 from holdfast.service.asgi.answers import LargeAnswers
+from holdfast.service.asgi.exchange import Exchange
 from holdfast.service.asgi.requests import community_key_invalid, community_of
 from holdfast.service.asgi.serving.download import complete
 from holdfast.service.core import upload as rules
@@ -54,47 +55,51 @@ class PictureResponses:
         self._renditions = renditions
         self._defaults = DefaultPictures()
 
-    async def thumbnail(self, request: Request, _names: Mapping[str, str]) -> Response:
+    async def thumbnail(self, exchange: Exchange, _names: Mapping[str, str]) -> Response:
         """Return an image in the size that the query requests, or the next larger configured size."""
+        request = exchange.request
         rendition = rounded_up(rendition_of(request), self._sizes)
-        view = await complete(self._verbs, request)
-        return _shown(request, await self.rendered(view, rendition, request), THUMBNAIL)
+        view = await complete(self._verbs, exchange)
+        return _shown(request, await self.rendered(view, rendition, exchange), THUMBNAIL)
 
-    async def avatar(self, request: Request, names: Mapping[str, str]) -> Response:
+    async def avatar(self, exchange: Exchange, names: Mapping[str, str]) -> Response:
         """Return the rendition of an immutable URL."""
+        request = exchange.request
         key, size = request.key, names["size"]
         is_size = size in (ORIGINAL, *map(str, self._sizes))
         if key is None or not is_size or not is_avatar_name(names["name"], request.tenant, key, size):
             raise ProtocolError(404, "picture_not_found", "there is no such picture")
-        view = await complete(self._verbs, request)
+        view = await complete(self._verbs, exchange)
         rendition = Rendition() if size == ORIGINAL else Rendition(width=int(size), height=int(size), crop=True)
-        return _shown(request, await self.rendered(view, rendition, request), IMMUTABLE)
+        return _shown(request, await self.rendered(view, rendition, exchange), IMMUTABLE)
 
-    async def default(self, request: Request, names: Mapping[str, str]) -> Response:
+    async def default(self, exchange: Exchange, names: Mapping[str, str]) -> Response:
         """Return the default picture."""
+        request = exchange.request
         size = names["size"]
         if not (size.isascii() and size.isdecimal() and len(size) <= len(str(MAX_SIZE)) and 1 <= int(size) <= MAX_SIZE):
             raise ProtocolError(404, "picture_not_found", f"sizes are numbers from 1 to {MAX_SIZE}")
         content = await self._defaults.get(int(size))
         return _response(request, content, "image/png", f"default-{int(size)}", DEFAULT)
 
-    async def preview(self, request: Request, names: Mapping[str, str]) -> Response:
+    async def preview(self, exchange: Exchange, names: Mapping[str, str]) -> Response:
         """Return a redirect to the current photo of a user."""
         if community_of(names["community"]) is None:
             raise community_key_invalid()
-        return await self._current(request, PROFILE_PHOTO.kind, names["object"], PROFILE_PHOTO.slot)
+        return await self._current(exchange, PROFILE_PHOTO.kind, names["object"], PROFILE_PHOTO.slot)
 
-    async def current(self, request: Request, names: Mapping[str, str]) -> Response:
+    async def current(self, exchange: Exchange, names: Mapping[str, str]) -> Response:
         """Return a redirect to the current picture of a slot."""
-        return await self._current(request, names["kind"], names["id"], names["slot"])
+        return await self._current(exchange, names["kind"], names["id"], names["slot"])
 
-    async def _current(self, request: Request, kind: str, identifier: str, name: str) -> Response:
+    async def _current(self, exchange: Exchange, kind: str, identifier: str, name: str) -> Response:
         """Return a redirect with the slot's entity tag, or 304 if the slot has not changed."""
+        request = exchange.request
         slot = SlotRef(tenant=request.tenant, kind=kind, id=object_id(identifier), slot=name)
         rendition = rounded_up(rendition_of(request), self._sizes)
         found: SlotOutcome | None = None
         with suppress(ObjectNotFound):  # an unknown object gets the default picture, so that pages show no broken images
-            found = await self._verbs.slot(request.principal, GetSlot(slot=slot), NoContent())
+            found = await self._verbs.slot(exchange.principal, GetSlot(slot=slot), NoContent())
         etag = found.slot.etag if found is not None and found.slot.etag else "none"
         fields = (("ETag", f'"{etag}"'), STABLE)
         if condition_of(request.fields, strict=False).knows(etag):
@@ -106,7 +111,7 @@ class PictureResponses:
             location = self._location(request.tenant, image.key, rendition)
         return Response(status=302, fields=(*fields, ("Location", request.prefix + location)))
 
-    async def sanitised(self, request: Request, view: View) -> Response | None:
+    async def sanitised(self, exchange: Exchange, view: View) -> Response | None:
         """
         Return an image without metadata for viewers who may not see the original; None if the original may be sent.
 
@@ -114,7 +119,7 @@ class PictureResponses:
         """
         if view.original or not await self._is_image(view.record):
             return None
-        return _shown(request, await self.rendered(view, Rendition(), request), THUMBNAIL)
+        return _shown(exchange.request, await self.rendered(view, Rendition(), exchange), THUMBNAIL)
 
     async def _first_image(self, found: SlotOutcome) -> UploadRecord | None:
         """Return the first image of a slot; if the slot accepts other types, search the first few attachments only."""
@@ -128,7 +133,7 @@ class PictureResponses:
     async def _is_image(self, record: UploadRecord) -> bool:
         return sniff(await self._verbs.views.start_of(record, SNIFFED_BYTES)) is not None
 
-    async def rendered(self, view: View, rendition: Rendition, request: Request) -> Rendered:
+    async def rendered(self, view: View, rendition: Rendition, exchange: Exchange) -> Rendered:
         """
         Return an image in another size, made once.
 
@@ -136,7 +141,7 @@ class PictureResponses:
         """
         if view.record.offset > MAX_ORIGINAL:
             raise ProtocolError(404, "no_thumbnail", "the attachment is too large for a thumbnail")
-        by = Claimant(request.tenant, request.principal.subject)
+        by = Claimant(exchange.request.tenant, exchange.principal.subject)
         try:
             rendered = await self._renditions.get(view.record.key, rendition, _Stored(self._verbs.views, view), by)
         except ImageRefused as error:

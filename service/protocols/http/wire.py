@@ -13,7 +13,6 @@ from typing import Any, Protocol, TypeVar
 from holdfast.service.core.commands import Command, ObjectOutcome, Outcome, PictureCommand, SlotCommand, SlotOutcome
 from holdfast.service.core.conditions import ANY, Condition
 from holdfast.service.core.errors import UploadError
-from holdfast.service.core.principals import NOBODY, Principal
 from holdfast.storage.objects import ObjectRecord
 from holdfast.storage.records import Key, Tenant
 
@@ -52,8 +51,6 @@ class Request:
     """Whether Location is path-absolute."""
     peer: str = ""
     """Address at the other end of the connection; empty when it is not known."""
-    principal: Principal = NOBODY
-    """Who asks; known when a dialect sees the request."""
     tenant_named: bool = True
     """Whether the URL names the tenant; otherwise it is that of the principal."""
     key: Key | None = None
