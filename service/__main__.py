@@ -1,6 +1,4 @@
-"""
-``python -m holdfast.service`` is the command ``holdfast``.
-"""
+"""``python -m holdfast.service`` is the command ``holdfast``."""
 
 from holdfast.service.cli.main import main
 

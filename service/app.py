@@ -1,6 +1,4 @@
-"""
-The composition root: stores, rules, protocols and pages become one application.
-"""
+"""The composition root: stores, rules, protocols and pages become one application."""
 
 from __future__ import annotations
 
@@ -54,9 +52,7 @@ logger = logging.getLogger("holdfast")
 
 
 def create_app(settings: Settings, stores: Stores) -> Starlette:
-    """
-    Return the application over *stores*, which it closes when it ends.
-    """
+    """Return the application over *stores*, which it closes when it ends."""
     limits = Limits(
         max_size=settings.max_size,
         idle_expiry=settings.idle_expiry,
@@ -128,9 +124,7 @@ def _pings(places: StoreLocations, stores: Stores) -> dict[str, dict[str, Ping]]
 
 
 def application() -> Starlette:
-    """
-    Return the application that the environment describes, for ASGI servers that call a factory.
-    """
+    """Return the application that the environment describes, for ASGI servers that call a factory."""
     settings = Settings()
     logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     return create_app(settings, open_stores(settings))

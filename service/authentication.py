@@ -1,6 +1,4 @@
-"""
-Opens what says who a client is, as the settings name it.
-"""
+"""Opens what says who a client is, as the settings name it."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""
-Every setting, read once from the environment: name, default, unit, help.  A test compares them with deploy/README.md.
-"""
+"""Every setting, read once from the environment: name, default, unit, help.  A test compares them with deploy/README.md."""
 
 from __future__ import annotations
 
@@ -29,9 +27,7 @@ MIN_SECRET = 32  # bytes
 
 
 class Settings(BaseSettings):
-    """
-    The settings of one process: from ``HOLDFAST_*``, else from ``holdfast.toml``.
-    """
+    """The settings of one process: from ``HOLDFAST_*``, else from ``holdfast.toml``."""
 
     model_config = SettingsConfigDict(env_prefix="HOLDFAST_", frozen=True, extra="forbid")
 
@@ -330,9 +326,7 @@ def _meant(name: str, known: Iterable[str]) -> str:
 
 
 def is_loopback(host: str) -> bool:
-    """
-    Say whether *host* can only be reached from this machine.
-    """
+    """Say whether *host* can only be reached from this machine."""
     if host == "localhost":
         return True
     try:

@@ -1,6 +1,4 @@
-"""
-The file with settings: where it is, and what it says.
-"""
+"""The file with settings: where it is, and what it says."""
 
 from __future__ import annotations
 
@@ -16,9 +14,7 @@ class SettingsError(Exception):
 
 
 def config_path() -> str:
-    """
-    Return the path of the file with settings.
-    """
+    """Return the path of the file with settings."""
     return os.environ.get("HOLDFAST_CONFIG") or CONFIG
 
 

@@ -1,6 +1,4 @@
-"""
-Where the stores of a service are, in words that may be shown to anybody who may see the log.
-"""
+"""Where the stores of a service are, in words that may be shown to anybody who may see the log."""
 
 from __future__ import annotations
 
@@ -23,9 +21,7 @@ class StoreLocations:
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
-        """
-        Return the places that *settings* name.
-        """
+        """Return the places that *settings* name."""
         records, content = settings.metadata_url, settings.bytes_url
         kind, _, path = records.partition(":")
         if kind == "sqlite":
@@ -39,9 +35,7 @@ class StoreLocations:
 
 
 def public_url(url: str) -> str:
-    """
-    Return *url* without what opens it.
-    """
+    """Return *url* without what opens it."""
     scheme, separator, rest = url.partition("://" if "://" in url else ":")
     if scheme in PATHS:
         return url

@@ -1,6 +1,4 @@
-"""
-Opens the stores that settings name: the only file that names a backend.
-"""
+"""Opens the stores that settings name: the only file that names a backend."""
 
 from __future__ import annotations
 
@@ -50,9 +48,7 @@ class Stores:
         return self.own_leased_uploads or SeparateLeasedUploads(self.metadata, self.leases)
 
     async def close(self) -> None:
-        """
-        Close every store.
-        """
+        """Close every store."""
         for store in (self.inventory, self.content, self.leases, self.metadata):
             if store is not None:
                 await store.close()

@@ -1,6 +1,4 @@
-"""
-Sweeps the stores of expired and unfinished uploads, again and again.
-"""
+"""Sweeps the stores of expired and unfinished uploads, again and again."""
 
 from __future__ import annotations
 
@@ -20,9 +18,7 @@ SWEEP_EVERY = 60 * SECONDS
 
 
 async def sweep(uploads: Uploads, timekeeper: Timekeeper, cache: RenditionCache, store_health: StoreHealth) -> None:
-    """
-    Do what is due, once a minute; every process sweeps, and they do not disturb each other.
-    """
+    """Do what is due, once a minute; every process sweeps, and they do not disturb each other."""
     while True:
         await timekeeper.observe()
         try:

@@ -52,7 +52,7 @@ class Accounts:
     def __init__(
         self, links: Links, verifier: TokenVerifier | None, webhook: Webhook | None, origins: frozenset[str] = frozenset()
     ) -> None:
-        """Pages of the origins *origins* may send cookies."""
+        """Pages of *origins* may send cookies."""
         self._links = links
         self._origins = origins
         self._verifier = verifier

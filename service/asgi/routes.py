@@ -66,7 +66,7 @@ def routes(
         f"{COMMUNITY}/attachments/{{key}}/association/{{object:path}}": attachments,
         f"{COMMUNITY}/objects/{{object}}/attachments": attachments,
         f"{COMMUNITY}/previews/thumbnails/{{object}}": picture(pictures.preview, _community),
-        # The official client joins a base that ends with a slash and a path that begins with one.
+        # The known client joins a base that ends with a slash and a path that begins with one.
         "/.api/api.svc//attachments/{key}/view": views,
         "/.api/api.svc/attachments/{key}/view": views,
         "/.api2/binaries/{key}/download/{name:path}": Binaries(driver, downloads, dialect),

@@ -1,8 +1,8 @@
 """
-What an upload is going to be attached to, as a client names it when it creates the upload.
+The slot that a client names, when it creates an upload, for the upload to be attached to.
 
-``Holdfast-Attach-To: KIND/ID/SLOT`` in any dialect; ``attach_to`` in the metadata of tus; ``objectId`` and ``type`` in the
-document of the attachments API.
+All dialects have ``Holdfast-Attach-To: KIND/ID/SLOT``; tus also has ``attach_to`` in its metadata, and the attachments API
+``objectId`` and ``type`` in its document.
 """
 
 from __future__ import annotations
@@ -17,40 +17,40 @@ from holdfast.storage.records import Intent, SlotRef, Tenant
 FIELD = "holdfast-attach-to"
 
 
-def intent_of(request: Request, told: str | None = None) -> Intent | None:
+def intent_of(request: Request, attach_to: str | None = None) -> Intent | None:
     """
-    Return what the upload is for: by the field, else as *told* in the dialect's own place.
+    Return the slot and condition that the field names, else *attach_to* (KIND/ID/SLOT); None without both.
 
-    :raises ProtocolError: that names no slot.
+    :raises ProtocolError: the value is malformed.
     """
-    value = request.fields.get(FIELD, told)
+    value = request.fields.get(FIELD, attach_to)
     if value is None:
         return None
     return Intent(slot=parse_slot(value, request.tenant), if_match=_etag(request.fields))
 
 
 def _etag(fields: Mapping[str, str]) -> str | None:
-    """Return the one etag that the object has to have, when the upload begins and when it is complete."""
+    """Return the entity tag that has to match when the upload begins and when it completes; None for any."""
     condition = condition_of(fields)
     if condition.if_none_match == ANY:
-        return ""  # what an upload is for is always there
+        return ""  # never matches
     if condition.if_match in (None, ANY):
         return None
     if len(condition.if_match) > 1:
-        raise ProtocolError(400, "if_match_invalid", "an upload is for an object with one entity tag")
+        raise ProtocolError(400, "if_match_invalid", "send one entity tag in If-Match with an upload")
     (tag,) = condition.if_match
-    return tag[1:-1] if tag.startswith('"') else tag  # a weak one is never that of the object
+    return tag[1:-1] if tag.startswith('"') else tag  # a weak one never matches
 
 
 def parse_slot(value: str, tenant: Tenant) -> SlotRef:
     """
     Return the slot that ``KIND/ID/SLOT`` names.
 
-    :raises ProtocolError: it names none.
+    :raises ProtocolError: *value* is malformed.
     """
     kind, _, rest = value.partition("/")
     name, _, slot = rest.partition("/")
     identifier = names.object_id(name)
     if identifier is None or not (names.is_kind(kind) and names.is_slot(slot)):
-        raise ProtocolError(400, "attach_to_invalid", "what to attach to is written KIND/ID/SLOT")
+        raise ProtocolError(400, "attach_to_invalid", "the slot to attach to has to be KIND/ID/SLOT")
     return SlotRef(tenant=tenant, kind=kind, id=identifier, slot=slot)

@@ -1,6 +1,4 @@
-"""
-How what is wrong with objects and slots is called, the same in all dialects; each has its own status for it.
-"""
+"""Codes of errors about objects and slots, shared by the dialects of uploads."""
 
 from __future__ import annotations
 
@@ -8,7 +6,7 @@ from holdfast.service.core import errors
 from holdfast.service.core.errors import UploadError
 from holdfast.service.protocols.http.wire import Refusal
 
-# For dialects of uploads: what an upload is meant for is refused, not the upload's own URL, so none of these is a 404.
+# The slot that the upload names is refused, not the URL of the upload, so none of these is a 404.
 INTENTS: dict[type[UploadError], Refusal] = {
     errors.Forbidden: Refusal(403, "forbidden"),
     errors.ObjectNotFound: Refusal(422, "object_not_found"),
@@ -17,6 +15,6 @@ INTENTS: dict[type[UploadError], Refusal] = {
     errors.SlotFull: Refusal(422, "slot_full"),
     errors.SlotBusy: Refusal(503, "slot_busy", (("Retry-After", "1"),)),
     errors.ManagedElsewhere: Refusal(422, "managed_externally"),
-    # When it begins, by its declared type.  What its content turns out to be is an end of the upload: ContentRejected.
+    # Refused by its declared type when the upload begins; ContentRejected is for the type of its content.
     errors.NotAccepted: Refusal(415, "content_type_not_accepted"),
 }

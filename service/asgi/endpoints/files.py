@@ -46,7 +46,7 @@ class Files:
         elif files.is_download(request):
             await self._downloads.respond(exchange, files.download_fields(request))
         else:
-            perform = self._describe if files.asks_about_content(request) else self._verbs.upload
+            perform = self._describe if files.is_head_of_download(request) else self._verbs.upload
             await exchange.run(dialect, perform, keyed=key_of(exchange.scope) is not None)
 
     async def _describe(self, by: Principal, command: Command, content: RequestContent) -> Outcome:

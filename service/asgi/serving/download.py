@@ -17,7 +17,7 @@ from holdfast.service.core.errors import UploadError, UploadNotFound
 from holdfast.service.core.uploads.views import UploadViews
 from holdfast.service.core.verbs import Verbs
 from holdfast.service.health.stores import StoreHealth
-from holdfast.service.protocols.http.representation import in_front, offered, redirect, select
+from holdfast.service.protocols.http.representation import accel_redirect, content_fields, redirect, select
 from holdfast.service.protocols.http.wire import Fields, ProtocolError, Response
 from holdfast.storage.records import Ref, State, UploadRecord
 
@@ -78,12 +78,12 @@ class Downloads:
         selection = select(record, method, request.fields, request.now)
         start, stop = (selection.start, selection.stop) if method == "GET" else (0, 0)
         if self._redirect_url is not None and start < stop and view.redirects:
-            await exchange.respond(redirect(self._redirect_url(record, *offered(record))))
+            await exchange.respond(redirect(self._redirect_url(record, *content_fields(record))))
             return
         # nginx does not copy Content-Encoding from the response.
         is_plain = record.content_encoding is None
         if self._accel_path is not None and start < stop and is_plain and "if-range" not in request.fields:
-            await exchange.respond(in_front(selection, fields, self._accel_path(record)))
+            await exchange.respond(accel_redirect(selection, fields, self._accel_path(record)))
             return
         async with _source(self._verbs.views, extension, view, start, stop) as source:
             # The first block is read before the head is sent, so that a failing store still leads to an error response.

@@ -1,9 +1,4 @@
-"""
-The attachments API, its third request: an attachment is associated with an object.
-
-The dialect of the Igloo digital workplace; the content and its upload are those of
-`holdfast.service.protocols.attachments_api.uploads`.
-"""
+"""The third request of the attachments API (Igloo digital workplace): the client associates an attachment with an object."""
 
 from __future__ import annotations
 
@@ -21,9 +16,7 @@ MAX_PARAMETERS = 32
 
 
 class AssociationDialect:
-    """
-    The dialect of ``…/attachments/{key}/association/{objectId}?type=SLOT``.
-    """
+    """The dialect of ``…/attachments/{key}/association/{objectId}?type=SLOT``."""
 
     def __init__(self, content_range: AttachmentUploads, object_id: str) -> None:
         self.content_range = content_range
@@ -36,7 +29,7 @@ class AssociationDialect:
         if request.method == "OPTIONS":
             return Response(status=204, fields=(("Allow", METHODS),))
         if request.method not in ("POST", "DELETE") or request.key is None:
-            raise ProtocolError(405, "method_not_allowed", f"{request.method} means nothing here", (("Allow", METHODS),))
+            raise ProtocolError(405, "method_not_allowed", f"this URL does not support {request.method}", (("Allow", METHODS),))
         ref = Ref(tenant=request.tenant, key=request.key)
         slot, condition = self.slot(request), condition_of(request.fields)
         if request.method == "DELETE":
@@ -53,25 +46,21 @@ class AssociationDialect:
         return self.content_range.reject(request, error)
 
     def slot(self, request: Request) -> SlotRef:
-        """
-        Return the slot that the path and the query name.
-        """
+        """Return the slot that path and query name."""
         slot = _type(request.query)
         kind, identifier = self.content_range.object_of(slot, self._object_id)
         return SlotRef(tenant=request.tenant, kind=kind, id=identifier, slot=slot)
 
 
 class AttachmentsOfObject(AssociationDialect):
-    """
-    The dialect of ``…/objects/{objectId}/attachments?type=SLOT``: what is in a slot.
-    """
+    """The dialect of ``…/objects/{objectId}/attachments?type=SLOT``: the attachments in a slot."""
 
     def receive(self, request: Request) -> SlotCommand | Response:
         allow = ("Allow", "GET, HEAD, OPTIONS")
         if request.method == "OPTIONS":
             return Response(status=204, fields=(allow,))
         if request.method not in ("GET", "HEAD"):
-            raise ProtocolError(405, "method_not_allowed", f"{request.method} means nothing here", (allow,))
+            raise ProtocolError(405, "method_not_allowed", f"this URL does not support {request.method}", (allow,))
         return GetSlot(slot=self.slot(request))
 
     def send(self, request: Request, _command: SlotCommand, outcome: SlotOutcome) -> Response:
@@ -81,14 +70,14 @@ class AttachmentsOfObject(AssociationDialect):
 
 
 def _type(query: str) -> str:
-    """Return the type; its name is written "type" in the table and "Type" in the text, so the case makes no difference."""
+    """Return the type; the specification writes both "type" and "Type", so case is ignored."""
     try:
         pairs: Sequence[tuple[str, str]] = parse_qsl(query, keep_blank_values=True, max_num_fields=MAX_PARAMETERS)
     except ValueError as error:
-        raise ProtocolError(400, "type_required", "the query cannot be understood") from error
+        raise ProtocolError(400, "type_required", "the query is malformed") from error
     values = [value for name, value in pairs if name.lower() == "type"]
     if len(values) > 1:
-        raise ProtocolError(400, "repeated_value", "type stands there twice")
+        raise ProtocolError(400, "repeated_value", "the query has type twice")
     if not values or not values[0]:
-        raise ProtocolError(400, "type_required", "type is missing")
+        raise ProtocolError(400, "type_required", "type is missing from the query")
     return values[0]

@@ -1,7 +1,7 @@
 """
-The attachments API: an entry is created with a JSON or form document, content is sent with PATCH and Content-Range.
+The attachments API of the Igloo digital workplace: POST a JSON or form document, then PATCH content with Content-Range.
 
-The dialect of the Igloo digital workplace; what its clients rely on is told beside the line that obeys it.
+Quotations are from its specification; comments name what its clients rely on.
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ from holdfast.service.protocols.http.wire import (
 from holdfast.service.protocols.intents import intent_of
 from holdfast.storage.records import Ref, State, Tenant, UploadRecord
 
-MAX_DOCUMENT = 16 * 1024  # bytes; three short values
+MAX_DOCUMENT = 16 * 1024  # bytes
 MAX_IDEMPOTENCY_KEY = 255  # bytes
-# Names of members are found in any case; they are told as clients write them.
+# Names of members match in any case; messages spell them as clients do.
 SPELLED = {"contenttype": "contentType", "objectid": "objectId"}
 
 USER = "user"
@@ -57,7 +57,7 @@ UNKNOWN = "application/octet-stream"
 
 REFUSALS: dict[type[UploadError], Refusal] = {
     errors.UploadNotFound: Refusal(404, "not_found"),
-    # 410 tells a client to create a new entry.
+    # After a 410 the client creates a new entry.
     errors.UploadGone: Refusal(410, "gone"),
     errors.ContentLost: Refusal(410, "content_lost"),
     errors.UploadAttached: Refusal(409, "attached"),
@@ -95,7 +95,7 @@ class AttachmentUploads:
     """
     The dialect of the attachments API.
 
-    *default_tenant* is the community of URLs that name none, *kinds* tells by the name of a slot which objects have it.
+    *default_tenant* is the community of URLs that name none; *kinds* maps the name of a slot to the kind of its objects.
     """
 
     def __init__(self, default_tenant: Tenant, kinds: Mapping[str, str]) -> None:
@@ -124,13 +124,15 @@ class AttachmentUploads:
         record = outcome.record
         match command:
             case Create():
-                # Path-absolute, the key its last segment, no slash behind it and no query: the known client takes it apart so.
+                # Path-absolute, ending with the key, without a query: the known client parses it so.
                 location = f"{request.prefix}/.api2/api/v1/communities/{record.tenant}/attachments/uploads/{record.key}"
                 return to_response(201, self.document(request, record), (("Location", location),))
             case Cancel():
                 return Response(status=204)
             case Append() if outcome.stopped is Stop.IDLE:
-                return self.reject(request, ProtocolError(408, "content_timeout", "no content came for too long"))
+                return self.reject(
+                    request, ProtocolError(408, "content_timeout", "the client sent content too slowly; resume at the offset")
+                )
             case Append() | GetOffset() if record.state is State.COMPLETE:
                 return to_response(200, self.document(request, record), (("Upload-Offset", str(record.offset)),))
             case _:
@@ -149,14 +151,14 @@ class AttachmentUploads:
 
     def _create(self, request: Request) -> Create:
         values = _parse_document(request)
-        # Browsers know no type of many files, and say so by an empty one.
+        # Browsers send an empty type for files whose type they do not know.
         kind = parse_media_type(_text(values, "contenttype") or UNKNOWN)
         if kind is None:
             raise ProtocolError(400, "contenttype_invalid", "contentType has to be a media type")
         attach_to = intent_of(request, self._attach_to(values))
-        # A slot that is named says itself what it takes.
+        # A named slot has its own list of accepted types.
         if attach_to is None and canonical(kind) not in ACCEPTED and not is_undeclared(kind):
-            raise ProtocolError(415, "content_type_not_accepted", "accepted are image/jpeg, image/png and image/gif")
+            raise ProtocolError(415, "content_type_not_accepted", "contentType has to be image/jpeg, image/png or image/gif")
         length = _length(values)
         idempotency_key = request.fields.get("idempotency-key") or None
         if idempotency_key is not None and len(idempotency_key) > MAX_IDEMPOTENCY_KEY:
@@ -184,13 +186,13 @@ class AttachmentUploads:
         if content_range.first is None or content_range.last is None:
             # "query the status of an upload": bytes */LENGTH, and no content.
             if request.content_length != 0:
-                raise ProtocolError(400, "content_length_mismatch", "a question about the status has no content")
+                raise ProtocolError(400, "content_length_mismatch", "send a status query (bytes */LENGTH) without content")
             length = content_range.length
             return GetOffset(ref=ref, completes=Completes.AT_LENGTH, length=length)
         if request.content_length is None or "content-length" not in request.fields:
             raise ProtocolError(411, "content_length_required", "Content-Length is missing")
         if request.content_length != content_range.last - content_range.first + 1:
-            message = "Content-Length and Content-Range tell different lengths"
+            message = "Content-Length has to be LAST - FIRST + 1 of Content-Range"
             raise ProtocolError(400, "content_length_mismatch", message)
         kind = request.fields.get("content-type")
         if kind is None:
@@ -206,7 +208,7 @@ class AttachmentUploads:
         )
 
     def _attach_to(self, values: Mapping[str, object]) -> str | None:
-        """Return the slot that ``objectId`` and ``type`` name, as the third request would."""
+        """Return the slot that ``objectId`` and ``type`` name, as KIND/ID/SLOT; None if both are missing."""
         if values.get("objectid") is None and values.get("type") is None:
             return None
         kind, identifier = self.object_of(_text(values, "type"), _text(values, "objectid"))
@@ -214,24 +216,22 @@ class AttachmentUploads:
 
     def object_of(self, slot: str, identifier: str) -> tuple[str, str]:
         """
-        Return the kind and the id of the object that *identifier* names, as one that has *slot*.
+        Return kind and id of the object with *slot* that *identifier* names.
 
-        :raises ProtocolError: no object has such a slot, or is called so.
+        :raises ProtocolError: the slot is unknown, or the identifier is malformed.
         """
         if slot not in self.kinds:
             raise ProtocolError(400, "type_unknown", f"type has to be one of {', '.join(sorted(self.kinds))}")
         kind = self.kinds[slot]
-        # "objectId: GUID, the ID of the object to associate": so it is with users; objects of other systems have other ids.
+        # "objectId: GUID, the ID of the object to associate": this holds for users; objects of other systems have other ids.
         found = names.canonical_guid(identifier) if kind == USER else names.object_id(identifier)
         if found is None:
-            grammar = "has to be a GUID" if kind == USER else "is letters, digits and . _ ~ = + -, 255 at most"
+            grammar = "has to be a GUID" if kind == USER else "has to be 1 to 255 letters, digits and . _ ~ = + -"
             raise ProtocolError(400, "object_id_invalid", f"objectId {grammar}")
         return kind, found
 
     def document(self, request: Request, record: UploadRecord) -> Mapping[str, Any]:
-        """
-        Return the attachment as its clients know it, and how far it is.
-        """
+        """Return the members of the JSON document for an attachment; offsets and lengths are bytes."""
         document: dict[str, Any] = {
             "key": record.key,
             "name": record.name,
@@ -248,16 +248,16 @@ class AttachmentUploads:
         return document
 
     def _location(self, request: Request, record: UploadRecord, what: str) -> str | None:
-        """Return the URL, path-absolute, of the content of an attachment, or *what* else there is of it."""
+        """Return the path-absolute URL of *what* (``download`` or ``thumbnails``); None until the upload is complete."""
         if record.state is not State.COMPLETE:
             return None
         path = f"{request.prefix}/.api2/binaries/{record.key}/{what}/{quote(record.name or record.key, safe='')}"
-        # Their URLs name no community; ours have to, where it is not the one that is meant anyway.
+        # These URLs have no community in their path, so the query names it unless it is the default.
         return path if record.tenant == self._default_tenant else f"{path}?communityKey={quote(record.tenant, safe='')}"
 
 
 def _parse_document(request: Request) -> Mapping[str, object]:
-    """Return the values of a creation by lower-case name: the document shows PascalCase, the known client sends camelCase."""
+    """Return the members by lower-case name: the specification uses PascalCase, the known client sends camelCase."""
     if media_type_is(request.fields, "application/json"):
         pairs = _parse_json(request.document)
     elif media_type_is(request.fields, "application/x-www-form-urlencoded"):
@@ -268,14 +268,14 @@ def _parse_document(request: Request) -> Mapping[str, object]:
     values: dict[str, object] = {}
     for name, value in pairs:
         if name.lower() in values:
-            raise ProtocolError(400, "repeated_value", f"{name.lower()} stands there twice")
+            raise ProtocolError(400, "repeated_value", f"the document has {name.lower()} twice")
         values[name.lower()] = value
     return values
 
 
 def _parse_json(document: bytes) -> list[tuple[str, object]]:
     try:
-        # The outermost object comes last, as a list of its pairs, so that a repeated name is seen.
+        # Objects become lists of pairs, so that repeated names are detected.
         value = json.loads(document, object_pairs_hook=list)
     except (ValueError, RecursionError) as error:
         raise ProtocolError(400, "invalid_document", "the content is not JSON") from error
@@ -288,7 +288,7 @@ def _parse_form(document: bytes) -> list[tuple[str, object]]:
     try:
         return [*parse_qsl(document.decode(), keep_blank_values=True, strict_parsing=True, errors="strict", max_num_fields=32)]
     except ValueError as error:
-        raise ProtocolError(400, "invalid_document", "the content is not a form") from error
+        raise ProtocolError(400, "invalid_document", "the content is not a valid form") from error
 
 
 def _text(values: Mapping[str, object], name: str) -> str:
@@ -308,7 +308,7 @@ def _length(values: Mapping[str, object]) -> int:
         length: int | None = min(value, HUGE)
     else:
         length = parse_integer(value) if isinstance(value, str) else None
-    # A length of nothing has no Content-Range that could send it.
+    # No Content-Range can describe an empty content.
     if length is None or length <= 0:
         raise ProtocolError(400, "contentlength_invalid", "contentLength has to be a positive integer")
     return length
@@ -328,13 +328,11 @@ def _file_name(values: Mapping[str, object]) -> str:
 
 def _progress(record: UploadRecord) -> Fields:
     offset = ("Upload-Offset", str(record.offset))
-    # A Range that names no byte cannot be written.
+    # No Range can describe zero bytes.
     return (offset, ("Range", f"bytes=0-{record.offset - 1}")) if record.offset else (offset,)
 
 
 def to_response(status: int, document: Mapping[str, Any], fields: Fields = ()) -> Response:
-    """
-    Return a response of the attachments API.
-    """
+    """Return a response of the attachments API."""
     kind = (("Content-Type", "application/json"), ("Cache-Control", "no-store"))
     return Response(status=status, fields=(*fields, *kind), content=to_json(document))

@@ -1,6 +1,4 @@
-"""
-The one read of the older Igloo API that its known client, pyigloo, makes of an attachment.
-"""
+"""The request of the older Igloo API with which its client pyigloo reads an attachment."""
 
 from __future__ import annotations
 
@@ -17,7 +15,7 @@ class AttachmentView:
     """
     The dialect of ``/.api/api.svc//attachments/{key}/view``.
 
-    The answer is the attachment as the attachments API tells it, in an envelope: ``{"response": {…}}``.
+    The response is the document of the attachments API in an envelope: ``{"response": {…}}``.
     """
 
     def __init__(self, content_range: AttachmentUploads) -> None:
@@ -30,7 +28,7 @@ class AttachmentView:
         if request.method == "OPTIONS":
             return Response(status=204, fields=(("Allow", METHODS),))
         if request.method not in ("GET", "HEAD") or request.key is None:
-            raise ProtocolError(405, "method_not_allowed", f"{request.method} means nothing here", (("Allow", METHODS),))
+            raise ProtocolError(405, "method_not_allowed", f"this URL does not support {request.method}", (("Allow", METHODS),))
         return GetAttachment(ref=Ref(tenant=request.tenant, key=request.key))
 
     def send(self, request: Request, _command: GetAttachment, outcome: Outcome) -> Response:

@@ -1,6 +1,4 @@
-"""
-The grammar of fields.  Strategy: match the whole value against the specification's own rule, or say what it is not.
-"""
+"""Parsers of field values.  Strategy: match the whole value against the rule of the specification."""
 
 from __future__ import annotations
 
@@ -19,7 +17,7 @@ from holdfast.service.core.content.sniffing import canonical
 
 # RFC 9110, section 5.6.2: token = 1*tchar
 _TCHARS = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
-# RFC 9110, section 5.6.4: quoted-string, without what is not ASCII
+# RFC 9110, section 5.6.4: quoted-string, ASCII only
 _QUOTED = r'"(?:[\t\x20\x21\x23-\x5b\x5d-\x7e]|\\[\t\x20-\x7e])*"'
 # RFC 9110, sections 8.3.1 and 5.6.6: media-type = type "/" subtype parameters; a comma would begin another type for browsers.
 _MEDIA_TYPE = re.compile(rf"{_TCHARS}/{_TCHARS}(?:[ \t]*;[ \t]*{_TCHARS}=(?:{_TCHARS}|{_QUOTED}))*")
@@ -37,15 +35,13 @@ _CONTENT_RANGE = re.compile(r"bytes (?:([0-9]+)-([0-9]+)|\*)/([0-9]+|\*)")
 
 MAX_DISPOSITION = 4096  # bytes; a name of 255 characters takes up to 3060 in its extended form
 MAX_MEDIA_TYPE = 255  # bytes; RFC 4288, section 4.2 allows 127 for each of type and subtype
-MAX_ENCODING = 64  # bytes: three codings are more than anybody uses
-# Larger than any file; longer numbers are read as this one, so that no client makes us calculate with a megabyte of digits.
+MAX_ENCODING = 64  # bytes; more than three codings need
+# Larger than any file.  Larger numbers are read as this one, so that a client cannot make the server parse a megabyte of digits.
 HUGE = 10**20
 
 
 def parse_integer(value: str) -> int | None:
-    """
-    Return a non-negative integer, at most `HUGE`; None if *value* is not one.
-    """
+    """Return a non-negative integer, at most `HUGE`; None if *value* is not one."""
     if not _INTEGER.fullmatch(value):
         return None
     digits = value.lstrip("0") or "0"
@@ -53,18 +49,12 @@ def parse_integer(value: str) -> int | None:
 
 
 def parse_media_type(value: str) -> str | None:
-    """
-    Return *value* if it is a media type of sensible length.
-    """
+    """Return *value* if it is a media type of at most `MAX_MEDIA_TYPE` bytes, else None."""
     return value if len(value) <= MAX_MEDIA_TYPE and _MEDIA_TYPE.fullmatch(value) else None
 
 
 def parse_encoding(value: str) -> str | None:
-    """
-    Return the codings of content, in lower case and in the order in which they were applied; empty for none.
-
-    None: *value* is no list of codings, or a long one.
-    """
+    """Return the codings of a Content-Encoding in lower case and in order, "" for none; None if it is malformed or too long."""
     if len(value) > MAX_ENCODING or not _CODINGS.fullmatch(value):
         return None
     # RFC 9110, section 8.4.1: "All content codings are case-insensitive"; and 8.4: "Note that the coding named "identity" is
@@ -74,9 +64,7 @@ def parse_encoding(value: str) -> str | None:
 
 
 def parse_file_name(value: str) -> str | None:
-    """
-    Return the file name of a Content-Disposition; None if it has none that can be understood.
-    """
+    """Return the file name of a Content-Disposition; None if it has no valid one."""
     if len(value) > MAX_DISPOSITION:
         return None
     # RFC 6266, section 4.3: "recipients SHOULD pick filename* and ignore filename".
@@ -91,22 +79,18 @@ def parse_file_name(value: str) -> str | None:
 
 
 def media_type_is(fields: Mapping[str, str], wanted: str) -> bool:
-    """
-    Say whether the Content-Type is *wanted*, whatever its parameters.
-    """
+    """Say whether the Content-Type is *wanted*, ignoring parameters."""
     return canonical(fields.get("content-type", "")) == wanted
 
 
 def imf_fixdate(seconds: float) -> str:
-    """
-    Return a time as RFC 9110, section 5.6.7 prefers it.
-    """
+    """Return a Unix time as an IMF-fixdate (RFC 9110, section 5.6.7)."""
     return _imf_fixdate(int(seconds))
 
 
 @functools.lru_cache(maxsize=64)
 def _imf_fixdate(seconds: int) -> str:
-    # Many answers of one second tell the same time.
+    # Many responses within a second contain the same time.
     return formatdate(seconds, usegmt=True)
 
 
@@ -120,31 +104,25 @@ def _parse_item(fields: Mapping[str, str], name: str) -> object:
         return None
     try:
         parsed = http_sf.parse(value.encode("latin-1"), tltype="item")
-    except ValueError:  # of the parser, or of a character that no field can hold
+    except ValueError:  # from the parser, or from a character outside Latin-1
         return None
     return parsed[0] if isinstance(parsed, tuple) else None  # parameters are legal, and ignored
 
 
 def sf_integer(fields: Mapping[str, str], name: str) -> int | None:
-    """
-    Return a non-negative structured-field integer; None when there is none.
-    """
+    """Return a non-negative structured-field integer; None if it is missing or invalid."""
     item = _parse_item(fields, name)
     return item if isinstance(item, int) and not isinstance(item, bool) and item >= 0 else None
 
 
 def sf_boolean(fields: Mapping[str, str], name: str) -> bool | None:
-    """
-    Return a structured-field boolean; None when there is none.
-    """
+    """Return a structured-field boolean; None if it is missing or invalid."""
     item = _parse_item(fields, name)
     return item if isinstance(item, bool) else None
 
 
 def sf_dictionary(members: Mapping[str, int]) -> str:
-    """
-    Return integers as a structured-field dictionary.
-    """
+    """Return integers as a structured-field dictionary."""
     return http_sf.ser(dict(members))
 
 
@@ -153,7 +131,7 @@ def sf_dictionary(members: Mapping[str, int]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class ContentRange:
-    """What a Content-Range says: the first and last byte, or neither for a question about the status."""
+    """A parsed Content-Range: first and last byte, both None for a status query; *length* is None if unknown."""
 
     first: int | None
     last: int | None
@@ -161,9 +139,7 @@ class ContentRange:
 
 
 def parse_content_range(value: str) -> ContentRange | None:
-    """
-    Return the range, or None if it is not one: bad syntax, first after last, last not before length.
-    """
+    """Return the range; None if its syntax is invalid, or not FIRST <= LAST < LENGTH."""
     match = _CONTENT_RANGE.fullmatch(value)
     if match is None:
         return None
@@ -197,10 +173,10 @@ def parse_metadata(value: str) -> dict[str, bytes]:
     for pair in value.split(","):
         match = _METADATA_PAIR.fullmatch(pair.strip(" \t") if not pair.endswith(" ") else pair.lstrip(" \t"))
         if match is None:
-            raise MetadataSyntaxError("Upload-Metadata consists of keys, each with a space and a base64 value")
+            raise MetadataSyntaxError("Upload-Metadata has to be a list of KEY BASE64, separated by commas")
         key, encoded = match[1], match[2] or ""
         if key in pairs:
-            raise MetadataSyntaxError(f"the key {key} stands twice in Upload-Metadata")
+            raise MetadataSyntaxError(f"Upload-Metadata has the key {key} twice")
         try:
             pairs[key] = base64.b64decode(encoded, validate=True)
         except binascii.Error as error:

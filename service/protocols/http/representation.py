@@ -1,5 +1,5 @@
 """
-Which part of a completed attachment a GET or HEAD is answered with, and under which fields.
+Selects status, fields and bytes of the response to a GET or HEAD of complete content.
 
 RFC 9110, sections 13 (conditional requests) and 14 (range requests); RFC 6266 and RFC 8187 for the file name.
 """
@@ -23,7 +23,7 @@ from holdfast.storage.records import UploadRecord
 # Section 14.1: "range unit names are case-insensitive".
 _RANGE = re.compile(r"bytes=[ \t]*(?:([0-9]+)-([0-9]*)|-([0-9]+))[ \t]*", re.IGNORECASE)
 
-# What a browser may show in place; all else is offered for download.  Nothing here can carry a script.
+# Types that a browser may show inline; none can contain a script.  Others are downloaded.
 INLINE = frozenset(
     {
         "application/ogg",
@@ -49,12 +49,11 @@ INLINE = frozenset(
         "video/webm",
     }
 )
-# What content of users may load and do, by its type.  A browser makes a page of its own round a sound, a film or a picture, and
-# takes the policy for that page's: it has to allow the page's style and the content itself, which in a "sandbox" is of another
-# origin.
+# Content-Security-Policy of users' content, by type.  A browser wraps audio, video or an image in a page and applies the policy
+# to that page, so it has to allow the page's style and the content itself, which has another origin in a "sandbox".
 MEDIA_POLICY = "default-src 'none'; media-src 'self'; style-src 'unsafe-inline'"
 IMAGE_POLICY = "default-src 'none'; img-src 'self' data:; style-src 'unsafe-inline'"
-# Of all else a browser might make an active page of our origin.
+# A browser might run other types as an active page of this origin.
 SANDBOX = "sandbox; default-src 'none'"
 NOT_MODIFIED = 304
 NOTHING = ("Content-Length", "0")
@@ -63,7 +62,7 @@ DEFAULT_TYPE = "application/octet-stream"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
-    """A response about a representation: its content is the bytes from *start* up to *stop*."""
+    """A response whose content is bytes *start* to *stop* (exclusive)."""
 
     status: int
     fields: Fields
@@ -72,22 +71,20 @@ class Selection:
 
 
 def select(record: UploadRecord, method: str, fields: Mapping[str, str], now: float = math.inf) -> Selection:
-    """
-    Return the answer to a GET or HEAD of a complete upload, made *now*.
-    """
+    """Return the response to a GET or HEAD of a complete upload at the Unix time *now*."""
     # RFC 9110, section 8.8.2.1: "An origin server with a clock (as defined in Section 5.6.7) MUST NOT generate a Last-Modified
-    # date that is later than the server's time of message origination (Date)."  The clock of who stored it may be ahead of ours.
+    # date that is later than the server's time of message origination (Date)."  Another process's clock may be ahead.
     etag, modified, length = etag_of(record), min(record.created_at, now), record.offset
     validators: Fields = (
         ("ETag", f'"{etag}"'),
         ("Last-Modified", imf_fixdate(modified)),
         ("Accept-Ranges", "bytes"),
-        # The content of a key never changes, but who may see it can.
+        # The content never changes, but access to it can.
         ("Cache-Control", "private, no-cache"),
     )
     status = _precondition(fields, etag, modified)
     if status is not None:
-        # Section 8.6: a 304 could only tell the length of what it does not send.
+        # Section 8.6: in a 304, Content-Length would be the length of the content that it does not send.
         return Selection(status=status, fields=validators if status == NOT_MODIFIED else (*validators, NOTHING))
     described = (*validators, *_description(record))
     # Section 14.2: "A server MUST ignore a Range header field received with a request method that is unrecognized or for which
@@ -104,42 +101,34 @@ def select(record: UploadRecord, method: str, fields: Mapping[str, str], now: fl
     return Selection(status=206, fields=partial, start=start, stop=stop)
 
 
-def offered(record: UploadRecord) -> tuple[str, str]:
-    """
-    Return under what disposition and media type an attachment is sent, for whoever sends it in our place.
-    """
+def content_fields(record: UploadRecord) -> tuple[str, str]:
+    """Return Content-Disposition and Content-Type of a download."""
     kind = record.content_type or DEFAULT_TYPE
-    # What is encoded was looked at by nobody, and may become very large.
+    # The server does not inspect encoded content, which may also be very large once decoded.
     inline = record.content_encoding is None and canonical(kind) in INLINE
     return content_disposition(record.name, inline=inline), kind
 
 
 def redirect(url: str) -> Response:
-    """
-    Return the answer that content is at *url*, which holds for this time only.
-    """
-    # RFC 9110, section 15.4.8: 307 keeps the method; whoever wants a range asks for the same one there.
+    """Return a temporary redirect to the content at *url*."""
+    # RFC 9110, section 15.4.8: 307 keeps the method; clients repeat their Range there.
     return Response(status=307, fields=(("Location", url), ("Cache-Control", "private, no-store"), NOTHING))
 
 
-def in_front(selection: Selection, fields: Fields, path: str) -> Response:
-    """
-    Return the answer that lets the server in front of us, an nginx, send the content of its own file at *path*.
-    """
-    # It knows the length of its file, and picks the range by itself.
+def accel_redirect(selection: Selection, fields: Fields, path: str) -> Response:
+    """Return the response that makes nginx in front of the server send its file at *path*."""
+    # nginx sets the length and selects the range itself.
     kept = [field for field in selection.fields if field[0] not in ("Content-Length", "Content-Range")]
     return Response(status=200, fields=(*kept, *fields, ("X-Accel-Redirect", path)))
 
 
 def etag_of(record: UploadRecord) -> str:
-    """
-    Return a strong validator, without quotes: a key is never used again, and its complete content never changes.
-    """
+    """Return a strong entity tag without quotes: a key is never reused, and complete content never changes."""
     return f"{record.key}-{record.offset:x}"
 
 
 def _precondition(fields: Mapping[str, str], etag: str, modified: float) -> int | None:
-    """Return the status that section 13.2.2 prescribes, in its order of precedence; None to go on."""
+    """Return 304 or 412 by the order of section 13.2.2; None to send the content."""
     condition = condition_of(fields, strict=False)
     if condition.if_match is not None:
         if not condition.matches(etag):
@@ -157,7 +146,7 @@ def _precondition(fields: Mapping[str, str], etag: str, modified: float) -> int 
 
 
 def _if_range(fields: Mapping[str, str], etag: str) -> bool:
-    # Section 13.1.5: an entity tag has to match strongly.  Dates are answered with the whole: ours are not strong validators.
+    # Section 13.1.5: the entity tag has to match strongly.  Last-Modified is a weak validator here, so a date never matches.
     wanted = fields.get("if-range")
     return wanted is None or wanted.strip(" \t") == f'"{etag}"'
 
@@ -168,15 +157,15 @@ def _date(value: str | None) -> float | None:
         return None
     try:
         moment = parsedate_to_datetime(value)
-        # Section 5.6.7: all forms of a date are in UTC; one of them does not say so.
+        # Section 5.6.7: all dates are in UTC; the asctime form has no time zone.
         return (moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)).timestamp()
     except (ValueError, OverflowError):
         return None
 
 
 def _parse_range(value: str, length: int) -> tuple[int, int] | None:
-    """Return the span of one range, empty where it cannot be satisfied; None for all that may be ignored."""
-    # Several ranges are answered with the whole, as section 14.2 allows: "A server MAY ignore the Range header field."
+    """Return start and stop of a single range, empty if it cannot be satisfied; None to ignore the field."""
+    # Multiple ranges are ignored, as section 14.2 allows: "A server MAY ignore the Range header field."
     match = _RANGE.fullmatch(value)
     if match is None or not length:
         return None
@@ -189,7 +178,7 @@ def _parse_range(value: str, length: int) -> tuple[int, int] | None:
 
 
 def _description(record: UploadRecord) -> Fields:
-    disposition, kind = offered(record)
+    disposition, kind = content_fields(record)
     encoding = () if record.content_encoding is None else (("Content-Encoding", record.content_encoding),)
     return (
         ("Content-Type", kind),
@@ -202,9 +191,7 @@ def _description(record: UploadRecord) -> Fields:
 
 
 def security_policy(content_type: str) -> str:
-    """
-    Return the Content-Security-Policy of content of a user.
-    """
+    """Return the Content-Security-Policy for content of a user."""
     kind = canonical(content_type)
     # WHATWG MIME Sniffing, section 4.6: "An XML MIME type is any MIME type whose subtype ends in "+xml"", and XML is scriptable.
     if "xml" in kind or kind.startswith("image/svg"):
@@ -215,13 +202,11 @@ def security_policy(content_type: str) -> str:
 
 
 def content_disposition(name: str | None, *, inline: bool) -> str:
-    """
-    Return the field value that offers a file under *name*, for old clients in ASCII and for others in full.
-    """
+    """Return a Content-Disposition with *name* in ASCII, and also in UTF-8 if it has other characters."""
     disposition = "inline" if inline else "attachment"
     if not name:
         return disposition
-    # RFC 6266, appendix D: no percent signs and no backslashes in the quoted form, for user agents differ about them.
+    # RFC 6266, appendix D: no percent signs or backslashes in the quoted form, because user agents treat them differently.
     plain = re.sub(r'[^\x20-\x7e]|["\\%]', "_", name)
     # RFC 8187, section 3.2.1: attr-char
     extended = "" if plain == name else f"; filename*=UTF-8''{quote(name, safe='!#$&+-.^_`|~')}"

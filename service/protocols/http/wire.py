@@ -1,6 +1,4 @@
-"""
-Requests and responses as heads, and what a dialect is.
-"""
+"""Heads of requests and responses, and the interface of dialects."""
 
 from __future__ import annotations
 
@@ -31,8 +29,8 @@ class Request:
     """
     The head of a request.
 
-    *fields* has lower-case names; fields that came several times are joined with a comma (RFC 9110, section 5.2), so that a
-    repeated integer is not an integer any more.
+    *fields* has lower-case names; repeated fields are joined with a comma (RFC 9110, section 5.2), so a repeated integer is no
+    longer a valid integer.
     """
 
     method: str
@@ -40,9 +38,9 @@ class Request:
     query: str
     fields: Mapping[str, str]
     content_length: int | None
-    """0 without content; None when only its end will tell (chunked)."""
+    """Bytes; 0 without content, None if unknown (chunked)."""
     origin: str
-    """Scheme and authority as the client sees them; empty when they are not known."""
+    """Scheme and authority as the client sees them; empty if unknown."""
     tenant: Tenant
     now: float
     prefix: str = ""
@@ -50,31 +48,27 @@ class Request:
     relative: bool = False
     """Whether Location is path-absolute."""
     peer: str = ""
-    """Address at the other end of the connection; empty when it is not known."""
+    """Address at the other end of the connection; empty if unknown."""
     tenant_named: bool = True
-    """Whether the URL names the tenant; otherwise it is that of the principal."""
+    """Whether the URL names the tenant; otherwise it is the principal's."""
     key: Key | None = None
     document: bytes = b""
-    """Content that belongs to the meaning of the request itself, where the dialect asked for it."""
+    """The whole content, if `Dialect.document_limit` is not 0."""
     limits: tuple[int, float] = (0, 0.0)
-    """Largest upload in bytes, and the seconds for which a new one lives at least."""
+    """Largest upload in bytes, and the shortest life of a new upload in seconds."""
 
     def url(self, path: str) -> str:
-        """
-        Return the URL of one of our paths as the client sees it; path-absolute when the origin is not known.
-        """
+        """Return the URL of *path* as the client sees it; path-absolute if the origin is unknown."""
         return f"{self.origin}{self.prefix}{path}"
 
     def location(self, path: str) -> str:
-        """
-        Return the same for a Location, which may be wanted without an origin.
-        """
+        """Return the URL of *path* for a Location field."""
         return f"{self.prefix}{path}" if self.relative else self.url(path)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Response:
-    """The head of a response, and its content where that is short."""
+    """The head of a response, and its content."""
 
     status: int
     fields: Fields = ()
@@ -82,9 +76,7 @@ class Response:
 
 
 class ProtocolError(Exception):
-    """
-    The request breaks the grammar or the rules of its dialect, whatever the state of the upload.
-    """
+    """The request breaks the grammar or rules of its dialect, independently of the state of the upload."""
 
     def __init__(self, status: int, code: str, message: str, fields: Fields = ()) -> None:
         super().__init__(message)
@@ -95,12 +87,11 @@ class ProtocolError(Exception):
 
 def condition_of(fields: Mapping[str, str], *, strict: bool = True) -> Condition:
     """
-    Return what the etag of a representation has to be, and what it must not be.
+    Return the condition of If-Match and If-None-Match (RFC 9110, sections 13.1.1 and 13.1.2).
 
-    A request that changes something is refused when a field is malformed; one that reads, where that is not *strict*, goes by
-    the entity tags that are there.
+    Requests that change something are *strict*; for others, the valid entity tags of a malformed field count.
 
-    :raises ProtocolError: a field is malformed.
+    :raises ProtocolError: *strict*, and a field is malformed.
     """
     if_match, if_none_match = (_entity_tags(fields, name, strict=strict) for name in ("if-match", "if-none-match"))
     return Condition(if_match=if_match, if_none_match=if_none_match)
@@ -114,21 +105,19 @@ def _entity_tags(fields: Mapping[str, str], name: str, *, strict: bool) -> froze
         return ANY
     tags = re.findall(_ENTITY_TAG, value) if not strict or _ENTITY_TAGS.fullmatch(value) else []
     if strict and not tags:
-        raise ProtocolError(400, "if_match_invalid", "If-Match and If-None-Match list entity tags, or are *")
+        raise ProtocolError(400, "if_match_invalid", 'If-Match and If-None-Match have to be entity tags, as "TAG", or *')
     return frozenset(tags)
 
 
 def method_not_allowed(request: Request, *, collection: str, entry: str) -> ProtocolError:
-    """
-    Return the refusal of a method, with those that the target has (RFC 9110, section 15.5.6).
-    """
+    """Return the error for a method, with the methods that the URL supports (RFC 9110, section 15.5.6)."""
     allow = collection if request.key is None else entry
-    return ProtocolError(405, "method_not_allowed", f"{request.method} means nothing here", (("Allow", allow),))
+    return ProtocolError(405, "method_not_allowed", f"this URL does not support {request.method}", (("Allow", allow),))
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """How a dialect answers one class of errors."""
+    """The response of a dialect to one class of errors."""
 
     status: int
     code: str
@@ -140,34 +129,26 @@ O_contra = TypeVar("O_contra", contravariant=True)
 
 
 class Dialect(Protocol[C, O_contra]):
-    """
-    Translates one protocol: requests to commands, outcomes and errors to responses.  It neither waits nor remembers.
-    """
+    """Translates one protocol: requests to commands, outcomes and errors to responses.  It does no I/O and has no state."""
 
     def document_limit(self, request: Request) -> int:
-        """
-        Return how many bytes of content belong to the meaning of *request*; 0 where content is for an upload.
-        """
+        """Return the largest size in bytes of the document in *request*; 0 if its content, if any, belongs to an upload."""
         ...
 
     def receive(self, request: Request) -> C | Response:
         """
-        Return what *request* asks of the core, or the answer where nothing needs to be asked.
+        Return the command of *request*, or the response if no command is needed.
 
         :raises ProtocolError: the request breaks the dialect's rules.
         """
         ...
 
     def send(self, request: Request, command: C, outcome: O_contra) -> Response:
-        """
-        Return the response that tells *outcome*.
-        """
+        """Return the response to *outcome*."""
         ...
 
     def reject(self, request: Request, error: ProtocolError | UploadError) -> Response:
-        """
-        Return the response that tells *error* in the dialect's own shape.
-        """
+        """Return the response to *error* in the format of the dialect."""
         ...
 
 
@@ -176,28 +157,22 @@ SlotDialect = Dialect[SlotCommand, SlotOutcome]
 
 
 class PictureDialect(Dialect[PictureCommand, ObjectOutcome], Protocol):
-    """
-    Translates a protocol of pictures.
-    """
+    """Translates a protocol of pictures."""
 
     def admit(self, group: ObjectRecord) -> None:
         """
-        Refuse a group that has no picture, before any content is read.
+        Check, before content is read, that *group* can have a picture.
 
-        :raises ProtocolError, ObjectNotFound: it has none.
+        :raises ProtocolError, ObjectNotFound: it cannot.
         """
         ...
 
 
 def to_json(value: Mapping[str, Any]) -> bytes:
-    """
-    Return *value* as JSON in UTF-8.
-    """
+    """Return *value* as compact JSON in UTF-8."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
 
 
 def refusal_of(table: Mapping[type[UploadError], Refusal], error: UploadError) -> Refusal:
-    """
-    Return the row of *table* for the nearest class of *error*.
-    """
+    """Return the row of *table* for the nearest class of *error*."""
     return next(table[kind] for kind in type(error).__mro__ if kind in table)

@@ -1,6 +1,4 @@
-"""
-The native JSON API: attachments, what happened to them, and links that open one of them.
-"""
+"""The native JSON API: attachments, what happened to them, and links that open one of them."""
 
 from __future__ import annotations
 
@@ -50,9 +48,7 @@ ACTOR = re.compile(r"[^\x00-\x1f\x7f]{1,255}")
 
 
 class Attachment(Resource[AttachmentCommand, Outcome]):
-    """
-    The dialect of ``/api/v1/attachments/{key}``.
-    """
+    """The dialect of ``/api/v1/attachments/{key}``."""
 
     verbs: ClassVar[Mapping[str, str]] = {"GET": "get", "DELETE": "delete"}
 
@@ -69,9 +65,7 @@ class Attachment(Resource[AttachmentCommand, Outcome]):
 
 
 class AttachmentLinks(Resource[MakeLink, LinkOutcome]):
-    """
-    The dialect of ``/api/v1/attachments/{key}/links``.
-    """
+    """The dialect of ``/api/v1/attachments/{key}/links``."""
 
     verbs: ClassVar[Mapping[str, str]] = {"POST": "sign"}
 
@@ -95,9 +89,7 @@ class AttachmentLinks(Resource[MakeLink, LinkOutcome]):
 
 
 class Timeline(Resource[GetEvents, EventsOutcome]):
-    """
-    The dialect of ``/api/v1/attachments/{key}/events``.
-    """
+    """The dialect of ``/api/v1/attachments/{key}/events``."""
 
     verbs: ClassVar[Mapping[str, str]] = {"GET": "timeline"}
 
@@ -113,9 +105,7 @@ class Timeline(Resource[GetEvents, EventsOutcome]):
 
 
 class Events(Timeline):
-    """
-    The dialect of ``/api/v1/events``: everything that happened in the tenant.
-    """
+    """The dialect of ``/api/v1/events``: everything that happened in the tenant."""
 
     def timeline(self, request: Request) -> GetEvents:
         return _events(request, None)

@@ -1,6 +1,4 @@
-"""
-The native JSON API: objects of other systems, their slots, and what is in these.
-"""
+"""The native JSON API: objects of other systems, their slots, and what is in these."""
 
 from __future__ import annotations
 
@@ -41,9 +39,7 @@ from holdfast.storage.records import UploadRecord
 
 
 class ObjectList(Resource[ListObjects, ObjectsOutcome]):
-    """
-    The dialect of ``/api/v1/objects/{kind}``.
-    """
+    """The dialect of ``/api/v1/objects/{kind}``."""
 
     verbs: ClassVar[Mapping[str, str]] = {"GET": "list"}
 
@@ -58,9 +54,7 @@ class ObjectList(Resource[ListObjects, ObjectsOutcome]):
 
 
 class Object(Resource[ObjectCommand, ObjectOutcome]):
-    """
-    The dialect of ``/api/v1/objects/{kind}/{id}``.
-    """
+    """The dialect of ``/api/v1/objects/{kind}/{id}``."""
 
     verbs: ClassVar[Mapping[str, str]] = {"GET": "get", "PUT": "register", "DELETE": "delete"}
 
@@ -87,9 +81,7 @@ class Object(Resource[ObjectCommand, ObjectOutcome]):
 
 
 class Slot(Resource[SlotCommand, SlotOutcome]):
-    """
-    The dialect of ``/api/v1/objects/{kind}/{id}/slots/{slot}``.
-    """
+    """The dialect of ``/api/v1/objects/{kind}/{id}/slots/{slot}``."""
 
     verbs: ClassVar[Mapping[str, str]] = {"GET": "get", "PUT": "reorder", "DELETE": "empty"}
 
@@ -124,9 +116,7 @@ class Slot(Resource[SlotCommand, SlotOutcome]):
 
 
 class SlotUndo(Slot):
-    """
-    The dialect of ``…/slots/{slot}/undo``.
-    """
+    """The dialect of ``…/slots/{slot}/undo``."""
 
     verbs: ClassVar[Mapping[str, str]] = {"POST": "undo"}
 
@@ -138,9 +128,7 @@ class SlotUndo(Slot):
 
 
 class SlotEntry(Slot):
-    """
-    The dialect of ``…/slots/{slot}/attachments/{key}``.
-    """
+    """The dialect of ``…/slots/{slot}/attachments/{key}``."""
 
     verbs: ClassVar[Mapping[str, str]] = {"PUT": "attach", "DELETE": "detach"}
 

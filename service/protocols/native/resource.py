@@ -76,9 +76,7 @@ Out = TypeVar("Out")
 
 
 class Resource(ABC, Generic[C, Out]):
-    """
-    The dialect of one kind of URLs; *names* are what stands in the places of its path.
-    """
+    """The dialect of one kind of URLs; *names* are what stands in the places of its path."""
 
     # By method, the command that is asked for.
     verbs: ClassVar[Mapping[str, str]] = {}
@@ -106,39 +104,29 @@ class Resource(ABC, Generic[C, Out]):
         return reject(request, error)
 
     def upload_ref(self, request: Request) -> Ref:
-        """
-        Return the upload that the path names.
-        """
+        """Return the upload that the path names."""
         return Ref(tenant=request.tenant, key=attachment_key(self.names["key"]))
 
     def object_ref(self, request: Request) -> ObjectRef:
-        """
-        Return the object that the path names.
-        """
+        """Return the object that the path names."""
         return ObjectRef(tenant=request.tenant, kind=self.kind(), id=object_id(self.names["id"]))
 
     def slot_ref(self, request: Request) -> SlotRef:
-        """
-        Return the slot that the path names.
-        """
+        """Return the slot that the path names."""
         ref, slot = self.object_ref(request), self.names["slot"]
         if not names.is_slot(slot):
             raise ProtocolError(400, "slot_invalid", "a slot is letters, digits and _, 64 at most")
         return SlotRef(tenant=ref.tenant, kind=ref.kind, id=ref.id, slot=slot)
 
     def kind(self) -> str:
-        """
-        Return the kind of objects that the path names.
-        """
+        """Return the kind of objects that the path names."""
         if not names.is_kind(self.names["kind"]):
             raise ProtocolError(400, "kind_invalid", "a kind is lower-case letters, digits and _, 64 at most")
         return self.names["kind"]
 
 
 def reject(_request: Request, error: ProtocolError | UploadError) -> Response:
-    """
-    Return what tells *error* here, as problem details.
-    """
+    """Return what tells *error* here, as problem details."""
     if isinstance(error, ProtocolError):
         return problem(error.status, error.code, str(error), error.fields)
     refusal = refusal_of(REFUSALS, error)
@@ -146,9 +134,7 @@ def reject(_request: Request, error: ProtocolError | UploadError) -> Response:
 
 
 def object_id(name: str) -> str:
-    """
-    Return an id in the one spelling that it has here: a GUID is the same however it is written.
-    """
+    """Return an id in the one spelling that it has here: a GUID is the same however it is written."""
     identifier = names.object_id(name)
     if identifier is None:
         raise ProtocolError(400, "id_invalid", "an id is letters, digits and . _ ~ = + -, 255 at most")
@@ -221,9 +207,7 @@ def parse_page(request: Request, filters: tuple[str, ...] = ()) -> tuple[str, in
 
 
 def parse_query(request: Request, names: tuple[str, ...], *, strict: bool = False) -> dict[str, str]:
-    """
-    Return the parameters of a query; others than *names* are ignored, or refused if that is *strict*.
-    """
+    """Return the parameters of a query; others than *names* are ignored, or refused if that is *strict*."""
     try:
         pairs = parse_qsl(request.query, keep_blank_values=True, max_num_fields=MAX_PARAMETERS)
     except ValueError as error:
@@ -239,17 +223,13 @@ def parse_query(request: Request, names: tuple[str, ...], *, strict: bool = Fals
 
 
 def document_response(status: int, document: Mapping[str, Any], fields: Fields = ()) -> Response:
-    """
-    Return a response in JSON.
-    """
+    """Return a response in JSON."""
     kind = (("Content-Type", "application/json"), NO_STORE)
     return Response(status=status, fields=(*fields, *kind), content=to_json(document))
 
 
 def problem(status: int, code: str, detail: str, fields: Fields = ()) -> Response:
-    """
-    Return problem details.
-    """
+    """Return problem details."""
     document: ProblemDocument = {"type": "about:blank", "title": code, "status": status, "detail": detail}
     kind = (("Content-Type", "application/problem+json"), NO_STORE)
     return Response(status=status, fields=(*fields, *kind), content=to_json(document))
@@ -260,9 +240,7 @@ def moment(seconds: float) -> str: ...
 @overload
 def moment(seconds: float | None) -> str | None: ...
 def moment(seconds: float | None) -> str | None:
-    """
-    Return a time as RFC 3339 writes it.
-    """
+    """Return a time as RFC 3339 writes it."""
     if seconds is None:
         return None
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -50,9 +50,7 @@ REFUSALS: dict[type[UploadError], Refusal] = {
 
 
 class GroupPicture:
-    """
-    The dialect of ``/organization/group/{groupId}/profile``.
-    """
+    """The dialect of ``/organization/group/{groupId}/profile``."""
 
     def __init__(self, group: str, *, policy: Policy) -> None:
         self._group = group

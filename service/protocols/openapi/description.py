@@ -1,6 +1,4 @@
-"""
-The description of every route in JSON (OpenAPI 3.1), served at ``/openapi.json``; a test compares it with the routes.
-"""
+"""The description of every route in JSON (OpenAPI 3.1), served at ``/openapi.json``; a test compares it with the routes."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""
-The description of the native JSON API.
-"""
+"""The description of the native JSON API."""
 
 from __future__ import annotations
 

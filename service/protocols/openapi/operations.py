@@ -24,24 +24,18 @@ COMMUNITY_KEY = "^(0|[1-9][0-9]{0,17})$"
 
 
 def path(name: str, pattern: str | None = None, description: str | None = None) -> Schema:
-    """
-    Return a part of a path.
-    """
+    """Return a part of a path."""
     schema: Schema = {"type": "string"} if pattern is None else {"type": "string", "pattern": pattern}
     return _named({"name": name, "in": "path", "required": True, "schema": schema}, description)
 
 
 def query(name: str, schema: Schema, description: str | None = None, *, required: bool = False) -> Schema:
-    """
-    Return a parameter of a query.
-    """
+    """Return a parameter of a query."""
     return _named({"name": name, "in": "query", "required": required, "schema": schema}, description)
 
 
 def field(name: str, schema: Schema, description: str | None = None, *, required: bool = False) -> Schema:
-    """
-    Return a field of a request.
-    """
+    """Return a field of a request."""
     return _named({"name": name, "in": "header", "required": required, "schema": schema}, description)
 
 
@@ -118,9 +112,7 @@ FINISH = (*GONE, *CHANGE, errors.Evicted, errors.FinishFailed, errors.SlotFull)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Voice:
-    """
-    How one dialect refuses.
-    """
+    """How one dialect refuses."""
 
     tag: str
     refusals: Mapping[type[UploadError], Refusal]

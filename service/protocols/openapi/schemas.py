@@ -1,6 +1,4 @@
-"""
-The shapes of what is answered in JSON, for the description of the routes.
-"""
+"""The shapes of what is answered in JSON, for the description of the routes."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """
-Resumable Uploads for HTTP, the IETF draft: draft-ietf-httpbis-resumable-upload, interop version 10, in its smallest form.
+The IETF draft: draft-ietf-httpbis-resumable-upload, interop version 10.
 
-Creation, append, offset retrieval and cancellation; no interim responses yet.  Section titles below are those of draft -12.
+Creation, append, offset retrieval and cancellation; no interim responses yet.  Quoted section titles are those of draft -12.
 """
 
 from __future__ import annotations
@@ -44,10 +44,10 @@ from holdfast.storage.records import Ref, State, UploadRecord
 CONTENT_TYPE = "application/partial-upload"
 PROBLEMS = "https://iana.org/assignments/http-problem-types#"
 ACCEPT_PATCH = ("Accept-Patch", CONTENT_TYPE)
-# The versions that were published with an upload URL of the server's own; all are answered by the rules of the newest.
+# Interop versions in which the server chooses the upload URL; all get responses by the rules of the newest.
 OLDEST, NEWEST = 3, 10
 VERSION = "Upload-Draft-Interop-Version"
-# By these a request speaks the draft.
+# Any of these fields makes a request one of the draft.
 DRAFT_FIELDS = ("upload-draft-interop-version", "upload-complete", "upload-offset")
 
 REFUSALS: dict[type[UploadError], Refusal] = {
@@ -61,13 +61,13 @@ REFUSALS: dict[type[UploadError], Refusal] = {
     # "Upload Append": "If the Upload-Offset request header field value does not match the current offset, the upload resource
     # MUST reject the request with a 409 (Conflict) status code."
     errors.OffsetMismatch: Refusal(409, "mismatching-upload-offset"),
-    # "Upload Length": inconsistent lengths are refused with this problem type.
+    # "Upload Length": this problem type is for inconsistent lengths.
     errors.LengthMismatch: Refusal(400, "inconsistent-upload-length"),
     errors.LengthExceeded: Refusal(400, "inconsistent-upload-length"),
     errors.AlreadyComplete: Refusal(400, "inconsistent-upload-length"),
     errors.TooLarge: Refusal(413, "too_large"),
     errors.ContentRejected: Refusal(422, "content_rejected"),
-    # "Concurrency": the newer request won.  The draft's clients go on at the offset that a 409 tells.
+    # "Concurrency": a newer request took over.  Clients of the draft continue at the offset of a 409.
     errors.Evicted: Refusal(409, "upload_taken_over"),
     errors.AppendsEmpty: Refusal(429, "empty_appends", (("Retry-After", RETRY_AFTER),)),
     errors.OutOfSpace: Refusal(507, "out_of_space"),
@@ -76,14 +76,12 @@ REFUSALS: dict[type[UploadError], Refusal] = {
     **INTENTS,
     errors.UploadError: Refusal(400, "refused"),
 }
-# Problem types that IANA registered; all others have the code for a title and no type of their own.
+# Problem types that IANA registered; other problems have the type about:blank and the code as title.
 REGISTERED = frozenset({"mismatching-upload-offset", "inconsistent-upload-length"})
 
 
 class Resumable:
-    """
-    The dialect of the IETF draft.
-    """
+    """The dialect of the IETF draft."""
 
     def document_limit(self, _request: Request) -> int:
         return 0
@@ -123,13 +121,13 @@ class Resumable:
             case Append():
                 return Response(status=204, fields=(*_progress(record), _limit(request, record)))
             case GetOffset() if record.state is State.COMPLETE and "upload-draft-interop-version" not in request.fields:
-                # Who does not speak the draft asks about the attachment; who does finds its fields here as well.
+                # A client without the draft's version asks about the content; the draft's fields are added for others.
                 selection = select(record, request.method, request.fields, request.now)
                 length = (("Upload-Length", str(record.offset)),)
-                # "Offset Retrieval": "The response SHOULD include Cache-Control: no-store"; this one tells an offset too.
+                # "Offset Retrieval": "The response SHOULD include Cache-Control: no-store"
                 described = [field for field in selection.fields if field[0] != "Cache-Control"]
-                told = (*_progress(record), *length, _limit(request, record))
-                return Response(status=selection.status, fields=(*told, *described, no_store))
+                progress = (*_progress(record), *length, _limit(request, record))
+                return Response(status=selection.status, fields=(*progress, *described, no_store))
             case GetOffset():
                 length = () if record.length is None else (("Upload-Length", str(record.length)),)
                 return Response(status=204, fields=(*_progress(record), *length, _limit(request, record), no_store))
@@ -140,12 +138,12 @@ class Resumable:
         if isinstance(error, ProtocolError):
             return _problem(error.status, error.code, str(error), (*error.fields, ("Upload-Complete", "?0")))
         refusal = refusal_of(REFUSALS, error)
-        # An upload that the service itself refused is not to be resumed: "Upload-Complete: ?1" makes the answer final.
+        # The client must not resume an upload that the server rejected: "Upload-Complete: ?1" makes the response final.
         complete = "?1" if isinstance(error, errors.ContentRejected) else "?0"
         fields = (*refusal.fields, ("Upload-Complete", complete))
         members: dict[str, Any] = {}
-        told = error.record is not None and error.record.state in (State.OPEN, State.RECEIVED)
-        if error.record is not None and told and not isinstance(error, errors.UploadGone):
+        resumable = error.record is not None and error.record.state in (State.OPEN, State.RECEIVED)
+        if error.record is not None and resumable and not isinstance(error, errors.UploadGone):
             fields = (*fields, ("Upload-Offset", str(error.record.offset)))
         if isinstance(error, errors.OffsetMismatch) and error.record is not None:
             fields = (*fields, ("Upload-Offset", str(error.record.offset))) if error.record.state is State.COMPLETE else fields
@@ -155,9 +153,7 @@ class Resumable:
         return _problem(refusal.status, refusal.code, str(error), fields, members)
 
     def options(self, request: Request) -> Fields:
-        """
-        Return what an OPTIONS response says of resumable uploads.
-        """
+        """Return the draft's fields of an OPTIONS response."""
         max_size, max_age = request.limits
         return (ACCEPT_PATCH, ("Upload-Limit", sf_dictionary({"max-size": max_size, "max-age": int(max_age)})))
 
@@ -195,26 +191,23 @@ class Resumable:
         )
 
     def _refuse_upload_fields(self, request: Request) -> None:
-        # Up to interop version 6: "The request MUST NOT include the Upload-Offset or Upload-Complete header fields."  No later
-        # client sends them either.
+        # Up to interop version 6: "The request MUST NOT include the Upload-Offset or Upload-Complete header fields."
         for name in ("upload-offset", "upload-complete"):
             if name in request.fields:
-                raise ProtocolError(400, "unexpected_field", f"{name} has no place in a question about the offset")
+                raise ProtocolError(400, "unexpected_field", f"send {request.method} without {name}")
 
-    def _cut(self, record: UploadRecord, stopped: Stop, told: Fields) -> Response:
-        """Answer a request whose content did not come whole; what came is kept."""
-        fields = (*told, ("Upload-Complete", "?0"), ("Upload-Offset", str(record.offset)))
+    def _cut(self, record: UploadRecord, stopped: Stop, fields: Fields) -> Response:
+        """Return the response to a request whose content ended early; the server keeps what it received."""
+        fields = (*fields, ("Upload-Complete", "?0"), ("Upload-Offset", str(record.offset)))
         if stopped is Stop.SHUTDOWN:
-            return _problem(503, "shutting_down", "resume the upload in a moment", (*fields, ("Retry-After", "1")))
-        return _problem(408, "content_timeout", "no content came for too long", fields)
+            return _problem(
+                503, "shutting_down", "the server restarts; resume the upload in a moment", (*fields, ("Retry-After", "1"))
+            )
+        return _problem(408, "content_timeout", "the client sent content too slowly; resume at the offset", fields)
 
 
 def _versioned(request: Request, response: Response) -> Response:
-    """
-    Return *response* with the interop version that it follows, to a client that speaks the draft.
-
-    A version that is not known, or not a number, is answered by the rules of the newest.
-    """
+    """Return *response* with its interop version, if the client uses the draft; an unknown version gets the newest."""
     if not any(name in request.fields for name in DRAFT_FIELDS):
         return response
     named = sf_integer(request.fields, "upload-draft-interop-version")
@@ -223,17 +216,17 @@ def _versioned(request: Request, response: Response) -> Response:
 
 
 def _encoding(fields: Mapping[str, str]) -> str | None:
-    """Return the codings of the representation: "Content-Encoding" is a part of it, and its offsets count encoded bytes."""
+    """Return the codings of the representation, whose offsets count encoded bytes; None without codings."""
     codings = parse_encoding(fields.get("content-encoding", ""))
     if codings is None:
-        message = f"Content-Encoding has to be a list of codings, as gzip, of {MAX_ENCODING} bytes at most"
+        message = f"Content-Encoding has to be a list of codings, such as gzip, of at most {MAX_ENCODING} bytes"
         raise ProtocolError(400, "content_encoding_invalid", message)
     return codings or None
 
 
 def _progress(record: UploadRecord) -> Fields:
     complete = "?1" if record.state is State.COMPLETE else "?0"
-    # Upload-Offset in every response: required up to interop version 6, harmless later.
+    # Interop versions up to 6 require Upload-Offset in every response.
     return (("Upload-Complete", complete), ("Upload-Offset", str(record.offset)))
 
 
@@ -251,7 +244,7 @@ def _file_name(fields: Mapping[str, str]) -> str | None:
 
 
 def _problem(status: int, code: str, detail: str, fields: Fields, members: Mapping[str, Any] | None = None) -> Response:
-    # RFC 9457.  Members that tell offsets are JSON numbers.
+    # RFC 9457; offsets are JSON numbers.
     document = {
         "type": PROBLEMS + code if code in REGISTERED else "about:blank",
         "title": code,

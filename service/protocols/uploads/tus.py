@@ -36,9 +36,9 @@ from holdfast.storage.records import Ref, State, UploadRecord
 VERSION = "1.0.0"
 EXTENSIONS = ("creation", "creation-with-upload", "creation-defer-length", "termination", "expiration")
 CONTENT_TYPE = "application/offset+octet-stream"
-MAX_METADATA = 8192  # bytes; the value comes back with every HEAD, and proxies cut longer fields
+MAX_METADATA = 8192  # bytes; every HEAD returns the value, and proxies cut longer fields
 
-# tus-js-client begins a new upload from nothing when HEAD is answered with a 5xx; after a 423 it tries again.
+# After a 5xx to HEAD, tus-js-client starts a new upload; after a 423 it retries.
 UNAVAILABLE = 503
 LOCKED = 423
 
@@ -62,7 +62,7 @@ REFUSALS: dict[type[UploadError], Refusal] = {
     errors.TooLarge: Refusal(413, "too_large"),
     errors.AlreadyComplete: Refusal(413, "length_exceeded"),
     errors.ContentRejected: Refusal(422, "content_rejected"),
-    # A status that clients try again after: the upload is held by a newer request of their own.
+    # Clients retry after a 423: a newer request of theirs holds the upload.
     errors.Evicted: Refusal(423, "upload_taken_over", (("Retry-After", "1"),)),
     errors.AppendsEmpty: Refusal(429, "empty_appends", (("Retry-After", RETRY_AFTER),)),
     errors.OutOfSpace: Refusal(507, "out_of_space"),
@@ -74,9 +74,7 @@ REFUSALS: dict[type[UploadError], Refusal] = {
 
 
 class Tus:
-    """
-    The tus 1.0.0 dialect.
-    """
+    """The tus 1.0.0 dialect."""
 
     def document_limit(self, _request: Request) -> int:
         return 0
@@ -88,7 +86,6 @@ class Tus:
         if version != VERSION:
             message = "Tus-Resumable has to be 1.0.0"
             if version is None:
-                # Whoever names no protocol may mean another one.
                 message = "send Tus-Resumable: 1.0.0 (tus), or Upload-Complete (the IETF draft for resumable uploads)"
             raise ProtocolError(412, "version_not_supported", message, (("Tus-Version", VERSION),))
         match request.method, request.key:
@@ -110,9 +107,10 @@ class Tus:
                 return _response(201, _created(request, record))
             case Append():
                 if outcome.stopped is Stop.IDLE:
-                    # "To handle timeouts, the Server SHOULD close the connection": the driver does, after this.
+                    # "To handle timeouts, the Server SHOULD close the connection": the exchange does.
                     progress = (_offset(record), *_expires(record))
-                    return self.reject(request, ProtocolError(408, "content_timeout", "no content came for too long", progress))
+                    message = "the client sent content too slowly; resume at the offset"
+                    return self.reject(request, ProtocolError(408, "content_timeout", message, progress))
                 # "The Server MUST acknowledge successful PATCH requests with the 204 No Content status. It MUST include the
                 # Upload-Offset header containing the new offset."
                 return _response(204, (_offset(record), *_expires(record)))
@@ -129,27 +127,25 @@ class Tus:
         if request.method == "HEAD" and status == UNAVAILABLE:
             status = LOCKED
         if error.record is not None and error.record.state is State.OPEN and not isinstance(error, errors.UploadGone):
-            # "the Response MUST NOT contain the Upload-Offset header" is about uploads that are gone; everybody else is helped.
+            # "the Response MUST NOT contain the Upload-Offset header" applies to uploads that are gone.
             fields = (*fields, _offset(error.record), *_expires(error.record))
         return _text(status, refusal.code, str(error), fields)
 
     def options(self, request: Request) -> Fields:
-        """
-        Return what an OPTIONS response says of tus.
-        """
+        """Return the fields of tus in an OPTIONS response."""
         max_size, _ = request.limits
         return (
             ("Tus-Resumable", VERSION),
             ("Tus-Version", VERSION),
-            # Without spaces: clients split at the comma and do not trim.
+            # Without spaces: some clients split at the comma and do not trim.
             ("Tus-Extension", ",".join(EXTENSIONS)),
             ("Tus-Max-Size", str(max_size)),
         )
 
     def _create(self, request: Request) -> Create:
         if "upload-concat" in request.fields:
-            # A client that splits a file would learn only at its end that nobody joins the pieces.
-            raise ProtocolError(400, "concatenation_not_supported", "this server does not offer the extension concatenation")
+            # Refused at once: otherwise a client would upload all parts before it learns that they cannot be joined.
+            raise ProtocolError(400, "concatenation_not_supported", "the server does not support the extension concatenation")
         length = _integer(request, "upload-length")
         deferred = request.fields.get("upload-defer-length")
         # "The request MUST include one of the following headers: a) Upload-Length … b) Upload-Defer-Length: 1 if upload size is
@@ -157,14 +153,14 @@ class Tus:
         if deferred not in (None, "1"):
             raise ProtocolError(400, "invalid_defer_length", "Upload-Defer-Length can only be 1")
         if (length is None) == (deferred is None):
-            raise ProtocolError(400, "invalid_length", "give one of Upload-Length and Upload-Defer-Length: 1")
+            raise ProtocolError(400, "invalid_length", "send either Upload-Length or Upload-Defer-Length: 1")
         metadata, name, content_type, attach_to = _metadata(request)
         return Create(
             tenant=request.tenant,
             completes=Completes.AT_LENGTH,
             length=length,
-            # Creation with upload: "The Client MUST include the Content-Type: application/offset+octet-stream header."  What
-            # comes under another type is not the upload's: clients send a form or an empty document with a POST.
+            # Creation with upload: "The Client MUST include the Content-Type: application/offset+octet-stream header."  Content
+            # of another type does not belong to the upload: some clients send a form or an empty document with a POST.
             content_length=request.content_length if media_type_is(request.fields, CONTENT_TYPE) else 0,
             name=name,
             content_type=content_type,
@@ -194,7 +190,7 @@ def _refuse_other_type(request: Request) -> None:
 
 
 def _integer(request: Request, name: str) -> int | None:
-    """Return a field whose "value MUST be a non-negative integer"; None when it is not there."""
+    """Return a field whose "value MUST be a non-negative integer"; None if it is missing."""
     value = request.fields.get(name)
     if value is None:
         return None
@@ -205,9 +201,9 @@ def _integer(request: Request, name: str) -> int | None:
 
 
 def _metadata(request: Request) -> tuple[str | None, str | None, str | None, str | None]:
-    """Return the value as it came, and the file name, the media type and the slot that it tells."""
+    """Return the raw value, and the file name, media type and slot in it; None for each that is missing."""
     value = request.fields.get("upload-metadata")
-    if not value:  # tuspy sends an empty field when it has nothing to say
+    if not value:  # tuspy sends an empty field if it has no metadata
         return None, None, None, None
     if len(value) > MAX_METADATA:
         raise ProtocolError(431, "metadata_too_large", f"Upload-Metadata is limited to {MAX_METADATA} bytes")

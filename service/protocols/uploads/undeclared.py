@@ -1,6 +1,4 @@
-"""
-Requests at ``/files`` that name no protocol: a browser's, or those of somebody who tries the service out.
-"""
+"""Requests at ``/files`` that declare no protocol, such as those of browsers."""
 
 from __future__ import annotations
 
@@ -9,19 +7,18 @@ from holdfast.service.protocols.http.wire import ProtocolError, Request, Respons
 from holdfast.service.protocols.uploads.resumable import Resumable
 
 TO_CREATE = (
-    "say how you upload: send Tus-Resumable: 1.0.0 and Upload-Length (tus), or Upload-Complete: ?1 and the content "
-    "(IETF draft for resumable uploads)"
+    "the request names no upload protocol: send Tus-Resumable: 1.0.0 and Upload-Length (tus), or Upload-Complete: ?1 and the "
+    "content (IETF draft for resumable uploads)"
 )
 TO_APPEND = (
-    "say how you append: send Tus-Resumable: 1.0.0, Upload-Offset and Content-Type: application/offset+octet-stream (tus), or "
-    "Upload-Complete, Upload-Offset and Content-Type: application/partial-upload (IETF draft for resumable uploads)"
+    "the request names no upload protocol: send Tus-Resumable: 1.0.0, Upload-Offset and Content-Type: "
+    "application/offset+octet-stream (tus), or Upload-Complete, Upload-Offset and Content-Type: application/partial-upload "
+    "(IETF draft for resumable uploads)"
 )
 
 
-class Unspoken(Resumable):
-    """
-    Tells how to upload; what is asked of an upload that is there, the newest draft answers, whose fields nobody has to send.
-    """
+class Undeclared(Resumable):
+    """Refuses creations and appends with instructions; other requests get responses of the newest draft."""
 
     def receive(self, request: Request) -> Command | Response:
         match request.method, request.key:
