@@ -1,4 +1,4 @@
-"""The composition root: stores, rules, protocols and pages become one application."""
+"""The composition root: creates the application from settings and stores."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def create_app(settings: Settings, stores: Stores) -> Starlette:
     cache = RenditionCache(os.path.join(settings.data_dir, "renditions"))
     content, metadata, kept = stores.content, stores.metadata, limits.link_life
     timekeeper = Timekeeper(metadata, limits.idle_expiry)
-    now = timekeeper.at_most  # from then on what leaves a slot is kept
+    now = timekeeper.at_most
     attachments = Attachments(content, metadata, policies, inspect=Inspection(images), minimum_retention=kept, clock=now)
     objects = Objects(metadata, policies, minimum_retention=kept, clock=now)
     uploads = Uploads(content, metadata, stores.leased_uploads, limits, attachments, forget=cache.remove, times=timekeeper)
@@ -117,7 +117,7 @@ def create_app(settings: Settings, stores: Stores) -> Starlette:
 
 
 def _pings(places: StoreLocations, stores: Stores) -> dict[str, dict[str, Ping]]:
-    """Return how to ask each store, by the place where it is: what is in one place has its outages together."""
+    """Return the pings of the stores, grouped by location: stores in one location fail together."""
     pings: dict[str, dict[str, Ping]] = {places.content: {"bytes": stores.content.ping}}
     pings.setdefault(places.records, {}).update(metadata=stores.metadata.ping, leases=stores.leases.ping)
     return pings

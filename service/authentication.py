@@ -1,4 +1,4 @@
-"""Opens what says who a client is, as the settings name it."""
+"""Opens the token verifier or webhook that the settings name."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from holdfast.storage.records import Tenant
 
 def open_accounts(settings: Settings, links: Links) -> Accounts | None:
     """
-    Return what says who a client is; None where there are no accounts.
+    Return the authenticator; None without accounts.
 
-    :raises SettingsError: it cannot be opened.
+    :raises SettingsError: its keys or webhook cannot be used.
     """
     if settings.auth == "none":
         return None

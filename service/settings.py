@@ -40,7 +40,7 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Read the file, too; where both say something, the environment is right."""
+        """Also read the file; the environment takes precedence."""
         return init_settings, env_settings, InitSettingsSource(settings_cls, read_config())
 
     config: str = Field(default=CONFIG, description="File with settings, in lower case and without `HOLDFAST_`, and `[[slots]]`.")
@@ -201,7 +201,7 @@ class Settings(BaseSettings):
         names = [f"{slot.kind}/{slot.slot}" for slot in value]
         twice = next((name for name in names if names.count(name) > 1), None)
         if twice is not None:
-            raise ValueError(f"{twice} stands there twice")
+            raise ValueError(f"{twice} is defined twice; remove one")
         return value
 
     @field_validator("trusted_proxies")
@@ -210,7 +210,7 @@ class Settings(BaseSettings):
         try:
             parse_networks(value)
         except ValueError as error:
-            raise ValueError(f"has to be IP addresses or networks, with commas between: {error}") from error
+            raise ValueError(f"has to be IP addresses or networks, separated by commas: {error}") from error
         return value
 
     @field_validator("cors_origins")
@@ -218,7 +218,7 @@ class Settings(BaseSettings):
     def _are_origins(cls, value: str) -> str:
         for origin in parse_list(value):
             if origin != "*" and not re.fullmatch(r"[a-z][a-z0-9+.-]*://[^/?#]+", origin):
-                raise ValueError(f"{origin} is no origin; write scheme and host, as https://example.com, or *")
+                raise ValueError(f"{origin} is not an origin; write scheme and host, such as https://example.com, or *")
         return value
 
     @field_validator("cors_fields")
@@ -235,7 +235,6 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _can_be_served(self) -> Self:
-        # What is reserved for later is refused by name, so that nobody believes it protects or stores anything today.
         sources = [name for name in ("jwt_secret", "jwt_keys", "authorize_url") if getattr(self, name)]
         if self.auth == "jwt" and len(sources) != 1:
             raise ValueError("HOLDFAST_AUTH=jwt needs one of HOLDFAST_JWT_SECRET, HOLDFAST_JWT_KEYS and HOLDFAST_AUTHORIZE_URL")
@@ -264,7 +263,7 @@ class Settings(BaseSettings):
         return self
 
 
-# What pydantic says of values, in words of files.
+# Messages for pydantic's error types.
 _WORDS = {
     "bool_parsing": "has to be true or false",
     "extra_forbidden": "is not a setting",
@@ -275,7 +274,7 @@ _WORDS = {
     "tuple_type": "has to be a list, in [ ]",
     "unexpected_keyword_argument": "is not a setting",
 }
-# What its pattern says of a value, in words.
+# Messages for values that do not match the pattern of a setting.
 _PATTERNS = {
     "accel_redirect": "has to begin and end with /, as /held/",
     "kind": "has to begin with a small letter; behind it come small letters, digits and _, 64 in all",
@@ -285,21 +284,21 @@ _PATTERNS = {
 
 def load(**given: object) -> Settings:
     """
-    Return the settings of the environment and the file; what is *given* goes before both.
+    Return the settings of environment and file; *given* takes precedence over both.
 
-    :raises SettingsError: they cannot be served with.
+    :raises SettingsError: a setting is invalid.
     """
     try:
         return Settings(**given)  # type: ignore[arg-type]  # pydantic checks the values
     except ValidationError as error:
         raise SettingsError("\n".join(_explained(problem) for problem in error.errors())) from error
     except pydantic_settings.SettingsError as error:
-        # Of all settings only this one is read as JSON.
+        # Only this setting is read as JSON.
         raise SettingsError(f"HOLDFAST_SLOTS: has to be JSON; better write [[slots]] into {config_path()}") from error
 
 
 def _explained(problem: ErrorDetails) -> str:
-    """Return one mistake as a line that names the place where it stands."""
+    """Return one mistake as a line that names its place."""
     where, unknown = problem["loc"], problem["type"] in ("extra_forbidden", "unexpected_keyword_argument")
     said = _WORDS.get(problem["type"], problem["msg"].removeprefix("Value error, "))
     if problem["type"] == "string_pattern_mismatch":
@@ -322,11 +321,11 @@ def _explained(problem: ErrorDetails) -> str:
 
 def _meant(name: str, known: Iterable[str]) -> str:
     close = difflib.get_close_matches(name, list(known), 1)
-    return f"; is {close[0]} meant?" if close else ""
+    return f"; did you mean {close[0]}?" if close else ""
 
 
 def is_loopback(host: str) -> bool:
-    """Say whether *host* can only be reached from this machine."""
+    """Say whether *host* is reachable from this machine only."""
     if host == "localhost":
         return True
     try:

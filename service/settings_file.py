@@ -1,4 +1,4 @@
-"""The file with settings: where it is, and what it says."""
+"""Reads the settings file."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ CONFIG = "holdfast.toml"
 
 
 class SettingsError(Exception):
-    """Settings cannot be served with; the message has a line for each mistake, that says which, and what to do."""
+    """The settings are invalid; the message has one line per mistake, with what to do."""
 
 
 def config_path() -> str:
@@ -20,7 +20,7 @@ def config_path() -> str:
 
 def read_config() -> dict[str, Any]:
     """
-    Return what the file says; nothing if there is none, unless `HOLDFAST_CONFIG` names it.
+    Return the values in the file, {} if it is missing and `HOLDFAST_CONFIG` does not name it.
 
     :raises SettingsError: the file is missing, cannot be read, or is not TOML.
     """

@@ -1,4 +1,4 @@
-"""Where the stores of a service are, in words that may be shown to anybody who may see the log."""
+"""The locations of the stores, without secrets, for logs and messages."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from typing import Self
 
 from holdfast.service.settings import Settings
 
-# Schemes of which paths follow.
+# Schemes whose URLs contain no secrets.
 PATHS = ("sqlite", "file", "memory", "s3")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoreLocations:
-    """Where records are kept, and where content is: URLs without accounts and without options."""
+    """The locations of records and content: URLs without credentials and options."""
 
     records: str
     content: str
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
-        """Return the places that *settings* name."""
+        """Return the locations that *settings* name."""
         records, content = settings.metadata_url, settings.bytes_url
         kind, _, path = records.partition(":")
         if kind == "sqlite":
@@ -35,9 +35,9 @@ class StoreLocations:
 
 
 def public_url(url: str) -> str:
-    """Return *url* without what opens it."""
+    """Return *url* without credentials."""
     scheme, separator, rest = url.partition("://" if "://" in url else ":")
     if scheme in PATHS:
         return url
-    # Passwords may be in front of the host, and in the query.
+    # Passwords may be before the host and in the query.
     return f"{scheme}{separator}{rest.partition('?')[0].rpartition('@')[2]}"

@@ -64,7 +64,7 @@ def open_stores(settings: Settings) -> Stores:
         scheme = url.partition(":")[0]
         if scheme not in known:
             raise SettingsError(
-                f"HOLDFAST_{name}_URL={public_url(url)}: this version knows {', '.join(f'{each}:' for each in known)}"
+                f"HOLDFAST_{name}_URL={public_url(url)}: has to begin with {', '.join(f'{each}:' for each in known)}"
             )
         if scheme == "memory" and settings.workers > 1:
             raise SettingsError(f"HOLDFAST_{name}_URL=memory: is for one process; set HOLDFAST_WORKERS=1")

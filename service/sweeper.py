@@ -26,7 +26,7 @@ async def sweep(uploads: Uploads, timekeeper: Timekeeper, cache: RenditionCache,
         except StoreFailed as error:
             store_health.notice(error)
         except UploadError:
-            logger.exception("sweeping failed")
+            logger.exception("the sweep failed; the next one starts in %d seconds", SWEEP_EVERY)
         await cache.prune()
         await store_health.ask()  # logs a full disk even if no client asks for the health
         await asyncio.sleep(SWEEP_EVERY)

@@ -174,7 +174,7 @@ FILES = {
     "no UTF-8": ("\udcff", ["holdfast.toml is not TOML: 'utf-8' codec can't decode byte 0xff in position 0: invalid start byte"]),
     "names that are none": (
         'auht = "jwt"\nzzz = 1',
-        ["holdfast.toml, auht: is not a setting; is auth meant?", "holdfast.toml, zzz: is not a setting"],
+        ["holdfast.toml, auht: is not a setting; did you mean auth?", "holdfast.toml, zzz: is not a setting"],
     ),
     "another file": ('config = "other.toml"', ["holdfast.toml: config can only be set in the environment"]),
     "a value": ("workers = 0", ["HOLDFAST_WORKERS: Input should be greater than or equal to 1"]),
@@ -183,10 +183,10 @@ FILES = {
         [
             "holdfast.toml, [[slots]] number 2, slot: is missing",
             "holdfast.toml, [[slots]] number 2, who: has to be a list, in [ ]",
-            "holdfast.toml, [[slots]] number 2, mosst: is not a setting; is most meant?",
+            "holdfast.toml, [[slots]] number 2, mosst: is not a setting; did you mean most?",
         ],
     ),
-    "one slot twice": ('[[slots]]\nkind = "a"\nslot = "B"\n' * 2, ["holdfast.toml, [[slots]]: a/B stands there twice"]),
+    "one slot twice": ('[[slots]]\nkind = "a"\nslot = "B"\n' * 2, ["holdfast.toml, [[slots]]: a/B is defined twice; remove one"]),
     "nobody who is entitled": (
         '[[slots]]\nkind = "a"\nslot = "B"\nentitlement = "Editor"',
         ["holdfast.toml, [[slots]] number 1: a/B: who = entitled and entitlement belong together"],
@@ -282,12 +282,12 @@ def test_shipped_unit(monkeypatch: pytest.MonkeyPatch) -> None:
         (
             "CORS_ORIGINS",
             "example.com",
-            "HOLDFAST_CORS_ORIGINS: example.com is no origin; write scheme and host, as https://example.com",
+            "HOLDFAST_CORS_ORIGINS: example.com is not an origin; write scheme and host, such as https://example.com",
         ),
         ("ACCEL_REDIRECT", "held", "HOLDFAST_ACCEL_REDIRECT: has to begin and end with /, as /held/"),
         ("RELATIVE_LOCATION", "maybe", "HOLDFAST_RELATIVE_LOCATION: has to be true or false"),
         ("MAX_SIZE", "10GB", "HOLDFAST_MAX_SIZE: has to be a plain whole number, without a unit"),
-        ("TRUSTED_PROXIES", "foo", "HOLDFAST_TRUSTED_PROXIES: has to be IP addresses or networks, with commas between"),
+        ("TRUSTED_PROXIES", "foo", "HOLDFAST_TRUSTED_PROXIES: has to be IP addresses or networks, separated by commas"),
     ],
 )
 def test_what_to_write_instead(monkeypatch: pytest.MonkeyPatch, name: str, value: str, sentence: str) -> None:

@@ -1,4 +1,4 @@
-"""The native JSON API: attachments, what happened to them, and links that open one of them."""
+"""The native JSON API: attachments, their events, and signed links to them."""
 
 from __future__ import annotations
 
@@ -97,15 +97,15 @@ class Timeline(Resource[GetEvents, EventsOutcome]):
         return _events(request, self.upload_ref(request))
 
     def send(self, _request: Request, _command: GetEvents, outcome: EventsOutcome) -> Response:
-        # The cursor of the last page is good for asking again, later.  It counts the events of the store, those of other tenants
-        # too: how many there are in all is no secret, and a number that only grows needs no key that could be lost.
+        # The client can use the cursor of the last page again later.  It counts the events of all tenants; their number is no
+        # secret, and a counter needs no key that could be lost.
         items = [_event(logged) for logged in outcome.events]
         page: documents.EventsDocument = {"items": items, "next": outcome.position, "more": outcome.more}
         return document_response(200, page)
 
 
 class Events(Timeline):
-    """The dialect of ``/api/v1/events``: everything that happened in the tenant."""
+    """The dialect of ``/api/v1/events``: all events of the tenant."""
 
     def timeline(self, request: Request) -> GetEvents:
         return _events(request, None)

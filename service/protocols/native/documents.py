@@ -31,21 +31,21 @@ ETag = Annotated[str, Field(description="Empty as long as nothing was ever in th
 
 
 class Document(BaseModel):
-    """What a client sends; it has no other members."""
+    """A document from a client; other members are refused."""
 
     model_config = ConfigDict(extra="forbid")
     refused: ClassVar[Mapping[str, Callable[[], ProtocolError]]]
-    """By member, its refusal."""
+    """By member, the function that returns the error for an invalid value."""
 
 
 class NewLink(Document):
-    """For what a link is, and how long it opens that."""
+    """The purpose and the life of a new link."""
 
     refused = {
-        "purpose": lambda: ProtocolError(400, "purpose_invalid", f"purpose is one of {', '.join(Capability)}"),
-        "seconds": lambda: ProtocolError(400, "seconds_invalid", "seconds has to be a number from 1 on"),
+        "purpose": lambda: ProtocolError(400, "purpose_invalid", f"purpose has to be one of {', '.join(Capability)}"),
+        "seconds": lambda: ProtocolError(400, "seconds_invalid", "seconds has to be a whole number of at least 1"),
     }
-    purpose: Capability = Field(description="What the link lets one do.", examples=["view"])
+    purpose: Capability = Field(description="What the holder of the link may do.", examples=["view"])
     seconds: StrictInt = Field(
         default=DEFAULT_LINK_LIFE, ge=1, description="How long; cut to `HOLDFAST_LINK_LIFE` (3600), so see `expiresAt`."
     )
@@ -59,16 +59,14 @@ class Order(Document):
 
 
 class Place(Document):
-    """Where in a slot an attachment is put."""
+    """The place of an attachment in a slot."""
 
-    refused = {"place": lambda: ProtocolError(400, "place_invalid", "place has to be a number from 0 on")}
-    place: StrictInt | None = Field(
-        default=None, ge=0, description="Before which of those in the slot, counted from 0; last, if not given."
-    )
+    refused = {"place": lambda: ProtocolError(400, "place_invalid", "place has to be a whole number of at least 0")}
+    place: StrictInt | None = Field(default=None, ge=0, description="Index in the slot, counted from 0; last if missing.")
 
 
 class AnswerDocument(TypedDict):
-    """What the server answers; it has no other members."""
+    """A document from the server."""
 
 
 class ProblemDocument(AnswerDocument):
@@ -114,12 +112,12 @@ class LinkDocument(AnswerDocument):
 
 
 class EventDocument(AnswerDocument):
-    """What happened."""
+    """An event."""
 
     id: str
     type: Annotated[str, Field(json_schema_extra={"enum": [*get_args(EventType)]}, examples=["attachment.attached"])]
     at: Time
-    actor: Annotated[str | None, Field(description="The account; null for what the service does by itself.")]
+    actor: Annotated[str | None, Field(description="The account; null if the server acted by itself.")]
     originator: str | None
     attachment: str | None
     kind: str | None
@@ -157,7 +155,7 @@ class ObjectsDocument(AnswerDocument):
 
 
 class AssociationDocument(AnswerDocument):
-    """That an attachment is in a slot."""
+    """The association of an attachment with a slot."""
 
     key: AttachmentKey
     association: str
@@ -174,7 +172,7 @@ class AttachedDocument(AssociationDocument):
 
 
 class PastDocument(AssociationDocument):
-    """That an attachment was in a slot."""
+    """An association that has ended."""
 
     endedAt: Time | None
     endedBy: str | None
@@ -182,7 +180,7 @@ class PastDocument(AssociationDocument):
 
 
 class SlotContentDocument(AnswerDocument):
-    """What is in a slot of an object."""
+    """The attachments in a slot of an object."""
 
     etag: ETag
     attachments: list[AssociationDocument]
@@ -195,7 +193,7 @@ class ObjectDocument(ObjectSummaryDocument):
 
 
 class SlotDocument(AnswerDocument):
-    """What is and was in a slot."""
+    """The attachments in a slot, and those that were in it."""
 
     kind: Kind
     id: Id

@@ -1,4 +1,4 @@
-"""The native JSON API: objects of other systems, their slots, and what is in these."""
+"""The native JSON API: objects of other systems, their slots, and the attachments in these."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """
-The native JSON API: what all its resources have in common.
+The base of all resources of the native JSON API.
 
-Errors are problem details (RFC 9457); lists come in pages, behind a cursor; times are RFC 3339 in UTC.
+Errors are problem details (RFC 9457); lists are paged by a cursor; times are RFC 3339 in UTC.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ from holdfast.storage.records import Key, ObjectRef, Ref, SlotRef
 
 KiB = 1024
 MAX_DOCUMENT = 64 * KiB
-MAX_DEPTH = 32  # objects and arrays in each other, the document itself included
+MAX_DEPTH = 32  # nested objects and arrays, including the document
 MAX_PARAMETERS = 32
 MAX_CURSOR = 255  # characters
 DEFAULT_PAGE, MAX_PAGE = 100, 1000
-# Any URL may have these: whose it is, and a link that opens it.
+# Parameters of every URL: the tenant, and a signed link.
 COMMON = ("communityKey", "link")
 NO_STORE = ("Cache-Control", "no-store")
 
@@ -76,9 +76,9 @@ Out = TypeVar("Out")
 
 
 class Resource(ABC, Generic[C, Out]):
-    """The dialect of one kind of URLs; *names* are what stands in the places of its path."""
+    """The dialect of one kind of URLs; *names* maps the parameters of its path to their values."""
 
-    # By method, the command that is asked for.
+    # By method, the name of the method of this class that returns the command.
     verbs: ClassVar[Mapping[str, str]] = {}
 
     def __init__(self, names: Mapping[str, str]) -> None:
@@ -93,7 +93,7 @@ class Resource(ABC, Generic[C, Out]):
             return Response(status=204, fields=(("Allow", allow),))
         verb = self.verbs.get("GET" if request.method == "HEAD" else request.method)
         if verb is None:
-            raise ProtocolError(405, "method_not_allowed", f"{request.method} means nothing here", (("Allow", allow),))
+            raise ProtocolError(405, "method_not_allowed", f"this URL does not support {request.method}", (("Allow", allow),))
         command: C = getattr(self, verb)(request)
         return command
 
@@ -115,18 +115,18 @@ class Resource(ABC, Generic[C, Out]):
         """Return the slot that the path names."""
         ref, slot = self.object_ref(request), self.names["slot"]
         if not names.is_slot(slot):
-            raise ProtocolError(400, "slot_invalid", "a slot is letters, digits and _, 64 at most")
+            raise ProtocolError(400, "slot_invalid", "a slot has to be 1 to 64 letters, digits and _")
         return SlotRef(tenant=ref.tenant, kind=ref.kind, id=ref.id, slot=slot)
 
     def kind(self) -> str:
         """Return the kind of objects that the path names."""
         if not names.is_kind(self.names["kind"]):
-            raise ProtocolError(400, "kind_invalid", "a kind is lower-case letters, digits and _, 64 at most")
+            raise ProtocolError(400, "kind_invalid", "a kind has to be 1 to 64 lower-case letters, digits and _")
         return self.names["kind"]
 
 
 def reject(_request: Request, error: ProtocolError | UploadError) -> Response:
-    """Return what tells *error* here, as problem details."""
+    """Return *error* as problem details."""
     if isinstance(error, ProtocolError):
         return problem(error.status, error.code, str(error), error.fields)
     refusal = refusal_of(REFUSALS, error)
@@ -134,18 +134,18 @@ def reject(_request: Request, error: ProtocolError | UploadError) -> Response:
 
 
 def object_id(name: str) -> str:
-    """Return an id in the one spelling that it has here: a GUID is the same however it is written."""
+    """Return an id in its canonical spelling: all spellings of a GUID are the same id."""
     identifier = names.object_id(name)
     if identifier is None:
-        raise ProtocolError(400, "id_invalid", "an id is letters, digits and . _ ~ = + -, 255 at most")
+        raise ProtocolError(400, "id_invalid", "an id has to be 1 to 255 letters, digits and . _ ~ = + -")
     return identifier
 
 
 def attachment_key(name: object) -> Key:
     """
-    Return the key that *name* is.
+    Return *name* as a key.
 
-    :raises UploadNotFound: it cannot be one, and so names nothing.
+    :raises UploadNotFound: *name* is malformed, so no attachment has it.
     """
     key = parse_key(name) if isinstance(name, str) else None
     if key is None:
@@ -155,9 +155,9 @@ def attachment_key(name: object) -> Key:
 
 def parse_document(request: Request, model: type[D]) -> D:
     """
-    Return the content of *request* as *model* describes it.
+    Return the content of *request* as a *model*.
 
-    :raises ProtocolError: it is no JSON object, has other members, or one that is refused.
+    :raises ProtocolError: it is not a JSON object, or has an unknown or invalid member.
     """
     try:
         return model.model_validate(parse_object(request))
@@ -166,23 +166,23 @@ def parse_document(request: Request, model: type[D]) -> D:
         unknown = problems.get(True)
         if unknown is not None:
             known = ", ".join(model.model_fields)
-            message = f"{unknown['loc'][0]!r} means nothing here; known are {known}"
+            message = f"{unknown['loc'][0]!r} is not a member of this document; its members are {known}"
             raise ProtocolError(400, "member_unknown", message) from error
         raise model.refused[str(problems[False]["loc"][0])]() from error
 
 
 def parse_object(request: Request) -> dict[str, Any]:
     """
-    Return the JSON object that is the content of *request*.
+    Return the content of *request* as a JSON object.
 
-    :raises ProtocolError: it is none.
+    :raises ProtocolError: it is not a JSON object.
     """
     if not media_type_is(request.fields, "application/json"):
         raise ProtocolError(415, "unsupported_media_type", "send application/json")
     try:
         value = json.loads(request.document, parse_constant=_refuse_constant, parse_float=_finite, object_pairs_hook=_unique)
         _refuse_deep(value)
-        json.dumps(value, ensure_ascii=False).encode()  # a lone surrogate is no character
+        json.dumps(value, ensure_ascii=False).encode()  # refuses lone surrogates
     except (ValueError, RecursionError) as error:
         raise ProtocolError(400, "invalid_document", "the content is not JSON") from error
     if not isinstance(value, dict):
@@ -192,33 +192,33 @@ def parse_object(request: Request) -> dict[str, Any]:
 
 def parse_page(request: Request, filters: tuple[str, ...] = ()) -> tuple[str, int, dict[str, str]]:
     """
-    Return the cursor behind which a page begins, how much it may hold, and the values of those *filters* that are given.
+    Return the cursor before the page ("" for the first), its largest number of items, and the given *filters* by name.
 
-    :raises ProtocolError: a parameter cannot be understood, or is not known: a filter that is spelled wrong finds too much.
+    :raises ProtocolError: a parameter is invalid or unknown; ignoring a misspelt filter would return too much.
     """
     values = parse_query(request, ("after", "limit", *COMMON, *filters), strict=True)
     limit = parse_integer(values.get("limit", str(DEFAULT_PAGE)))
     after = values.get("after", "")
     if limit is None or not 1 <= limit <= MAX_PAGE:
-        raise ProtocolError(400, "limit_invalid", f"limit is a number from 1 to {MAX_PAGE}")
+        raise ProtocolError(400, "limit_invalid", f"limit has to be a number from 1 to {MAX_PAGE}")
     if len(after) > MAX_CURSOR or not after.isprintable():
-        raise ProtocolError(400, "cursor_invalid", "after has to be what a page before told as next")
+        raise ProtocolError(400, "cursor_invalid", "after has to be the next of an earlier page")
     return after, limit, {name: value for name, value in values.items() if name in filters}
 
 
 def parse_query(request: Request, names: tuple[str, ...], *, strict: bool = False) -> dict[str, str]:
-    """Return the parameters of a query; others than *names* are ignored, or refused if that is *strict*."""
+    """Return the parameters *names* of the query; other parameters are ignored, or refused if *strict*."""
     try:
         pairs = parse_qsl(request.query, keep_blank_values=True, max_num_fields=MAX_PARAMETERS)
     except ValueError as error:
-        raise ProtocolError(400, "query_invalid", "the query cannot be understood") from error
+        raise ProtocolError(400, "query_invalid", "the query is malformed") from error
     unknown = sorted({name for name, _ in pairs} - set(names)) if strict else []
     if unknown:
-        message = f"{unknown[0]!r} means nothing in the query; known are {', '.join(names)}"
+        message = f"{unknown[0]!r} is not a parameter of this URL; its parameters are {', '.join(names)}"
         raise ProtocolError(400, "parameter_unknown", message)
     known = [(name, value) for name, value in pairs if name in names]
     if len(known) > len(dict(known)):
-        raise ProtocolError(400, "repeated_value", "a parameter stands there twice")
+        raise ProtocolError(400, "repeated_value", "the query has a parameter twice")
     return dict(known)
 
 
@@ -240,7 +240,7 @@ def moment(seconds: float) -> str: ...
 @overload
 def moment(seconds: float | None) -> str | None: ...
 def moment(seconds: float | None) -> str | None:
-    """Return a time as RFC 3339 writes it."""
+    """Return a Unix time in RFC 3339."""
     if seconds is None:
         return None
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
@@ -253,12 +253,12 @@ def _refuse_constant(name: str) -> None:
 def _finite(digits: str) -> float:
     value = float(digits)
     if math.isinf(value):
-        raise ValueError(f"{digits} is too large")  # and would be written as what is not JSON
+        raise ValueError(f"{digits} is too large")  # JSON has no infinity
     return value
 
 
 def _refuse_deep(value: object, room: int = MAX_DEPTH) -> None:
-    """Refuse what is nested so deep that others, or we ourselves in an answer, could not read it."""
+    """Refuse documents nested so deeply that other parsers could not read them."""
     if isinstance(value, dict | list):
         if not room:
             raise ValueError(f"it is nested deeper than {MAX_DEPTH}")
@@ -269,5 +269,5 @@ def _refuse_deep(value: object, room: int = MAX_DEPTH) -> None:
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     value = dict(pairs)
     if len(value) < len(pairs):
-        raise ValueError("a name stands there twice")
+        raise ValueError("an object has a name twice")
     return value

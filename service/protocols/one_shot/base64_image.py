@@ -1,11 +1,11 @@
 """
-The image that a JSON document carries as base64: `json` reads the document, `binascii` the image.
+Reads an image as base64 from a JSON document, with `json` and `binascii`.
 
-Strategy: a small document can make many objects (``[[],[],…]``), so `json` never reads a large one.  Long strings are cut out
-first; what is left has a small bound.  The image is the one string that may be long.
+Strategy: a small document can create many objects (``[[],[],…]``), so `json` never parses a large one.  Long strings are cut out
+first, and the rest has a small bound.  Only the image may be a long string.
 
-A large document is read on a thread, beside the event loop.  A call of `re`, `json` or `binascii` keeps the interpreter until it
-returns, so each is given a slice at most; between two slices the event loop has its turn.
+A large document is read on a thread.  A call of `re`, `json` or `binascii` holds the interpreter until it returns, so each call
+gets one slice at most, and the event loop runs between slices.
 """
 
 from __future__ import annotations
@@ -23,21 +23,20 @@ from holdfast.service.protocols.http.wire import ProtocolError
 
 KiB = 1024
 # RFC 8259, section 9: "An implementation may set limits on the size of texts that it accepts", and on the length of strings.
-MAX_STRING = 16 * KiB  # bytes, as they stand, quotes included
+MAX_STRING = 16 * KiB  # bytes in the document, quotes included
 MAX_OTHERS = 64 * KiB + MAX_STRING  # bytes of the document without its long string
 
-# What stands in a string, as RFC 8259, section 7, writes it.
+# The inside of a string (RFC 8259, section 7).
 _INSIDE = re.compile(rb'[^"\\]*+(?:\\(?:[^u]|u[^"\\]{4})[^"\\]*+)*+', re.DOTALL)
 SLICE = 128 * KiB  # a multiple of `_GROUP`; no call takes longer than a millisecond for it
-# What stands in the place of a long string; no client knows it.
+# Replaces a long string; random, so that no client can send it.
 _CUT = secrets.token_hex()
 
 _WHITE_SPACE = b"\t\n\f\r "
 # RFC 2397, section 3: dataurl := "data:" [ mediatype ] [ ";base64" ] "," data; RFC 3986, section 3.1: schemes have no
 # case.
 _DATA_URL = re.compile(rb"data:([^,]{0,%d});base64," % MAX_MEDIA_TYPE, re.IGNORECASE)
-# From the URL-safe alphabet (RFC 4648, section 5) to the standard one; what is only in the standard one becomes a character of
-# neither.
+# From the URL-safe alphabet (RFC 4648, section 5) to the standard one; characters of the standard one only become invalid.
 _FROM_URL_SAFE = bytes.maketrans(b"-_+/", b"+/!!")
 _GROUP = 4  # characters, for three bytes
 _QUOTE = ord('"')
@@ -46,9 +45,9 @@ _LONGEST_URL = MAX_MEDIA_TYPE + len("data:;base64,")
 
 def read_image(document: bytes | bytearray, member: str, limit: int) -> tuple[bytearray, str | None]:
     """
-    Return the image in *member* of the JSON object *document*, and the media type that its data: URL declares, if it does.
+    Return the image in *member* of the JSON object *document*, and the media type in its data: URL, if it has one.
 
-    :raises ProtocolError: the document is not such an object; the image is not base64, is empty, or has more than *limit* bytes.
+    :raises ProtocolError: the document is invalid; the image is not base64, is empty, or has more than *limit* bytes.
     """
     pieces, text, declared = _find(document, member), b"", None
     while len(text) <= _LONGEST_URL and (piece := next(pieces, b"")):
@@ -71,7 +70,7 @@ def _decode(text: bytearray, limit: int) -> bytearray:
     :raises ProtocolError: it is not base64, or encodes more than *limit* bytes.
     """
     is_url_safe = b"-" in text or b"_" in text
-    # RFC 4648, section 3.2: padding may be left out; where it stands, it has to be right.
+    # RFC 4648, section 3.2: padding may be omitted; if present, it has to be correct.
     if not text.endswith(b"="):
         text += b"=" * (-len(text) % _GROUP)
     if -1 < text.find(b"=") < len(text) - 2:
@@ -86,20 +85,20 @@ def _decode(text: bytearray, limit: int) -> bytearray:
     # RFC 4648, section 3.5: "decoders MAY choose to reject an encoding if the pad bits have not been set to zero"
     last = binascii.b2a_base64(content[-(len(content) % 3 or 3) :], newline=False)
     if content and last != (text[-_GROUP:].translate(_FROM_URL_SAFE) if is_url_safe else text[-_GROUP:]):
-        raise _invalid_base64("the base64 text ends in bits that belong to no byte")
+        raise _invalid_base64("the image is not base64: its last bits are not zero")
     if len(content) > limit:
         raise ProtocolError(400, "image_too_large", f"the image has more than {limit} bytes")
     return content
 
 
 def _find(document: bytes | bytearray, member: str) -> Iterator[bytes]:
-    """Yield the string in *member* of the outermost object; characters beyond ASCII are replaced, as they are no base64."""
+    """Yield the string in *member* of the outermost object; non-ASCII characters, which are not base64, are replaced."""
     rest, long = _cut_out(document)
     try:
         members = _load(rest.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
         raise _invalid_document("the content is not JSON in UTF-8") from error
-    # Objects are read as tuples of their members, so that a name which stands there twice is seen.
+    # Objects become tuples of their members, so that repeated names are detected.
     if not isinstance(members, tuple):
         raise _invalid_document("the content is not a JSON object")
     values = [value for name, value in members if name == member]
@@ -108,7 +107,7 @@ def _find(document: bytes | bytearray, member: str) -> Iterator[bytes]:
     # RFC 8259, section 4: "When the names within an object are not unique, the behavior of software that receives such an
     # object is unpredictable."
     if len(values) > 1:
-        raise ProtocolError(400, "repeated_value", f"{member} stands twice in the document")
+        raise ProtocolError(400, "repeated_value", f"the document has {member} twice")
     value = values[0]
     if value is None:
         raise ProtocolError(400, f"{member}_null", f"{member} is null")
@@ -138,7 +137,7 @@ def _cut_out(document: bytes | bytearray) -> tuple[bytearray, list[list[int]]]:
             break
     rest += view[at : at + MAX_OTHERS + 1]
     if len(rest) > MAX_OTHERS:
-        raise ProtocolError(400, "document_too_large", f"beside the image there are more than {MAX_OTHERS} bytes")
+        raise ProtocolError(400, "document_too_large", f"the document is limited to {MAX_OTHERS} bytes beside the image")
     return rest, long
 
 
@@ -164,12 +163,12 @@ def _refuse_constant(name: str) -> NoReturn:
 
 
 def _media_type(declared: str) -> str | None:
-    """Return the media type that stands in a data: URL; None if it names none."""
-    # RFC 2397, section 2: "text/plain" can be omitted, even before parameters.  That is no statement about an image.
+    """Return the media type of a data: URL; None if it names none."""
+    # RFC 2397, section 2: "text/plain" can be omitted, even before parameters; that says nothing about an image.
     is_named = bool(declared) and not declared.startswith(";")
     # RFC 2397, section 3: a parameter's value has no quotes, "since the quote mark is itself not a valid urlchar".
     if '"' in declared or parse_media_type(declared if is_named else f"text/plain{declared}") is None:
-        raise _invalid_base64("what the data: URL declares is no media type")
+        raise _invalid_base64("the data: URL has an invalid media type")
     return declared if is_named else None
 
 

@@ -1,7 +1,8 @@
 """
-The group avatar of the Symphony profile manager: one request with an image in base64, answered with the whole group.
+The group avatar of the Symphony profile manager: a request with an image in base64; the response is the whole group.
 
-The statuses 200, 400, 401, 403, 404 and 429 are declared; what goes wrong on our side is a 429 too, which its clients try again.
+Its specification declares the statuses 200, 400, 401, 403, 404 and 429.  Clients retry after a 429, so faults of the server are
+one too.
 """
 
 from __future__ import annotations
@@ -50,12 +51,11 @@ REFUSALS: dict[type[UploadError], Refusal] = {
     errors.SlotUnknown: Refusal(404, "group_not_found"),
     errors.UploadError: Refusal(429, "overloaded", (OVERLOADED,)),
 }
-# Errors of the request that have a status of their own elsewhere.
-# "image" is optional in the description of the document and not nullable: null says no more than that it is not there.
+# "image" is optional and not nullable in the specification: null counts as missing.
 NULL, MISSING = "image_null", "image_required"
 DECLARED = frozenset({400, 401, 403, 404, 405, 412, 429})
 
-# What the document's own answer shows of a group; where nothing is known, texts are null, and lists are empty.
+# Members of a group in the specification's response; unknown texts are null, unknown lists are empty.
 RESTRICTIONS = {
     "visibilityRestriction": ("restrictedTenantsList", "restrictedUsersList"),
     "implicitConnection": ("connectedTenantsList", "connectedUsersList"),
@@ -76,7 +76,7 @@ class GroupAvatar:
     """
     The dialect of ``/profile-manager/v1/groups/{groupId}`` and ``…/avatar``.
 
-    *strict*: whether ``X-Symphony-Host`` has to say something.  "minLength: 1", but the official client sends it empty.
+    *strict*: whether to refuse an empty ``X-Symphony-Host``.  "minLength: 1", but the official client sends it empty.
     """
 
     def __init__(self, group: str, *, policy: Policy, is_avatar: bool, strict: bool) -> None:
@@ -93,12 +93,12 @@ class GroupAvatar:
         if request.method == "OPTIONS":
             return Response(status=204, fields=(allow,))
         if request.method != self._method:
-            raise ProtocolError(405, "method_not_allowed", f"{request.method} means nothing here", (allow,))
+            raise ProtocolError(405, "method_not_allowed", f"this URL does not support {request.method}", (allow,))
         host = request.fields.get("x-symphony-host")
         if host is None or (self._strict and not host):
             raise ProtocolError(400, "x_symphony_host_required", "X-Symphony-Host is missing")
         if len(host) > MAX_ORIGINATOR or not host.isprintable():
-            raise ProtocolError(400, "x_symphony_host_invalid", "X-Symphony-Host is not the name of a host")
+            raise ProtocolError(400, "x_symphony_host_invalid", "X-Symphony-Host has to be the name of a host")
         if self._group is None:
             raise errors.ObjectNotFound("there is no such group")
         if self._method == "GET":
@@ -125,7 +125,7 @@ class GroupAvatar:
         if isinstance(error, ProtocolError):
             code = MISSING if error.code == NULL else error.code
             status = error.status if error.status in DECLARED else 400
-            if error.status >= 500:  # noqa: PLR2004 - whatever is ours, clients are to try it again
+            if error.status >= 500:  # noqa: PLR2004 - clients retry faults of the server
                 return _error(429, "overloaded", str(error), (OVERLOADED,))
             return _error(status, code, str(error), error.fields)
         if isinstance(error, errors.ContentRejected) and error.why is not None:
@@ -143,7 +143,7 @@ def _refuse_deleted(group: ObjectRecord) -> None:
 
 
 def _group(record: ObjectRecord, slots: tuple[SlotRecord, ...], policy: Policy, prefix: str) -> dict[str, Any]:
-    """Return the group as its own system told it, with what is known better here."""
+    """Return the group: the attributes from its own system, overlaid with what this service knows."""
     attributes = json.loads(record.attributes)
     key = next((slot.active[0].attachment for slot in slots if slot.slot == policy.slot and slot.active), None)
     avatars = [] if key is None else [
@@ -175,8 +175,8 @@ def _group(record: ObjectRecord, slots: tuple[SlotRecord, ...], policy: Policy, 
     }
 
 
-def _object(told: object) -> dict[str, Any]:
-    return told if isinstance(told, dict) else {}
+def _object(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
 
 
 def _number(tenant: Tenant) -> int | str:

@@ -1,7 +1,7 @@
 """
-The picture of an organization's group in Ellipsis Drive: one request with an image in base64 or a data: URL.
+The picture of an organization's group in Ellipsis Drive: a request with an image as base64 or as a data: URL.
 
-Its official client takes 200 for success and nothing else, and shows the text of whatever it gets instead.
+Its official client treats only 200 as success, and shows the text of other responses.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class GroupPicture:
         if request.method == "OPTIONS":
             return Response(status=204, fields=(METHODS,))
         if request.method != "PATCH":
-            raise ProtocolError(405, "method_not_allowed", f"{request.method} means nothing here", (METHODS,))
+            raise ProtocolError(405, "method_not_allowed", f"this URL does not support {request.method}", (METHODS,))
         group = canonical_guid(self._group)
         if group is None:
             raise ProtocolError(400, "group_id_invalid", "groupId has to be a UUID")
@@ -79,7 +79,7 @@ class GroupPicture:
         record = outcome.record
         held = (slot.active for slot in outcome.slots if slot.slot == self._policy.slot and slot.active)
         key = next((active[0].attachment for active in held), None)
-        picture = None  # somebody took it away again before this was told
+        picture = None  # another request has already removed it
         if key is not None:
             sizes = {str(size): request.prefix + avatar_url(record.tenant, key, str(size)) for size in self._policy.renditions}
             picture = {"url": request.prefix + avatar_url(record.tenant, key, ORIGINAL), "sizes": sizes}

@@ -1,4 +1,4 @@
-"""The description of every route in JSON (OpenAPI 3.1), served at ``/openapi.json``; a test compares it with the routes."""
+"""The OpenAPI 3.1 document, served at ``/openapi.json``; a test compares it with the routes."""
 
 from __future__ import annotations
 
@@ -34,9 +34,13 @@ from holdfast.service.protocols.openapi.schemas import SCHEMAS, TEXT, Schema, ob
 
 VERSION = importlib.metadata.version("holdfast")
 
-_TYPE = query("type", TEXT, "The name of a slot, as `ProfilePhoto`; the name of the parameter in any case.", required=True)
-_OBJECT_ID = path("object", IDENTIFIER, "What its own system calls the object; of users a GUID.")
-_HOST = field("X-Symphony-Host", {"type": "string", "maxLength": 255}, "Who asks, for the audit.", required=True)
+_TYPE = query(
+    "type", TEXT, "The name of a slot, such as `ProfilePhoto`; the name of the parameter may be in any case.", required=True
+)
+_OBJECT_ID = path("object", IDENTIFIER, "The id of the object in its own system; a GUID for users.")
+_HOST = field(
+    "X-Symphony-Host", {"type": "string", "maxLength": 255}, "The host of the caller, recorded in events.", required=True
+)
 _COMMUNITY_PATH = "/.api2/api/v1/communities/{community}"
 _JSON = "application/json"
 
@@ -46,7 +50,11 @@ _ENTRY_MEMBERS: dict[str, Schema] = {
     "Name": {"type": "string", "minLength": 1, "maxLength": 255, "description": "A file name; 255 characters at most."},
 }
 _INTENT: dict[str, Schema] = {
-    "ObjectId": {"type": "string", "pattern": GUID, "description": "With `Type`: what it is for; attached when it is complete."},
+    "ObjectId": {
+        "type": "string",
+        "pattern": GUID,
+        "description": "With `Type`: the slot that the server attaches the complete upload to.",
+    },
     "Type": {"type": "string"},
 }
 _NEW_ENTRY = object_of({**_ENTRY_MEMBERS, **_INTENT}, optional=("ObjectId", "Type"), more=True)
@@ -105,25 +113,29 @@ PATHS: dict[str, Schema] = {
         "post": operation(
             "createEntry",
             "Create an upload entry for an image.",
-            {201: ("Entry", "The entry; `Location` is where its content is sent to.")},
+            {201: ("Entry", "The entry; the client sends its content to `Location`.")},
             voice=ATTACHMENTS,
             refused=(*FINISH, *FIT, errors.IdempotencyConflict),
             codes=(OF_DOCUMENT, OF_CONDITIONS, _OF_ENTRY),
             content={_JSON: _NEW_ENTRY, "application/x-www-form-urlencoded": object_of(_ENTRY_MEMBERS, more=True)},
             parameters=(
-                field("Idempotency-Key", {"type": "string", "maxLength": MAX_IDEMPOTENCY_KEY}, "Asked again, the same entry."),
+                field(
+                    "Idempotency-Key",
+                    {"type": "string", "maxLength": MAX_IDEMPOTENCY_KEY},
+                    "A repeated request returns the same entry.",
+                ),
                 *CONDITIONS,
             ),
             tells=("Location",),
-            description="Names of members are found in any case.",
+            description="Names of members may be in any case.",
         ),
     },
     f"{_COMMUNITY_PATH}/attachments/uploads/{{key}}": {
         "parameters": [COMMUNITY, KEY],
         "patch": operation(
             "sendContent",
-            "Send content, or ask how far the upload is (`bytes */LENGTH`).",
-            {200: ("Entry", "The attachment: all of it is here."), 202: ("Entry", "How far it is; the next range begins there.")},
+            "Send content, or get the offset (`bytes */LENGTH`).",
+            {200: ("Entry", "The upload is complete."), 202: ("Entry", "The offset at which the next range begins.")},
             voice=ATTACHMENTS,
             refused=(*FINISH, *_OFFSETS, errors.TooLarge, errors.TypeMismatch),
             codes=(_OF_RANGE,),
@@ -133,16 +145,16 @@ PATHS: dict[str, Schema] = {
         ),
         "get": operation(
             "getEntry",
-            "Ask how far an upload is; ends an append that is under way.",
-            {200: ("Entry", "The attachment: all of it is here."), 202: ("Entry", "How far it is.")},
+            "Get the offset of an upload; ends an append in progress.",
+            {200: ("Entry", "The upload is complete."), 202: ("Entry", "The offset.")},
             voice=ATTACHMENTS,
             refused=FINISH,
             tells=("Upload-Offset",),
         ),
         "delete": operation(
             "deleteEntry",
-            "Give an upload up, or delete an attachment that is in no slot.",
-            {204: (None, "It is gone.")},
+            "Cancel an upload, or delete an attachment that is in no slot.",
+            {204: (None, "The upload is deleted.")},
             voice=ATTACHMENTS,
             refused=(*GONE, errors.UploadAttached, errors.Evicted, errors.OutOfSpace),
         ),
@@ -152,7 +164,7 @@ PATHS: dict[str, Schema] = {
         "post": operation(
             "associate",
             "Associate an attachment with an object.",
-            {200: ("Entry", "It is associated; asked again, the same answer.")},
+            {200: ("Entry", "The attachment is associated; repeating the request changes nothing.")},
             voice=ATTACHMENTS,
             refused=ATTACH,
             codes=(OF_TYPE, OF_CONDITIONS, {503: ("images_busy",)}),
@@ -162,7 +174,7 @@ PATHS: dict[str, Schema] = {
         "delete": operation(
             "dissociate",
             "End the association.",
-            {204: (None, "It has ended.")},
+            {204: (None, "The association has ended.")},
             voice=ATTACHMENTS,
             refused=(*CHANGE, errors.NotAttached),
             codes=(OF_TYPE, OF_CONDITIONS),
@@ -174,7 +186,7 @@ PATHS: dict[str, Schema] = {
         "parameters": [COMMUNITY, _OBJECT_ID, _TYPE],
         "get": operation(
             "listAssociated",
-            "List what is associated with an object.",
+            "List the attachments of an object.",
             {200: ("Entries", "In the order of the slot.")},
             voice=ATTACHMENTS,
             refused=(errors.ObjectNotFound, errors.SlotUnknown),
@@ -186,8 +198,8 @@ PATHS: dict[str, Schema] = {
         "parameters": [KEY, COMMUNITY_QUERY],
         "get": operation(
             "viewAttachment",
-            "Tell what is known of an attachment, as the older Igloo API does.",
-            {200: ("View", "As it is now; also with two slashes behind `api.svc`.")},
+            "Get an attachment, as in the older Igloo API.",
+            {200: ("View", "The attachment; the URL may have two slashes after `api.svc`.")},
             voice=ATTACHMENTS,
             refused=GONE,
         ),
@@ -196,8 +208,8 @@ PATHS: dict[str, Schema] = {
         "parameters": [path("group"), _HOST],
         "get": operation(
             "getGroup",
-            "Tell what is known of a group.",
-            {200: ("Group", "The group, with what its own system told of it.")},
+            "Get a group.",
+            {200: ("Group", "The group, with the attributes from its own system.")},
             voice=SYMPHONY,
             refused=(errors.ObjectNotFound,),
             tells=("ETag",),
@@ -230,8 +242,8 @@ DOCUMENT: Schema = {
     "info": {
         "title": "Holdfast",
         "version": VERSION,
-        "description": "Objects of other systems, their slots, and the attachments in them.  Uploads speak tus and the IETF "
-        "draft for resumable uploads besides, which are no JSON.  Without accounts no token is asked for.",
+        "description": "Objects of other systems, their slots, and the attachments in them.  Uploads also use tus and the IETF "
+        "draft for resumable uploads, which are not described here.  Without accounts no token is needed.",
     },
     "security": [{"bearer": []}, {"cookie": []}, {"link": []}, {}],
     "paths": PATHS,

@@ -1,6 +1,4 @@
-"""
-How one operation is described: what it takes, what it answers, and what it may be refused with, by the tables of its dialect.
-"""
+"""Describes one operation: parameters, content, responses, and the errors in the tables of its dialect."""
 
 from __future__ import annotations
 
@@ -46,11 +44,13 @@ def _named(parameter: Schema, description: str | None) -> Schema:
 _TAG = '(W/)?"[!#-~]*"'
 _TAGS: Schema = {"type": "string", "pattern": rf"^({_TAG}(, {_TAG})*|\*)$"}
 CONDITIONS = (
-    field("If-Match", _TAGS, "The ETags of which what is changed has to have one; `*`: it has to be there."),
-    field("If-None-Match", _TAGS, "`*`: it must not be there yet; an object is not known, a slot was never used."),
+    field("If-Match", _TAGS, "The change is made only if the current ETag is one of these; `*`: only if the target exists."),
+    field(
+        "If-None-Match", _TAGS, "`*`: only if the target does not exist yet: the object is unknown, or the slot was never used."
+    ),
 )
 PAGES = (
-    query("after", {"type": "string", "maxLength": native.MAX_CURSOR}, "What a page before told as `next`."),
+    query("after", {"type": "string", "maxLength": native.MAX_CURSOR}, "The `next` of an earlier page."),
     query("limit", {"type": "integer", "minimum": 1, "maximum": native.MAX_PAGE, "default": native.DEFAULT_PAGE}),
 )
 FILTERS_OF_ONE = (
@@ -60,19 +60,21 @@ FILTERS_OF_ONE = (
         {"type": "string", "pattern": r"^[a-z][a-z0-9_]{0,63}/[^/]+$"},
         "Only of this object: KIND/ID.",
     ),
-    query("actor", {"type": "string", "minLength": 1, "maxLength": 255}, "Only what this account did."),
+    query("actor", {"type": "string", "minLength": 1, "maxLength": 255}, "Only events of this account."),
 )
 FILTERS = (*FILTERS_OF_ONE, query("attachment", {"type": "string", "pattern": "^[0-9A-Za-z]{10}$"}, "Only of this attachment."))
 COMMUNITY_QUERY = query(
-    "communityKey", {"type": "string", "pattern": COMMUNITY_KEY}, "The tenant; without it that of the token, or the default one."
+    "communityKey",
+    {"type": "string", "pattern": COMMUNITY_KEY},
+    "The tenant; if missing, the tenant of the token, or the default.",
 )
 KIND = path("kind", f"^{names.KIND}$", "Lower-case letters, digits and _.")
-ID = path("id", IDENTIFIER, "What its own system calls the object; a GUID is the same in any case, with braces or without.")
+ID = path("id", IDENTIFIER, "The id of the object in its own system; a GUID may be in any case, with or without braces.")
 SLOT = path("slot", f"^{names.SLOT}$", "The name of a slot that objects of this kind have.")
 KEY = path("key", "^[0-9A-Za-z]{10}$", "The key of an upload, and of the attachment that it becomes.")
 COMMUNITY = path("community", COMMUNITY_KEY, "The community key: the tenant.")
 
-# Of requests.
+# Codes of errors in requests.
 OF_DOCUMENT: Codes = {
     400: ("invalid_document",),
     408: ("document_cut",),
@@ -95,7 +97,7 @@ _ANYWHERE: Codes = {
     503: ("accounts_unavailable",),
 }
 
-# Of what is asked of uploads and slots.
+# Errors of uploads and slots.
 GONE = (errors.UploadGone, errors.ContentRejected)
 CHANGE = (
     errors.ObjectNotFound,
@@ -112,14 +114,14 @@ FINISH = (*GONE, *CHANGE, errors.Evicted, errors.FinishFailed, errors.SlotFull)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Voice:
-    """How one dialect refuses."""
+    """The error responses of one dialect."""
 
     tag: str
     refusals: Mapping[type[UploadError], Refusal]
     content: Schema
     always: tuple[type[UploadError], ...] = (errors.UploadNotFound, errors.Forbidden, errors.StoreFailed)
     codes: Codes
-    """What any request may be refused with."""
+    """Codes of errors that any request can get."""
 
 
 NATIVE = Voice(
@@ -164,8 +166,8 @@ def operation(
     """
     Return the description of one method of one path.
 
-    *success* tells the shape and the meaning of each status, *content* the schemas of the request by media type, *tells* the
-    fields of an answer that have to do with what was asked.
+    *success*: by status, the name of the schema (None without content) and the meaning.  *content*: schemas of the request by
+    media type.  *tells*: names of fields in the response.
     """
     answers = _refusals(voice, (*voice.always, *refused), (voice.codes, *codes))
     for status, (shape, meaning) in success.items():
@@ -187,7 +189,7 @@ def operation(
 
 
 def _refusals(voice: Voice, refused: tuple[type[UploadError], ...], codes: tuple[Codes, ...]) -> Schema:
-    """Return an answer for each status: its codes, with a sentence where a rule has one."""
+    """Return a response for each status: its codes, with the docstring of the error."""
     said: dict[int, dict[str, str]] = {}
     for of_request in codes:
         for status, of_status in of_request.items():

@@ -1,4 +1,4 @@
-"""The shapes of what is answered in JSON, for the description of the routes."""
+"""The schemas of JSON responses."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def ref_of(name: str) -> Schema:
 
 
 class _ModelSchemas(GenerateJsonSchema):
-    """Names say what titles would, and answers have the members that are described."""
+    """No titles, and no additional members in responses."""
 
     def field_title_should_be_set(self, _schema: object) -> bool:
         return False

@@ -93,7 +93,7 @@ async def test_slots_of_images_take_none(service: Service) -> None:
 
     for answer in (begun, attached, refused):
         assert (415, "content_type_not_accepted") == (answer.status_code, answer.json()["title"])
-        assert "upload it without" in answer.json()["detail"]
+        assert "without a coding" in answer.json()["detail"]
 
 
 async def test_other_slots_take_it(serve: Serve) -> None:
