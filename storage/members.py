@@ -18,8 +18,8 @@ class Growing(Protocol):
     """A dataclass that may have more members in newer versions."""
 
     @property
-    def unknown(self) -> Mapping[str, Any]:
-        """Members, by name, that only a newer version of Holdfast knows."""
+    def unknown(self) -> Mapping[str, Any] | None:
+        """Members, by name, that only a newer version of Holdfast knows; None if there are none."""
 
 
 class Members:

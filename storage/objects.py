@@ -32,7 +32,7 @@ class ObjectRecord:
     attributes: str = "{}"
     """A JSON object of the object's own system, stored as it came; a group has ``type`` and ``status``, which policies read."""
     deleted_at: float | None = None
-    unknown: Mapping[str, Any] = field(default_factory=dict, compare=False)
+    unknown: Mapping[str, Any] | None = field(default=None, compare=False)
     """See `holdfast.storage.members`."""
 
     @property
@@ -73,7 +73,7 @@ class Association:
     ended_by: Subject | None = None
     ending: str | None = None
     """An `Ending`, or the text of one that only a newer version of Holdfast knows."""
-    unknown: Mapping[str, Any] = field(default_factory=dict, compare=False)
+    unknown: Mapping[str, Any] | None = field(default=None, compare=False)
     """See `holdfast.storage.members`."""
 
 
@@ -92,7 +92,7 @@ class SlotRecord:
     """In the order of the slot."""
     ended: tuple[Association, ...] = ()
     """The history, newest last; the core bounds its length."""
-    unknown: Mapping[str, Any] = field(default_factory=dict, compare=False)
+    unknown: Mapping[str, Any] | None = field(default=None, compare=False)
     """See `holdfast.storage.members`."""
 
     @property
@@ -123,12 +123,14 @@ def _from_json(text: str) -> tuple[Association, ...]:
     return tuple(map(_association, json.loads(text)))
 
 
-def _association(values: Mapping[str, Any]) -> Association:
-    known = ASSOCIATION_MEMBERS.read(values)
-    ending = known.get("ending")
+def _association(values: dict[str, Any]) -> Association:
+    ending = values.get("ending")
     if ending is not None:
-        known["ending"] = ENDINGS.get(ending, ending)
-    return Association(**known)
+        values["ending"] = ENDINGS.get(ending, ending)
+    try:
+        return Association(**values)  # slots may have thousands of associations: no look at each member
+    except TypeError:
+        return Association(**ASSOCIATION_MEMBERS.read(values))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,7 +157,7 @@ class Event:
     slot: str | None = None
     data: str = "{}"
     """A JSON object with details by type; `holdfast.service.core.events.events.event` lists its members."""
-    unknown: Mapping[str, Any] = field(default_factory=dict, compare=False)
+    unknown: Mapping[str, Any] | None = field(default=None, compare=False)
     """See `holdfast.storage.members`."""
 
     def to_mapping(self) -> dict[str, Any]:

@@ -158,7 +158,7 @@ class UploadRecord:
     Not stored: a failover may take back revisions that were written in another period.
     """
 
-    unknown: Mapping[str, Any] = field(default_factory=dict, compare=False)
+    unknown: Mapping[str, Any] | None = field(default=None, compare=False)
     """See `holdfast.storage.members`; also the text of a state that is not known."""
 
     @property
@@ -174,7 +174,7 @@ class UploadRecord:
         """Return the record as plain values, by field."""
         values = MEMBERS.write(self)
         if self.state is State.UNKNOWN:
-            values["state"] = self.unknown.get("state", State.UNKNOWN)
+            values["state"] = (self.unknown or {}).get("state", State.UNKNOWN)
         values["attached"] = json.dumps([_names(slot) for slot in self.attached]) if self.attached else NO_SLOTS
         if self.intent is not None:
             values["intent"] = json.dumps([*_names(self.intent.slot), self.intent.if_match])

@@ -53,7 +53,7 @@ class Proxies:
             forwarded = _forwarded(fields)
             scheme = forwarded.get("proto", scheme).lower()
             authority = forwarded.get("host", authority)
-            prefix = _prefix(fields.get("x-forwarded-prefix", ""))
+            prefix = _prefix(fields["x-forwarded-prefix"]) if "x-forwarded-prefix" in fields else ""
         if scheme not in ("http", "https") or not _AUTHORITY.fullmatch(authority):
             return Base("", prefix)
         return Base(f"{scheme}://{authority}", prefix)
@@ -123,6 +123,8 @@ def _forwarded(fields: Mapping[str, str]) -> dict[str, str]:
     standard = fields.get("forwarded")
     if standard is not None:
         return _pairs(standard.split(",")[0])
+    if "x-forwarded-proto" not in fields and "x-forwarded-host" not in fields:
+        return {}
     seen = {name: fields.get(f"x-forwarded-{name}", "").split(",")[0].strip() for name in ("proto", "host")}
     port = fields.get("x-forwarded-port", "").split(",")[0].strip()
     if seen["host"] and port.isdecimal() and ":" not in seen["host"] and port not in ("80", "443"):

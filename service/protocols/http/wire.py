@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 from holdfast.service.core.commands import Command, ObjectOutcome, Outcome, PictureCommand, SlotCommand, SlotOutcome
-from holdfast.service.core.conditions import ANY, Condition
+from holdfast.service.core.conditions import ALWAYS, ANY, Condition
 from holdfast.service.core.errors import UploadError
 from holdfast.storage.objects import ObjectRecord
 from holdfast.storage.records import Key, Tenant
@@ -93,6 +93,8 @@ def condition_of(fields: Mapping[str, str], *, strict: bool = True) -> Condition
 
     :raises ProtocolError: *strict*, and a field is malformed.
     """
+    if "if-match" not in fields and "if-none-match" not in fields:
+        return ALWAYS
     if_match, if_none_match = (_entity_tags(fields, name, strict=strict) for name in ("if-match", "if-none-match"))
     return Condition(if_match=if_match, if_none_match=if_none_match)
 
