@@ -1,6 +1,4 @@
-"""
-Requests to another service, bounded in time and in size.
-"""
+"""Requests to another service, bounded in time and in size."""
 
 from __future__ import annotations
 

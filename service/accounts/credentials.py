@@ -1,6 +1,4 @@
-"""
-Finds the token of a request: in Authorization (RFC 6750), or in the cookie of the attachments API.
-"""
+"""Finds the token of a request: in Authorization (RFC 6750), or in the cookie of the attachments API."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""
-The keys that verify tokens: a shared secret, a file, or a set that a server publishes and rotates.
-"""
+"""The keys that verify tokens: a shared secret, a file, or a set that a server publishes and rotates."""
 
 from __future__ import annotations
 
@@ -66,16 +64,12 @@ class KeySource(Protocol):
         ...
 
     async def close(self) -> None:
-        """
-        Close the connections.
-        """
+        """Close the connections."""
         ...
 
 
 class Secret:
-    """
-    A secret that issuers share with this service (HS256 only).
-    """
+    """A secret that issuers share with this service (HS256 only)."""
 
     def __init__(self, secret: str) -> None:
         if len(secret.encode()) < MIN_SECRET:
@@ -83,21 +77,15 @@ class Secret:
         self._key = VerifyingKey(secret, SYMMETRIC)
 
     async def find(self, header: Mapping[str, Any]) -> VerifyingKey:
-        """
-        Return the key, if the token names its algorithm.
-        """
+        """Return the key, if the token names its algorithm."""
         return _fitting([self._key], {**header, "kid": None})
 
     async def close(self) -> None:
-        """
-        Do nothing: there is nothing to close.
-        """
+        """Do nothing: there is nothing to close."""
 
 
 class KeyFile:
-    """
-    A file with one public key (PEM) or a set of keys (JWKS), read again when it changes.
-    """
+    """A file with one public key (PEM) or a set of keys (JWKS), read again when it changes."""
 
     def __init__(self, path: str) -> None:
         self._path = path
@@ -105,9 +93,7 @@ class KeyFile:
         self._keys()  # a broken file stops the start
 
     async def find(self, header: Mapping[str, Any]) -> VerifyingKey:
-        """
-        Return the key that the token names, or the only one that fits.
-        """
+        """Return the key that the token names, or the only one that fits."""
         try:
             keys = await asyncio.to_thread(self._keys)
         except (OSError, ValueError) as error:
@@ -115,9 +101,7 @@ class KeyFile:
         return _fitting(keys, header)
 
     async def close(self) -> None:
-        """
-        Do nothing: there is nothing to close.
-        """
+        """Do nothing: there is nothing to close."""
 
     def _keys(self) -> Sequence[VerifyingKey]:
         changed = os.stat(self._path).st_mtime
@@ -128,9 +112,7 @@ class KeyFile:
 
 
 class PublicKeys:
-    """
-    The set of keys (JWKS, RFC 7517) that a server publishes at *url*.
-    """
+    """The set of keys (JWKS, RFC 7517) that a server publishes at *url*."""
 
     def __init__(self, url: str, *, clock: Callable[[], float] = time.monotonic) -> None:
         require_safe(url)
@@ -163,9 +145,7 @@ class PublicKeys:
             return _fitting(self._keys, header)
 
     async def close(self) -> None:
-        """
-        Cancel a fetch under way and close the connections.
-        """
+        """Cancel a fetch under way and close the connections."""
         if self._refreshing is not None:
             self._refreshing.cancel()
             await asyncio.wait([self._refreshing])

@@ -28,9 +28,7 @@ _LINK = re.compile(r"(v2\.[0-9A-Za-z_-]+)\.([0-9A-Za-z_-]{43})")
 
 
 class Links:
-    """
-    Signs and verifies links, which are valid for at most *longest* seconds.
-    """
+    """Signs and verifies links, which are valid for at most *longest* seconds."""
 
     def __init__(self, secret: bytes | None = None, *, longest: float = 3600, clock: Callable[[], float] = time.time) -> None:
         """Without *secret*, sign with a random one, which no other process can verify, until `use` sets one."""
@@ -39,9 +37,7 @@ class Links:
         self._clock = clock
 
     def use(self, secret: bytes) -> None:
-        """
-        Sign with *secret* from now on.
-        """
+        """Sign with *secret* from now on."""
         # A derived key: a signature made with the same secret for another purpose never verifies as a link.
         self._key = hmac.digest(secret, b"holdfast link", "sha256")
 

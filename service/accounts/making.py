@@ -1,6 +1,4 @@
-"""
-Makes tokens for development and for tests.
-"""
+"""Makes tokens for development and for tests."""
 
 from __future__ import annotations
 

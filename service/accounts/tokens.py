@@ -1,6 +1,4 @@
-"""
-Verifies tokens (JWT, RFC 7519).
-"""
+"""Verifies tokens (JWT, RFC 7519)."""
 
 from __future__ import annotations
 
@@ -26,9 +24,7 @@ REMEMBERED_FOR = 60 * SECONDS
 
 
 class TokenVerifier:
-    """
-    Verifies tokens, and remembers the verified ones for a minute, since clients send many requests with one token.
-    """
+    """Verifies tokens, and remembers the verified ones for a minute, since clients send many requests with one token."""
 
     def __init__(
         self,
@@ -68,9 +64,7 @@ class TokenVerifier:
         return principal
 
     async def close(self) -> None:
-        """
-        Close the connections.
-        """
+        """Close the connections."""
         await self._keys.close()
 
     async def _verify(self, token: str) -> tuple[Principal, float]:

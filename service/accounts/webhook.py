@@ -37,9 +37,7 @@ _MAX_AGE = re.compile(r"(?:^|[\s,])max-age=([0-9]{1,9})(?:$|[\s,])")
 
 
 class Webhook:
-    """
-    The service at *url*; *secret* (``whsec_…``) signs the requests to it.
-    """
+    """The service at *url*; *secret* (``whsec_…``) signs the requests to it."""
 
     def __init__(self, url: str, secret: str, *, default_tenant: Tenant, clock: Callable[[], float] = time.time) -> None:
         require_safe(url)
@@ -92,9 +90,7 @@ class Webhook:
         return principal
 
     async def close(self) -> None:
-        """
-        Close the connections.
-        """
+        """Close the connections."""
         await self._client.aclose()
 
     async def _ask(self, question: str) -> Answer:

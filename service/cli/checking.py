@@ -1,6 +1,4 @@
-"""
-The output of the command ``holdfast check``.
-"""
+"""The output of the command ``holdfast check``."""
 
 from __future__ import annotations
 

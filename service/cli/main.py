@@ -1,6 +1,4 @@
-"""
-The command ``holdfast``.
-"""
+"""The command ``holdfast``."""
 
 from __future__ import annotations
 
@@ -56,9 +54,7 @@ def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on (HOLDFAST_HOST).")] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on (HOLDFAST_PORT).")] = None,
 ) -> None:
-    """
-    Serve until SIGTERM or Ctrl-C.  Settings come from environment variables or holdfast.toml; see deploy/README.md.
-    """
+    """Serve until SIGTERM or Ctrl-C.  Settings come from environment variables or holdfast.toml; see deploy/README.md."""
     signals = Signals()
     signals.listen()
     settings = _settings(host=host, port=port)
@@ -90,9 +86,7 @@ def token(
     capability: Annotated[list[Capability] | None, typer.Option(help="May be repeated; all, if none is given.")] = None,
     seconds: Annotated[int, typer.Option(min=1, help="How long it is valid.")] = 3600,
 ) -> None:
-    """
-    Make a token for development, signed with HOLDFAST_JWT_SECRET.
-    """
+    """Make a token for development, signed with HOLDFAST_JWT_SECRET."""
     settings = _settings()
     if not settings.jwt_secret:
         raise _refused(SettingsError("set HOLDFAST_AUTH=jwt and HOLDFAST_JWT_SECRET, the same as for serve"))
@@ -119,9 +113,7 @@ def check(
     repair: Annotated[bool, typer.Option("--repair", help="Remove content that no record needs.")] = False,
     settled: Annotated[float, typer.Option(min=0, help="Ignore what changed less than this many seconds ago.")] = 86_400,
 ) -> None:
-    """
-    Compare records and content, both ways.  Exits with 1 if they differ; the service may run meanwhile.
-    """
+    """Compare records and content, both ways.  Exits with 1 if they differ; the service may run meanwhile."""
     settings = _settings()
     typer.echo(_where(settings))
     try:
@@ -148,9 +140,7 @@ def _refused(error: Exception) -> typer.Exit:
 
 
 async def _try_stores(settings: Settings) -> None:
-    """
-    Ping every store.  Without records the service cannot start; failing content is only reported, since it may come back.
-    """
+    """Ping every store.  Without records the service cannot start; failing content is only reported, since it may come back."""
     stores = open_stores(settings)
     try:
         try:
@@ -192,7 +182,5 @@ Upload something with tus, and fetch it again:
 
 
 def main() -> None:
-    """
-    Run the command line.
-    """
+    """Run the command line."""
     app()

@@ -55,18 +55,14 @@ class StoreHealth:
         self._logged_at: float | None = None
 
     async def ask(self) -> Mapping[str, bool]:
-        """
-        Return for each store whether it answers, within the bound.
-        """
+        """Return for each store whether it answers, within the bound."""
         questions = [place.ask() for place in self._places if not place.is_out]
         if questions:
             await asyncio.wait(questions, timeout=self._pace.bound)
         return {name: well for place in self._places for name, well in place.answers.items()}
 
     def notice(self, error: BaseException) -> None:
-        """
-        Ping the stores in the background, if *error* or one of its causes says that a store fails.
-        """
+        """Ping the stores in the background, if *error* or one of its causes says that a store fails."""
         cause: BaseException | None = error
         while cause is not None and not isinstance(cause, (Unavailable, NoSpace)):
             cause = cause.__cause__
@@ -76,9 +72,7 @@ class StoreHealth:
             self._looking = asyncio.create_task(self._find_out(cause))
 
     async def close(self) -> None:
-        """
-        Cancel all pings.
-        """
+        """Cancel all pings."""
         tasks = {task for place in self._places for task in place.tasks}
         if self._looking is not None:
             tasks.add(self._looking)
@@ -101,9 +95,7 @@ class StoreHealth:
 
 
 class _StorePlace:
-    """
-    Stores that fail together.
-    """
+    """Stores that fail together."""
 
     def __init__(self, name: str, pings: Mapping[str, Ping], pace: PingPace) -> None:
         self.answers = dict.fromkeys(pings, True)
@@ -122,9 +114,7 @@ class _StorePlace:
         return self._since is not None
 
     def ask(self) -> asyncio.Task[None]:
-        """
-        Return the ping under way, or a new one.
-        """
+        """Return the ping under way, or a new one."""
         if self._asking is None:
             if not self.is_out:
                 self.answers = dict.fromkeys(self._pings, False)

@@ -1,6 +1,4 @@
-"""
-The configuration of the HTTP protocol, beyond uvicorn's.
-"""
+"""The configuration of the HTTP protocol, beyond uvicorn's."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""
-What an HTTP protocol offers besides ASGI, for one request; `holdfast.service.server.http` says why.
-"""
+"""What an HTTP protocol offers besides ASGI, for one request; `holdfast.service.server.http` says why."""
 
 from __future__ import annotations
 
@@ -24,9 +22,7 @@ class Connection(ReceivingProtocol, Protocol):
 
 
 class UvicornExtension:
-    """
-    `holdfast.service.asgi.receiving.content.ConnectionExtension` of one request.
-    """
+    """`holdfast.service.asgi.receiving.content.ConnectionExtension` of one request."""
 
     __slots__ = ("_cycle", "_protocol", "on_shutdown", "received")
 
@@ -59,9 +55,7 @@ class UvicornExtension:
         return self._protocol.handoff and self._protocol.scheme == "http"
 
     async def send_file(self, descriptor: int, start: int, stop: int, patience: float) -> None:
-        """
-        Send the bytes of a file from *start* up to *stop* as response content; see `holdfast.service.server.sendfile`.
-        """
+        """Send the bytes of a file from *start* up to *stop* as response content; see `holdfast.service.server.sendfile`."""
         cycle = self._cycle
         await send_file(self._protocol.transport, cycle.flow, descriptor, start, stop, patience)
         cycle.expected_content_length -= stop - start
@@ -72,16 +66,12 @@ class UvicornExtension:
         return not self._cycle.more_body and len(self._cycle.body) == self.received
 
     def remains(self) -> tuple[bytes, bool]:
-        """
-        Return the bytes that were received but not delivered, and whether the content ends with them.
-        """
+        """Return the bytes that were received but not delivered, and whether the content ends with them."""
         body = bytes(self._cycle.body)
         self._cycle.body = bytearray()
         return body, not self._cycle.more_body
 
     def abort(self) -> None:
-        """
-        Close the connection within a response.
-        """
+        """Close the connection within a response."""
         self._cycle.disconnected = True  # so that uvicorn does not warn of an incomplete response
         self._protocol.transport.abort()

@@ -25,9 +25,7 @@ _REFUSAL = b"too many requests at once; try again in a moment\n"
 
 
 class Descriptors:
-    """
-    The budget of connections, in a process that may open *limit* descriptors.
-    """
+    """The budget of connections, in a process that may open *limit* descriptors."""
 
     def __init__(self, limit: int) -> None:
         reserve = min(RESERVE + REFUSING, limit // 2)
@@ -39,25 +37,19 @@ class Descriptors:
         """Connections beyond this number are closed without waiting until the refusal is read."""
 
     def are_used_up(self, connections: Sized, requests: Sized) -> bool:
-        """
-        Say whether one more request would exceed the budget.
-        """
+        """Say whether one more request would exceed the budget."""
         return len(connections) + OF_A_REQUEST * (len(requests) + 1) > self.room
 
 
 def raise_limit() -> int:
-    """
-    Raise this process's limit of descriptors as far as allowed, and return it.
-    """
+    """Raise this process's limit of descriptors as far as allowed, and return it."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     return MOST if most == resource.RLIM_INFINITY else min(most, MOST)
 
 
 async def overloaded(_scope: Scope, _receive: Receive, send: Send) -> None:
-    """
-    Refuse a request because descriptors are used up.
-    """
+    """Refuse a request because descriptors are used up."""
     headers = [
         (b"content-type", b"text/plain; charset=utf-8"),
         (b"content-length", b"%d" % len(_REFUSAL)),

@@ -1,6 +1,4 @@
-"""
-The fields of every response: `Date`, the time at which the response is made.
-"""
+"""The fields of every response: `Date`, the time at which the response is made."""
 
 from __future__ import annotations
 

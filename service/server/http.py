@@ -71,9 +71,7 @@ _FIELDS = DatedFields()
 
 
 class Protocol(HttpToolsProtocol):
-    """
-    Uvicorn's protocol for one connection.
-    """
+    """Uvicorn's protocol for one connection."""
 
     def __init__(
         self,
@@ -162,9 +160,7 @@ class Protocol(HttpToolsProtocol):
         return cycle is not None and cycle.more_body
 
     def eof_received(self) -> bool:  # type: ignore[override]  # asyncio takes a truth value, uvicorn never has one
-        """
-        Keep the connection open for the answer to a whole request.
-        """
+        """Keep the connection open for the answer to a whole request."""
         cycle = cast("RequestResponseCycle | None", self.cycle)
         if self._unparsed or self._is_refused:
             self._half_closed = True
@@ -204,9 +200,7 @@ class Protocol(HttpToolsProtocol):
             super().on_message_complete()
 
     def content_came(self) -> None:
-        """
-        Take the connection back from the receiver, after the last byte of the content.
-        """
+        """Take the connection back from the receiver, after the last byte of the content."""
         self.transport.set_protocol(self)
         self._replace_parser()
         if not self.cycle.keep_alive:
@@ -235,9 +229,7 @@ class Protocol(HttpToolsProtocol):
         self._outlet.watch()
 
     def shutdown(self) -> None:
-        """
-        End the request under way soon, and close after it.
-        """
+        """End the request under way soon, and close after it."""
         self._ends = True
         if self._lingering is not None:
             self._lingering.hurry()

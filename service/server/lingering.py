@@ -48,9 +48,7 @@ class ClosingProtocol(Protocol):
 
 
 class Lingering(asyncio.BufferedProtocol):
-    """
-    The protocol of a connection after its last answer.
-    """
+    """The protocol of a connection after its last answer."""
 
     def __init__(self, host: ClosingProtocol, transport: asyncio.Transport) -> None:
         self._host = host
@@ -62,9 +60,7 @@ class Lingering(asyncio.BufferedProtocol):
         self._timer: asyncio.TimerHandle | None = None
 
     def begin(self, *, hurry: bool) -> None:
-        """
-        Close our side once everything is written, and drop what comes; *hurry* while the server shuts down.
-        """
+        """Close our side once everything is written, and drop what comes; *hurry* while the server shuts down."""
         transport = self._transport
         transport.set_protocol(self)
         with suppress(NotImplementedError):  # TLS cannot close one side: the client finds the end of the answer by its length
@@ -74,9 +70,7 @@ class Lingering(asyncio.BufferedProtocol):
         self._timer = self._loop.call_later(HURRY, transport.close) if hurry else self._loop.call_later(SILENCE, self._look)
 
     def hurry(self) -> None:
-        """
-        Close soon, because the server shuts down.
-        """
+        """Close soon, because the server shuts down."""
         self._stop()
         self._timer = self._loop.call_later(HURRY, self._transport.close)
 

@@ -22,9 +22,7 @@ from collections.abc import Callable
 
 
 class Outlet:
-    """
-    The sending side of *transport*; *patience* is how long a client may read nothing (seconds).
-    """
+    """The sending side of *transport*; *patience* is how long a client may read nothing (seconds)."""
 
     __slots__ = ("_loop", "_patience", "_read", "_timer", "_transport", "_written", "close", "is_closing")
 
@@ -39,24 +37,18 @@ class Outlet:
         """Closes the connection after the last answer."""
 
     def write(self, data: bytes) -> None:
-        """
-        Send *data* once the client reads.
-        """
+        """Send *data* once the client reads."""
         self._written += len(data)
         self._transport.write(data)
 
     def watch(self) -> None:
-        """
-        Abort the connection if the client reads nothing for the idle timeout.
-        """
+        """Abort the connection if the client reads nothing for the idle timeout."""
         if self._timer is None and self._transport.get_write_buffer_size():
             self._read = self._has_read()
             self._timer = self._loop.call_later(self._patience, self._look)
 
     def unwatch(self) -> None:
-        """
-        Stop watching, after the connection has ended.
-        """
+        """Stop watching, after the connection has ended."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

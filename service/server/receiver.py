@@ -52,9 +52,7 @@ class ReceivingProtocol(Protocol):
     flow: FlowControl
 
     def content_came(self) -> None:
-        """
-        Become the protocol of the connection again, after the last byte of the content.
-        """
+        """Become the protocol of the connection again, after the last byte of the content."""
         ...
 
     def eof_received(self) -> bool: ...

@@ -1,6 +1,4 @@
-"""
-The answer of the server itself, to what cannot be handed to the application.
-"""
+"""The answer of the server itself, to what cannot be handed to the application."""
 
 from __future__ import annotations
 
@@ -13,9 +11,7 @@ BAD_REQUEST, NOT_IMPLEMENTED, UNAVAILABLE = 400, 501, 503
 
 
 def refusal(status: int, message: str, date: Field) -> bytes:
-    """
-    Return a complete response with *message* (ASCII) as its content; the connection ends after it.
-    """
+    """Return a complete response with *message* (ASCII) as its content; the connection ends after it."""
     fields = [
         date,
         (b"content-type", b"text/plain; charset=utf-8"),

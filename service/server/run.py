@@ -1,6 +1,4 @@
-"""
-Runs the application under uvicorn, in one process or several.
-"""
+"""Runs the application under uvicorn, in one process or several."""
 
 from __future__ import annotations
 
@@ -34,9 +32,7 @@ SWITCH = 0.001  # seconds
 
 
 def application() -> Starlette:
-    """
-    Return the application of a serving process; a worker ends with its parent.
-    """
+    """Return the application of a serving process; a worker ends with its parent."""
     _share_interpreter()
     parent = multiprocessing.parent_process()
     if parent is not None:
@@ -46,9 +42,7 @@ def application() -> Starlette:
 
 
 def config(settings: Settings) -> uvicorn.Config:
-    """
-    Return uvicorn's configuration for *settings*.
-    """
+    """Return uvicorn's configuration for *settings*."""
     configuration = ServerConfig(
         "holdfast.service.server.run:application",
         factory=True,
@@ -76,9 +70,7 @@ def config(settings: Settings) -> uvicorn.Config:
 
 
 def can_hand_over(version: str) -> bool:
-    """
-    Say whether the hand-off works with uvicorn's *version*; log it if not.
-    """
+    """Say whether the hand-off works with uvicorn's *version*; log it if not."""
     if ".".join(version.split(".")[:2]) in KNOWN:
         return True
     logger.warning("uvicorn %s was not tested with Holdfast: content is received by ASGI, at two to four times the cost", version)
@@ -119,9 +111,7 @@ def bind(settings: Settings) -> socket.socket:
 
 
 def run(settings: Settings, listening: socket.socket, signals: Signals) -> None:
-    """
-    Serve on *listening* until one of *signals* ends it, SIGTERM or SIGINT.
-    """
+    """Serve on *listening* until one of *signals* ends it, SIGTERM or SIGINT."""
     configuration = config(settings)
     if settings.workers > 1:
         Workers(configuration, sockets=[listening]).run()

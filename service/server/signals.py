@@ -33,9 +33,7 @@ STOP = (signal.SIGTERM, signal.SIGINT)
 
 
 class Signals:
-    """
-    The handlers of signals, and what they recorded.
-    """
+    """The handlers of signals, and what they recorded."""
 
     def __init__(self) -> None:
         self.server: uvicorn.Server | None = None
@@ -43,9 +41,7 @@ class Signals:
         self.hung_up = False
 
     def listen(self) -> None:
-        """
-        Install the handlers; only the main thread of a process can.
-        """
+        """Install the handlers; only the main thread of a process can."""
         for number in STOP:
             signal.signal(number, self._stop)
         signal.signal(signal.SIGHUP, self._hang_up)
@@ -60,9 +56,7 @@ class Signals:
 
 
 class Server(uvicorn.Server):
-    """
-    Uvicorn's server for a single process.
-    """
+    """Uvicorn's server for a single process."""
 
     def __init__(self, config: uvicorn.Config, signals: Signals) -> None:
         super().__init__(config)
@@ -70,16 +64,12 @@ class Server(uvicorn.Server):
 
     @contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
-        """
-        Keep the handlers of `Signals`, which notify this server until it has ended.
-        """
+        """Keep the handlers of `Signals`, which notify this server until it has ended."""
         self._signals.server = self
         yield
 
     async def on_tick(self, counter: int) -> bool:
-        """
-        Act on signals since the last tick; return whether the server ends.
-        """
+        """Act on signals since the last tick; return whether the server ends."""
         if self._signals.hung_up:
             self._signals.hung_up = False
             logger.warning("SIGHUP is ignored by a service of one process: restart it to read its settings again")
@@ -87,9 +77,7 @@ class Server(uvicorn.Server):
 
 
 class Workers(Multiprocess):
-    """
-    Uvicorn's parent of several processes; it starts them with Ctrl-C blocked until they can handle it.
-    """
+    """Uvicorn's parent of several processes; it starts them with Ctrl-C blocked until they can handle it."""
 
     def init_processes(self) -> None:
         with _without_interrupts():
@@ -105,9 +93,7 @@ class Workers(Multiprocess):
 
 
 def begin_worker() -> None:
-    """
-    Unblock Ctrl-C in a process that `Workers` started; ignore SIGHUP, on which the parent replaces the process.
-    """
+    """Unblock Ctrl-C in a process that `Workers` started; ignore SIGHUP, on which the parent replaces the process."""
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
