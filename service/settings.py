@@ -1,4 +1,4 @@
-"""Every setting, read once from the environment: name, default, unit, help.  A test compares them with deploy/README.md."""
+"""All settings: name, default, unit, help.  A test compares them with deploy/README.md."""
 
 from __future__ import annotations
 
@@ -49,9 +49,9 @@ class Settings(BaseSettings):
     port: int = Field(default=8080, ge=0, le=65535, description="TCP port to listen on; 0 lets the system choose.")
     tls_certificate: str = Field(
         default="",
-        description="Path of a certificate, with its chain (PEM): clients speak TLS; empty: plain HTTP, or TLS by a proxy.",
+        description="Path of the TLS certificate with its chain (PEM).  Empty: the server speaks plain HTTP.",
     )
-    tls_key: str = Field(default="", description="Path of the key of the certificate (PEM).")
+    tls_key: str = Field(default="", description="Path of the private key of the certificate (PEM).")
     data_dir: str = Field(
         default="holdfast-data", description="Directory of the embedded stores; a relative path starts where the command runs."
     )
@@ -67,31 +67,33 @@ class Settings(BaseSettings):
     )
     s3_endpoint_url: str = Field(default="", description="URL of the S3 server; empty: Amazon's.")
     s3_addressing: Addressing = Field(
-        default=Addressing.AUTO, description="Where the name of the bucket stands in URLs: `path`, `virtual` (host) or `auto`."
+        default=Addressing.AUTO, description="Where S3 URLs have the name of the bucket: `path`, `virtual` (host) or `auto`."
     )
     s3_part_size: int = Field(
         default=8 * MiB,
         ge=5 * MiB,
         le=5 * GiB,
-        description="Size of the parts that content is sent in (bytes); longer uploads have larger ones.",
+        description="Size of a part (bytes); long uploads have larger parts.",
     )
-    s3_max_parts: int = Field(default=10_000, ge=1, le=10_000, description="Parts that the server takes of one upload.")
+    s3_max_parts: int = Field(
+        default=10_000, ge=1, le=10_000, description="Largest number of parts that the S3 server accepts for one upload."
+    )
     s3_equal_parts: bool = Field(
         default=False,
-        description="Whether the server wants all parts of one size, as Cloudflare R2 does.",
+        description="Whether the S3 server wants all parts of one size, as Cloudflare R2 does.",
     )
     s3_checksum: Checksum = Field(
-        default=Checksum.CRC32, description="What is sent along so that the server finds damaged parts: `crc32` or `none`."
+        default=Checksum.CRC32, description="Checksum by which the S3 server detects damaged parts: `crc32` or `none`."
     )
     s3_memory: int = Field(
         default=192 * MiB,
         ge=32 * MiB,
-        description="Memory of a process for parts being filled or sent (bytes); what is more goes to files.",
+        description="Memory of a process for parts (bytes); further parts go to files.",
     )
     s3_redirect: bool = Field(
         default=False,
-        description="Whether downloads lead to the S3 server itself, by URLs that hold for `HOLDFAST_LINK_LIFE`; "
-        "those by signed links do not.",
+        description="Whether the server redirects downloads to presigned S3 URLs, which expire after "
+        "`HOLDFAST_LINK_LIFE`; downloads by signed links are not redirected.",
     )
     workers: int = Field(default=1, ge=1, le=256, description="Processes that serve.")
     auth: Literal["none", "jwt"] = Field(
@@ -99,22 +101,25 @@ class Settings(BaseSettings):
     )
     open_behind_proxy: bool = Field(
         default=False,
-        description="Whether, without accounts, a proxy may pass on what other machines ask: "
-        "every client that reaches the proxy may then do everything.",
+        description="Whether, without accounts, a proxy may forward requests from other machines: "
+        "every client that the proxy lets through may then do everything.",
     )
     jwt_secret: str = Field(default="", description="Secret that tokens are signed with by HS256; at least 32 bytes.", repr=False)
     jwt_keys: str = Field(
         default="",
         description="Instead of a secret: URL of a JWKS, or path of a public key (PEM) or JWKS; RS256, RS512 and ES256.",
     )
-    jwt_issuer: str = Field(default="", description="`iss` that tokens have to have; empty: any.")
-    jwt_audience: str = Field(default="", description="`aud` that tokens have to be for; empty: they have none.")
+    jwt_issuer: str = Field(default="", description="`iss` that tokens must have; empty: any.")
+    jwt_audience: str = Field(default="", description="`aud` that tokens must have; empty: they must have none.")
     authorize_url: str = Field(
-        default="", description="Webhook that says who the caller is, instead of tokens that Holdfast verifies by itself."
+        default="", description="URL of a webhook that authenticates clients, instead of tokens that Holdfast verifies."
     )
     authorize_secret: str = Field(default="", description="Secret (`whsec_…`) that its requests are signed with.", repr=False)
     link_life: int = Field(
-        default=3600, ge=1, le=604_800, description="Longest life of a signed link; what leaves a slot is kept so long (seconds)."
+        default=3600,
+        ge=1,
+        le=604_800,
+        description="Longest life of a signed link, and how long detached attachments are kept at least (seconds).",
     )
     symphony_host: Literal["strict", "compatible"] = Field(
         default="compatible",
@@ -128,58 +133,59 @@ class Settings(BaseSettings):
     )
     handoff: Literal["on", "off"] = Field(
         default="on",
-        description="Whether content goes from the connection into buffers of ours (`on`) or through ASGI's messages (`off`).",
+        description="Whether content goes straight from the connection into buffers (`on`) or through ASGI messages (`off`).",
     )
     accel_redirect: str = Field(
         default="",
         pattern="^(/([!-~]*/)?)?$",
-        description="Path of an internal location (`/held/`) under which an nginx in front of us serves the directory of "
-        "content: then downloads are sent by nginx (`X-Accel-Redirect`).  Empty: by us.",
+        description="Path of an internal location (`/held/`) under which an nginx in front of the server serves the directory of "
+        "content: nginx then sends downloads (`X-Accel-Redirect`).  Empty: the server sends them.",
     )
     max_size: int = Field(default=1 * TiB, ge=1, le=999_999_999_999_999, description="Largest upload (bytes).")
     idle_expiry: float = Field(
         default=86_400,
         gt=0,
         le=100 * YEARS,
-        description="An unfinished upload is given up this long after its last progress (seconds).",
+        description="An unfinished upload expires this long after its last progress (seconds).",
     )
     final_expiry: float = Field(
         default=604_800,
         gt=0,
         le=100 * YEARS,
-        description="An unfinished upload is given up this long after its creation (seconds).",
+        description="An unfinished upload expires this long after its creation (seconds).",
     )
     unattached_expiry: float = Field(
         default=0,
         ge=0,
         le=100 * YEARS,
-        description="An attachment that was never in a slot is purged this long after it was complete (seconds); 0: never.",
+        description="An attachment that was never in a slot is deleted this long after it was complete (seconds); 0: never.",
     )
     idle_timeout: float = Field(
-        default=60, gt=0, le=1 * YEARS, description="A request whose content does not come on is ended after this (seconds)."
+        default=60,
+        gt=0,
+        le=1 * YEARS,
+        description="The server ends a request whose client sends no content for this long (seconds).",
     )
     min_rate: int = Field(
         default=100,
         ge=0,
-        description="A request is ended as well when less content comes on average over the idle timeout (bytes per second).",
+        description="The server also ends a request whose client sends less on average over the idle timeout (bytes per second).",
     )
     shutdown_grace: int = Field(default=10, ge=0, description="How long requests may still take after SIGTERM (seconds).")
     cors_origins: str = Field(
         default="*",
-        description="Origins whose pages may use this service, with commas between; `*` for all.  "
-        "Pages of origins that are named may send cookies.",
+        description="Origins whose pages may use this service, separated by commas; `*` for all.  "
+        "Pages of named origins may send cookies.",
     )
-    cors_fields: str = Field(
-        default="", description="Request fields that those pages may send besides the known ones, with commas between."
-    )
+    cors_fields: str = Field(default="", description="Further request fields that those pages may send, separated by commas.")
     trusted_proxies: str = Field(
         default="127.0.0.1,::1",
-        description="Addresses or networks whose `Forwarded` and `X-Forwarded-*` fields are believed, with commas.",
+        description="Addresses or networks of proxies whose `Forwarded` and `X-Forwarded-*` count, separated by commas.",
     )
     public_url: str = Field(
         default="",
-        description="URL under which clients find this service (`https://files.example/uploads`), whatever proxies say.  "
-        "Empty: by `Host`, `Forwarded` and `X-Forwarded-*`.",
+        description="URL under which clients find this service (`https://files.example/uploads`).  "
+        "Empty: from `Host`, `Forwarded` and `X-Forwarded-*`.",
     )
     relative_location: bool = Field(
         default=False, description="Whether `Location` of uploads is a path only, without scheme and host."

@@ -98,7 +98,7 @@ NATIVE_PATHS: dict[str, Schema] = {
             {200: ("Object", "The object.")},
             refused=(errors.ObjectNotFound,),
             codes=(OF_OBJECT,),
-            tells=("ETag",),
+            fields=("ETag",),
         ),
         "put": operation(
             "registerObject",
@@ -108,7 +108,7 @@ NATIVE_PATHS: dict[str, Schema] = {
             codes=(OF_OBJECT, OF_DOCUMENT, OF_CONDITIONS),
             content={_JSON: {"type": "object", "description": "The attributes, all of them; 64 KiB at most."}},
             parameters=CONDITIONS,
-            tells=("ETag",),
+            fields=("ETag",),
         ),
         "delete": operation(
             "deleteObject",
@@ -127,7 +127,7 @@ NATIVE_PATHS: dict[str, Schema] = {
             {200: ("Slot", "Attachments in their order, history newest first; with an ETag if the slot was ever used.")},
             refused=(errors.ObjectNotFound, errors.SlotUnknown),
             codes=(OF_SLOT,),
-            tells=("ETag",),
+            fields=("ETag",),
         ),
         "put": operation(
             "reorderSlot",
@@ -137,7 +137,7 @@ NATIVE_PATHS: dict[str, Schema] = {
             codes=(OF_SLOT, OF_DOCUMENT, OF_MEMBERS, OF_CONDITIONS, {400: ("order_invalid",)}),
             content={_JSON: ref_of("Order")},
             parameters=CONDITIONS,
-            tells=("ETag",),
+            fields=("ETag",),
         ),
         "delete": operation(
             "emptySlot",
@@ -146,7 +146,7 @@ NATIVE_PATHS: dict[str, Schema] = {
             refused=CHANGE,
             codes=(OF_SLOT, OF_CONDITIONS),
             parameters=CONDITIONS,
-            tells=("ETag",),
+            fields=("ETag",),
         ),
     },
     "/api/v1/objects/{kind}/{id}/slots/{slot}/attachments/{key}": {
@@ -160,7 +160,7 @@ NATIVE_PATHS: dict[str, Schema] = {
             content={_JSON: ref_of("Place")},
             needs_content=False,
             parameters=CONDITIONS,
-            tells=("ETag",),
+            fields=("ETag",),
         ),
         "delete": operation(
             "detach",
@@ -169,7 +169,7 @@ NATIVE_PATHS: dict[str, Schema] = {
             refused=(*CHANGE, errors.NotAttached),
             codes=(OF_SLOT, OF_CONDITIONS),
             parameters=CONDITIONS,
-            tells=("ETag",),
+            fields=("ETag",),
         ),
     },
     "/api/v1/objects/{kind}/{id}/slots/{slot}/undo": {
@@ -181,7 +181,7 @@ NATIVE_PATHS: dict[str, Schema] = {
             refused=(*CHANGE, errors.NothingToUndo),
             codes=(OF_SLOT, OF_CONDITIONS),
             parameters=CONDITIONS,
-            tells=("ETag",),
+            fields=("ETag",),
         ),
     },
 }

@@ -113,8 +113,8 @@ FINISH = (*GONE, *CHANGE, errors.Evicted, errors.FinishFailed, errors.SlotFull)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Voice:
-    """The error responses of one dialect."""
+class Api:
+    """One API: its tag and its error responses."""
 
     tag: str
     refusals: Mapping[type[UploadError], Refusal]
@@ -124,19 +124,19 @@ class Voice:
     """Codes of errors that any request can get."""
 
 
-NATIVE = Voice(
+NATIVE = Api(
     tag="native JSON",
     refusals=native.REFUSALS,
     content={"application/problem+json": {"schema": ref_of("Problem")}},
     codes=_ANYWHERE,
 )
-ATTACHMENTS = Voice(
+ATTACHMENTS = Api(
     tag="attachments API",
     refusals=content_range.REFUSALS,
     content={"application/json": {"schema": ref_of("Refusal")}},
     codes={**_ANYWHERE, 400: (*_ANYWHERE[400], "community_key_invalid")},
 )
-SYMPHONY = Voice(
+SYMPHONY = Api(
     tag="group avatar",
     refusals=group_avatar.REFUSALS,
     content={"application/json": {"schema": ref_of("Refusal")}},
@@ -146,7 +146,7 @@ SYMPHONY = Voice(
         429: ("overloaded",),
     },
 )
-ELLIPSIS = Voice(tag="group picture", refusals=group_picture.REFUSALS, content={"text/plain": {"schema": TEXT}}, codes=_ANYWHERE)
+ELLIPSIS = Api(tag="group picture", refusals=group_picture.REFUSALS, content={"text/plain": {"schema": TEXT}}, codes=_ANYWHERE)
 
 
 def operation(
@@ -154,30 +154,30 @@ def operation(
     summary: str,
     success: Mapping[int, tuple[str | None, str]],
     *,
-    voice: Voice = NATIVE,
+    api: Api = NATIVE,
     refused: tuple[type[UploadError], ...] = (),
     codes: tuple[Codes, ...] = (),
     content: Schema | None = None,
     needs_content: bool = True,
     parameters: tuple[Schema, ...] = (),
-    tells: tuple[str, ...] = (),
+    fields: tuple[str, ...] = (),
     description: str | None = None,
 ) -> Schema:
     """
     Return the description of one method of one path.
 
     *success*: by status, the name of the schema (None without content) and the meaning.  *content*: schemas of the request by
-    media type.  *tells*: names of fields in the response.
+    media type.  *fields*: names of fields in the response.
     """
-    answers = _refusals(voice, (*voice.always, *refused), (voice.codes, *codes))
+    answers = _refusals(api, (*api.always, *refused), (api.codes, *codes))
     for status, (shape, meaning) in success.items():
         answer: Schema = {"description": meaning}
         if shape is not None:
             answer["content"] = {"application/json": {"schema": ref_of(shape)}}
-        if tells:
-            answer["headers"] = {each: {"schema": COUNT if each == "Upload-Offset" else TEXT} for each in tells}
+        if fields:
+            answer["headers"] = {each: {"schema": COUNT if each == "Upload-Offset" else TEXT} for each in fields}
         answers[str(status)] = answer
-    described: Schema = {"operationId": name, "tags": [voice.tag], "summary": summary, "responses": dict(sorted(answers.items()))}
+    described: Schema = {"operationId": name, "tags": [api.tag], "summary": summary, "responses": dict(sorted(answers.items()))}
     if description is not None:
         described["description"] = description
     if parameters:
@@ -188,21 +188,21 @@ def operation(
     return described
 
 
-def _refusals(voice: Voice, refused: tuple[type[UploadError], ...], codes: tuple[Codes, ...]) -> Schema:
+def _refusals(api: Api, refused: tuple[type[UploadError], ...], codes: tuple[Codes, ...]) -> Schema:
     """Return a response for each status: its codes, with the docstring of the error."""
-    said: dict[int, dict[str, str]] = {}
+    sentences: dict[int, dict[str, str]] = {}
     for of_request in codes:
         for status, of_status in of_request.items():
-            said.setdefault(status, {}).update(dict.fromkeys(of_status, ""))
+            sentences.setdefault(status, {}).update(dict.fromkeys(of_status, ""))
     for kind in refused:
-        refusal = next(voice.refusals[each] for each in kind.__mro__ if each in voice.refusals)
+        refusal = next(api.refusals[each] for each in kind.__mro__ if each in api.refusals)
         sentence = (kind.__doc__ or "").partition("\n")[0]
-        told = said.setdefault(refusal.status, {})
-        told[refusal.code] = " ".join(filter(None, (told.get(refusal.code), sentence)))
+        by_code = sentences.setdefault(refusal.status, {})
+        by_code[refusal.code] = " ".join(filter(None, (by_code.get(refusal.code), sentence)))
     return {
         str(status): {
-            "description": "\n".join(f"- `{code}`{': ' * bool(sentence)}{sentence}" for code, sentence in told.items()),
-            "content": voice.content,
+            "description": "\n".join(f"- `{code}`{': ' * bool(sentence)}{sentence}" for code, sentence in by_code.items()),
+            "content": api.content,
         }
-        for status, told in said.items()
+        for status, by_code in sentences.items()
     }
