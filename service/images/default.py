@@ -1,5 +1,5 @@
 """
-The picture of those who have none.
+Draws the default picture, for objects without one.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from holdfast.service.images.errors import RenditionInvalid
 MAX_SIZE = 1024
 LIGHT, GREY = 0xE6, 0xA8
 FINER = 4
-"""Pillow draws without half tones: edges become smooth when what was drawn is made this many times smaller."""
+"""Pillow draws without antialiasing: the picture is drawn this many times larger, and reduced."""
 
-# In parts of the side: left, top, right, bottom.  The shoulders go on below the picture.
+# Fractions of the side: left, top, right, bottom.  The shoulders extend below the picture.
 HEAD = (0.31, 0.18, 0.69, 0.56)
 SHOULDERS = (0.12, 0.63, 0.88, 1.40)
 
@@ -24,7 +24,7 @@ def default_picture(size: int) -> bytes:
     """
     Return a PNG of a head and shoulders, *size* pixels wide and high (1 to 1024); the same bytes each time.
 
-    :raises RenditionInvalid: it is asked for larger, or without pixels
+    :raises RenditionInvalid: *size* is out of range
     """
     if not 1 <= size <= MAX_SIZE:
         raise RenditionInvalid(f"the size is a number from 1 to {MAX_SIZE}")

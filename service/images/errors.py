@@ -1,9 +1,9 @@
 """
-What is refused of images.
+Why an image is refused.
 
-ImageRefused          the content is no image that this service shows
+ImageRefused          this service does not show the content as an image
 ├── NotAnImage        neither a JPEG nor a PNG nor a GIF, by its first bytes
-├── BrokenImage       damaged, or not built as its format says
+├── BrokenImage       damaged, or in violation of its format
 │   └── CutShort      it ends before its pixels do
 ├── Polyglot          an image, and an archive too
 └── TooMany
@@ -11,34 +11,34 @@ ImageRefused          the content is no image that this service shows
     ├── TooManyPixels     in one frame, or in all of them together
     └── TooManyFrames
 RenditionInvalid      the request is wrong, not the image
-Busy                  too much is waiting already; later it may work
+ImagesBusy            too many images are waiting; a later request may succeed
 """
 
 from __future__ import annotations
 
 
 class ImageRefused(Exception):
-    """Content is no image that this service shows."""
+    """This service does not show the content as an image."""
 
 
 class NotAnImage(ImageRefused):
-    """Its first bytes are not those of a JPEG, a PNG or a GIF."""
+    """The first bytes are not those of a JPEG, a PNG or a GIF."""
 
 
 class BrokenImage(ImageRefused):
-    """It is damaged, or not built as its format says."""
+    """The image is damaged, or violates its format."""
 
 
 class CutShort(BrokenImage):
-    """It ends before its pixels do."""
+    """The content ends before all pixels have come."""
 
 
 class Polyglot(ImageRefused):
-    """It is an image, and an archive too."""
+    """The content is both an image and an archive."""
 
 
 class TooMany(ImageRefused):
-    """It has *found* of something, more than *limit*."""
+    """The image has *found* pixels, bytes or frames, more than *limit*."""
 
     def __init__(self, what: str, found: int, limit: int) -> None:
         super().__init__(f"the image has {found} {what}, more than {limit}")
@@ -47,20 +47,20 @@ class TooMany(ImageRefused):
 
 
 class TooManyBytes(TooMany):
-    """It is larger than an image may be."""
+    """The image has too many bytes."""
 
 
 class TooManyPixels(TooMany):
-    """One frame, or all of them together, would fill too much memory."""
+    """One frame, or all frames together, would take too much memory."""
 
 
 class TooManyFrames(TooMany):
-    """Its animation is too long."""
+    """The animation has too many frames."""
 
 
 class RenditionInvalid(ValueError):
-    """A rendition is asked for that cannot be."""
+    """The request asks for an impossible rendition."""
 
 
 class ImagesBusy(Exception):
-    """So many images are waiting already that another one would wait too long."""
+    """Too many images are waiting already."""

@@ -1,11 +1,11 @@
 """
-What an image is, and whether this service shows it at all.
+Decides what an image is, and whether this service shows it.
 
-In this order, so that what costs much comes last: how many bytes; the first bytes; how it is built (`outline.py`); whether it is
-an archive too; frames and pixels from the headers; and only then the pixels themselves, all of them, once.
+The checks are ordered by cost: the number of bytes; the first bytes; the structure (`outline.py`); whether it is also an archive;
+frames and pixels from the headers; and finally all pixels themselves, once.
 
-What a decoder makes of the bytes decides, and no stricter grammar of ours.  What others see of an image is encoded anew, and the
-bytes themselves are only ever served under a type that no browser doubts (nosniff).
+The decoder decides, and no stricter grammar of ours.  Other accounts see a new encoding, and the bytes themselves are only served
+with a type that browsers do not question (nosniff).
 """
 
 from __future__ import annotations
@@ -33,25 +33,25 @@ from holdfast.service.images.pixels.strips import STRIP
 FORMATS = {"image/jpeg": "JPEG", "image/png": "PNG", "image/gif": "GIF"}
 SIDEWAYS = range(5, 9)
 
-# ZIP readers begin at the end: a record of 22 bytes and a comment that reaches to the last byte, which an image could hold
-# in a comment of its own (APPNOTE, 4.3.16).
+# ZIP readers begin at the end: with a record of 22 bytes and a comment up to the last byte, which an image could have in a comment
+# of its own (APPNOTE, 4.3.16).
 ZIP_END = b"PK\x05\x06"
 ZIP_END_BYTES = 22
 ZIP_TAIL = ZIP_END_BYTES + 0xFFFF
-# Coded bytes, no marker among them; decoders make up zeros, so these begin with ones.
+# Coded bytes without a marker; decoders invent zeros, so these begin with ones.
 BEHIND = bytes(254 - 89 * at % 251 for at in range(600))
 
 Content = bytes | BinaryIO | list[bytes]
-"""Of an image; blocks are joined where it is decoded, since that takes a while."""
+"""The content of an image; blocks are joined on the thread that decodes it."""
 
-# Pillow only warns when an image has more pixels than it thinks good.  Ours are counted before; this is for what was overlooked.
-# Once and for the process, since filters that are changed for a while are not safe among threads.
+# Pillow only warns of too many pixels.  They are counted before; this is a second line of defence.  It is set once for the process,
+# since changing filters temporarily is not thread-safe.
 warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageFacts:
-    """What is known of an image; *width* and *height* are as it is seen, after its orientation."""
+    """The facts of an image; *width* and *height* are pixels, after its orientation was applied."""
 
     content_type: str
     width: int
@@ -62,16 +62,16 @@ class ImageFacts:
 
 def inspect(content: Content, limits: ImageLimits) -> ImageFacts:
     """
-    Return what an image is, after all of it was decoded once.
+    Return the facts of an image, after decoding all of it once.
 
-    :raises ImageRefused: it is none, or none that *limits* allow
+    :raises ImageRefused: the content is no image, or exceeds *limits*
     """
     return inspected(admitted(content, limits))
 
 
 def inspected(image: Outline) -> ImageFacts:
     """
-    Return what an image is that was admitted, after all of it was decoded once.
+    Return the facts of an admitted image, after decoding all of it once.
     """
     refuse_missing_pixels(image)
     with decoding():
@@ -84,7 +84,7 @@ def inspected(image: Outline) -> ImageFacts:
                         shown.load()
         else:
             with opened(image) as shown:
-                # A JPEG an eighth as large, which takes a small part of the memory, is decoded from the same bytes.
+                # Decoding a JPEG at an eighth reads the same bytes, and takes a fraction of the memory.
                 shown.draft(None, (1, 1))
                 shown.load()
     sideways = image.orientation in SIDEWAYS
@@ -100,7 +100,9 @@ def inspected(image: Outline) -> ImageFacts:
 
 def admitted(content: Content, limits: ImageLimits) -> Outline:
     """
-    Return how an image is built that may be decoded; a list of blocks is empty afterwards.
+    Return the outline of an image that may be decoded; a list of blocks is emptied.
+
+    :raises ImageRefused: the content is no image, or exceeds *limits*
     """
     if isinstance(content, list):
         whole = b"".join(content)
@@ -126,11 +128,11 @@ def admitted(content: Content, limits: ImageLimits) -> Outline:
 
 def opened(image: Outline) -> Image.Image:
     """
-    Return a still image, opened by the one decoder that is for it and not decoded yet.
+    Return a still image, opened by the decoder of its type and not decoded yet.
     """
     try:
         found = Image.open(BytesIO(image.essence), formats=[FORMATS[image.content_type]])
-    except UnidentifiedImageError as error:  # whose words name an object of ours
+    except UnidentifiedImageError as error:  # its message would show a Python object
         raise BrokenImage("the image cannot be decoded: its header is damaged") from error
     if found.size != (image.width, image.height):
         raise BrokenImage("the image contradicts its own header")
@@ -140,7 +142,7 @@ def opened(image: Outline) -> Image.Image:
 @contextmanager
 def decoding() -> Iterator[None]:
     """
-    Translate whatever a decoder says of content that it cannot decode.
+    Raise the errors of a decoder as ImageRefused.
     """
     try:
         yield
@@ -163,7 +165,7 @@ def decoding() -> Iterator[None]:
 
 
 def _outline(content: bytes, limits: ImageLimits) -> Outline:
-    """Return how content is built, by the grammar that its first bytes call for."""
+    """Return the outline of content, by the format of its first bytes."""
     match sniff(content[:SNIFFED_BYTES]):
         case "image/jpeg":
             return jpeg.outline(content)
@@ -176,11 +178,11 @@ def _outline(content: bytes, limits: ImageLimits) -> Outline:
 
 def refuse_missing_pixels(image: Outline) -> None:
     """
-    Refuse a JPEG without its end marker that is not whole.
+    Refuse a JPEG without its end marker whose pixels are incomplete.
 
-    :raises CutShort: it is not
+    Decoders invent missing pixels.  So it is decoded twice, with different bits appended: they are read only if pixels are missing.
 
-    Decoders make up what is missing.  So it is decoded twice, with different bits behind it: if all is there, they are not read.
+    :raises CutShort: pixels are missing
     """
     if not image.is_cut:
         return
@@ -203,10 +205,10 @@ def _digest(image: Outline) -> bytes:
 
 
 def _refuse_archives(content: bytes) -> None:
-    """Refuse an image that programs take for an archive."""
+    """Refuse an image that programs would open as an archive."""
     at = content.find(ZIP_END, -ZIP_TAIL if len(content) > ZIP_TAIL else 0)
     while at >= 0:
         comment = int.from_bytes(content[at + 20 : at + ZIP_END_BYTES], "little")
         if at + ZIP_END_BYTES + comment == len(content):
-            raise Polyglot("the image is a ZIP archive too")
+            raise Polyglot("the image is also a ZIP archive")
         at = content.find(ZIP_END, at + 1)

@@ -13,10 +13,10 @@ Mpx = 1000 * 1000
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageLimits:
     """
-    What an image may be.
+    The bounds of an image (bytes, pixels, frames).
 
-    A pixel takes four bytes of memory while it is decoded, and four again when it is turned; that of a progressive JPEG six more
-    while it is decoded, and that of a GIF, whose frames are put on top of each other, up to forty in all.
+    A pixel takes four bytes of memory while it is decoded, and four more while it is rotated; six more in a progressive JPEG while
+    it is decoded, and up to forty in a GIF, whose frames are combined.
     """
 
     max_bytes: int = 64 * MiB
@@ -26,4 +26,4 @@ class ImageLimits:
     """In one frame of a GIF."""
     max_frames: int = 1000
     max_total_pixels: int = 200 * Mpx
-    """In all frames together, each as large as the whole picture: what decoding costs in time."""
+    """In all frames together, each counted as large as the whole picture: the bound of the time for decoding."""

@@ -1,9 +1,9 @@
 """
-Memory that is given back.
+Returns freed memory to the system.
 
-The allocator of glibc keeps what threads freed for the next that they need; of a few large images that is a gigabyte, for
-as long as the process lives.  And once something large was freed, it takes even what is large from the heaps of threads, whose
-ends it never gives back.  So it gets a bound from which on memory comes from the system and goes back there at once.
+The allocator of glibc keeps what threads free for their next allocations: after a few large images that is a gigabyte, for as
+long as the process lives.  And once something large was freed, it even takes large blocks from the heaps of threads, which it
+never returns.  So it gets a threshold above which memory comes straight from the system, and returns there at once.
 """
 
 from __future__ import annotations
@@ -12,18 +12,18 @@ import ctypes
 from collections.abc import Callable
 from contextlib import suppress
 
-LARGE = 2 * 1024 * 1024  # bytes; what passes through uploads is smaller
-M_MMAP_THRESHOLD = -3  # malloc.h; once set, it stays as it is
+LARGE = 2 * 1024 * 1024  # bytes; larger than the blocks of uploads
+M_MMAP_THRESHOLD = -3  # malloc.h; once set, it does not adapt any more
 
 _trim: Callable[[int], int] | None = None
-with suppress(OSError, AttributeError):  # with another allocator there is nothing to be done, nor to be said
+with suppress(OSError, AttributeError):  # other allocators do not need this
     _trim = ctypes.CDLL(None).malloc_trim
     ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, LARGE)
 
 
 def give_back() -> None:
     """
-    Give memory that is free back to the system; this takes well under a millisecond when there is little.
+    Return free memory to the system; takes well under a millisecond if there is little.
     """
     if _trim is not None:
         _trim(0)

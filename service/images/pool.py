@@ -1,9 +1,9 @@
 """
-Images off the event loop.
+Decodes images off the event loop.
 
-Pillow lets other threads run while it decodes, resizes and encodes.  Each image may take hundreds of megabytes meanwhile, so few
-are worked on at once, one only of those that are large, and of each claimant few may wait.  Whoever waits holds a place and
-nothing else: content is read when its turn has come, and again after others that are large.
+Pillow releases the interpreter while it decodes, resizes and encodes.  Each image may take hundreds of megabytes, so few are
+worked on at once, only one of them large, and few of each claimant may wait.  A waiting request holds only its place: content
+is read when its turn has come, and again if it had to wait for another large image.
 """
 
 from __future__ import annotations
@@ -29,18 +29,18 @@ U = TypeVar("U")
 
 ANYBODY = Claimant()
 LARGE, LARGE_GIF = 16 * Mpx, 4 * Mpx
-"""Pixels of a frame from which on an image is large: of such images one is decoded at once."""
+"""Pixels of a frame from which on an image is large: only one such image is decoded at a time."""
 
 Read = Callable[[], Awaitable[Content]]
-"""Returns the content of an image; what it raises, whoever asked for the image gets."""
+"""Returns the content of an image; what it raises is raised to the caller."""
 
 
 class Images:
     """
-    Inspects and renders images on *threads* threads of its own; of each claimant *waiting* more may wait for one.
+    Inspects and renders images on *threads* threads of its own; *waiting* more images of each claimant may wait.
 
-    A thread cannot be cancelled.  A caller that is cancelled leaves at once; what it waited for does not begin any more, or goes
-    on to its end unseen and has its place until then.
+    A thread cannot be cancelled.  A cancelled caller returns at once; its work is not begun any more, or runs to its end and
+    keeps its place until then.
     """
 
     def __init__(self, limits: ImageLimits, *, threads: int = 2, waiting: int = 32) -> None:
@@ -49,16 +49,16 @@ class Images:
         self._large = ImageTurns(1, each=1)
         self._pool = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="images")
         self._taken = 0
-        self._nobody = asyncio.Event()
-        self._nobody.set()
+        self._idle = asyncio.Event()
+        self._idle.set()
         self._closed = False
 
     async def inspect(self, read: Read, by: Claimant = ANYBODY) -> ImageFacts:
         """
-        Return what an image is.
+        Return the facts of an image.
 
-        :raises ImageRefused: it is none that this service shows
-        :raises Busy: too many of the same claimant are waiting, or this is closed
+        :raises ImageRefused: this service does not show the content as an image
+        :raises ImagesBusy: too many images of the claimant are waiting, or the pool is closed
         """
         return await self._run(by, read, inspected)
 
@@ -66,26 +66,26 @@ class Images:
         """
         Return an image in another size.
 
-        :raises ImageRefused: it is none that this service shows
-        :raises Busy: too many of the same claimant are waiting, or this is closed
+        :raises ImageRefused: this service does not show the content as an image
+        :raises ImagesBusy: too many images of the claimant are waiting, or the pool is closed
         """
         return await self._run(by, read, partial(rendered, rendition=rendition))
 
     async def close(self) -> None:
         """
-        Take no more, and wait for all that was taken.
+        Accept no more images, and wait for those that were accepted.
         """
         self._closed = True
-        await self._nobody.wait()
+        await self._idle.wait()
         await asyncio.to_thread(self._pool.shutdown)
 
     async def _run(self, by: Claimant, read: Read, decode: Callable[[Outline], T]) -> T:
-        """Return what *decode* makes of an image that is admitted; both are done on a thread."""
+        """Return the result of *decode* for an admitted image; both run on a thread."""
         if self._closed:
-            raise ImagesBusy("no more images are taken")
+            raise ImagesBusy("no more images are accepted: the service shuts down")
         self._turns.claim(by)
         self._taken += 1
-        self._nobody.clear()
+        self._idle.clear()
         work = _Work(self._pool)
         try:
             work.held.callback(self._leave, by)
@@ -101,7 +101,7 @@ class Images:
         if _is_large(images[0]):
             is_next = self._large.is_free
             if not is_next:
-                images.clear()  # and their content, while others are worked on
+                images.clear()  # frees the content while other images are worked on
                 turn.close()
             await self._large.wait(by)
             work.held.callback(self._large.end, by)
@@ -110,21 +110,21 @@ class Images:
         return await work.do(decode, images)
 
     async def _admitted(self, by: Claimant, read: Read, work: _Work, turn: ExitStack) -> Outline:
-        """Return how an image is built, and have a *turn*."""
+        """Wait for a *turn*, and return the outline of the image."""
         await self._turns.wait(by)
         turn.callback(self._turns.end, by)
         return await work.do(partial(admitted, limits=self._limits), [await read()])
 
     def _leave(self, by: Claimant) -> None:
-        """Give a place to others."""
+        """Free a place."""
         self._turns.leave(by)
         self._taken -= 1
         if not self._taken:
-            self._nobody.set()
+            self._idle.set()
 
 
 class _Work:
-    """What is done for one image on a thread, one after the other, and what is *held* until the last of it has ended."""
+    """The work for one image, on a thread, and what is *held* until the last of it has ended."""
 
     def __init__(self, pool: ThreadPoolExecutor) -> None:
         self._pool = pool
@@ -133,20 +133,20 @@ class _Work:
 
     async def do(self, function: Callable[[U], T], argument: list[U]) -> T:
         """
-        Return what *function* returns for the one *argument*, called on a thread, which takes it out of its list.
+        Call *function* on a thread with the only member of *argument*, which is taken out of the list; return the result.
         """
         self._last = future = self._pool.submit(_worked, function, argument)
         return await asyncio.wrap_future(future)
 
     def end(self) -> None:
         """
-        Give back what is held, at once or when the thread is free again.
+        Release what is held, at once or once the thread is done.
         """
         if self._last is None or self._last.done():
             self.held.close()
             return
         loop = asyncio.get_running_loop()
-        self._last.add_done_callback(lambda _: _tell(loop, self.held.close))
+        self._last.add_done_callback(lambda _: _call_in(loop, self.held.close))
 
 
 def _is_large(image: Outline) -> bool:
@@ -155,13 +155,13 @@ def _is_large(image: Outline) -> bool:
 
 
 def _worked(function: Callable[[U], T], argument: list[U]) -> T:
-    """Return what *function* returns; the memory that it needed is given back by then."""
+    """Return what *function* returns, after its memory was returned to the system."""
     try:
         return function(argument.pop())
     finally:
         give_back()
 
 
-def _tell(loop: asyncio.AbstractEventLoop, what: Callable[[], None]) -> None:
-    with suppress(RuntimeError):  # the loop has ended, and nobody waits any more
+def _call_in(loop: asyncio.AbstractEventLoop, what: Callable[[], None]) -> None:
+    with suppress(RuntimeError):  # the loop has ended
         loop.call_soon_threadsafe(what)

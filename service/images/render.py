@@ -1,8 +1,8 @@
 """
-An image in another size, with nothing in it but pixels.
+Renders an image in another size, as pixels only.
 
-Every rendition is encoded anew from decoded pixels, so no metadata and no trick of the original gets into it.  The same content
-and rendition make the same bytes, as long as Pillow is the same; hence the name of a rendition is made of them.
+Every rendition is encoded anew from decoded pixels, so it has no metadata and no trick of the original.  The same content and
+rendition give the same bytes, as long as Pillow is the same; so the bytes determine the name of a rendition.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 QUALITY = 85
-# Grey samples of few bits are spread over eight, but the one that is transparent is told in its own bits.
+# Grey samples of few bits are scaled to eight, but the transparent one is given in its original bits.
 SPREAD = {1: 255, 2: 85, 4: 17}
 DEEP = 16
 FINER = 2
@@ -43,7 +43,7 @@ FINE = 16 * Mpx
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rendered:
-    """A rendition; *name* tells its content (SHA-256, base64url), so it can be kept for ever."""
+    """A rendition; *name* is its SHA-256 in base64url, so it can be cached for ever."""
 
     content: bytes
     content_type: str
@@ -54,16 +54,16 @@ class Rendered:
 
 def render(content: Content, rendition: Rendition, limits: ImageLimits) -> Rendered:
     """
-    Return an image in the size of *rendition*, of the same type as before.
+    Return an image in the size of *rendition*, of the same media type.
 
-    :raises ImageRefused: it is none, or none that *limits* allow
+    :raises ImageRefused: the content is no image, or exceeds *limits*
     """
     return rendered(admitted(content, limits), rendition)
 
 
 def rendered(image: Outline, rendition: Rendition) -> Rendered:
     """
-    Return an image that was admitted in the size of *rendition*.
+    Return an admitted image in the size of *rendition*.
     """
     refuse_missing_pixels(image)
     sideways = image.orientation in SIDEWAYS
@@ -81,7 +81,7 @@ def rendered(image: Outline, rendition: Rendition) -> Rendered:
 
 
 def _still(image: Outline, placement: Placement) -> bytes:
-    """Return a JPEG or PNG of the pixels in their place; at each step there are the pixels before and those after it, no more."""
+    """Return a JPEG or PNG of the placed pixels; each step holds at most the pixels before and after it."""
     pixels, placement, profiles = _decoded(image, placement)
     if image.orientation in TURNS:
         pixels = pixels.transpose(TURNS[image.orientation])
@@ -93,9 +93,9 @@ def _still(image: Outline, placement: Placement) -> bytes:
             break
     if pixels.mode == "CMYK":
         pixels = pixels.convert("RGB")
-    pixels.info = {}  # what is known of an image would be written again
+    pixels.info = {}  # Pillow would write it again
     if image.content_type == "image/jpeg":
-        # To come in finer and finer scans, an image is held as a whole once more.
+        # A progressive JPEG is held as a whole once more while it is encoded.
         is_small = pixels.width * pixels.height <= FINE
         return written(pixels, "JPEG", quality=QUALITY, optimize=is_small, progressive=is_small)
     return written(pixels, "PNG")
@@ -103,9 +103,9 @@ def _still(image: Outline, placement: Placement) -> bytes:
 
 def _decoded(image: Outline, placement: Placement) -> tuple[Image.Image, Placement, tuple[bytes, ...]]:
     """
-    Return pixels that can be resized, their place among those, and the profiles that may tell their colours.
+    Return pixels that can be resized, their placement, and the profiles that may define their colours.
 
-    A JPEG of which far fewer pixels are shown is decoded a half, a quarter or an eighth as large, but twice as large as shown.
+    A JPEG that is shown much smaller is decoded at a half, a quarter or an eighth, but at least twice as large as shown.
     """
     with opened(image) as found:
         across, down = (FINER * short / (high - low) for low, high, short in _sides(placement))
@@ -122,7 +122,7 @@ def _decoded(image: Outline, placement: Placement) -> tuple[Image.Image, Placeme
 
 
 def _sides(placement: Placement) -> tuple[tuple[float, float, int], tuple[float, float, int]]:
-    """Return, of either direction, from where to where the part that is shown reaches, and how large it is shown."""
+    """Return for each direction where the shown part begins and ends, and in which size it is shown."""
     left, top, right, bottom = placement.box
     return (left, right, placement.size[0]), (top, bottom, placement.size[1])
 
@@ -155,7 +155,7 @@ def _plain(found: Image.Image, depth: int) -> Image.Image:
             return found.convert("RGB" if clear is None else "RGBA")
         case "RGB" if isinstance(clear, tuple):
             found.info["transparency"] = tuple(value >> 8 for value in clear) if depth == DEEP else clear
-            # Alpha has its place in RGB already: it takes no copy.
+            # RGB has room for alpha already, so this takes no copy.
             opaque = in_strips(found, "L", lambda strip: strip.convert("RGBA").getchannel("A"))
             del found.info["transparency"]
             found.putalpha(opaque)
@@ -166,7 +166,7 @@ def _plain(found: Image.Image, depth: int) -> Image.Image:
 
 
 def _of_eight_bits(grey: Image.Image, clear: object) -> Image.Image:
-    """Return a picture of 16 bits in L or LA; converted by Pillow it would lose all that does not fit into eight."""
+    """Return a picture of 16 bits as L or LA; Pillow's own conversion would clip it to eight bits."""
     deep = grey.convert("I")
     pixels: Image.Image = ImageMath.lambda_eval(lambda values: values["grey"] / 256, grey=deep).convert("L")
     if isinstance(clear, int):
@@ -177,9 +177,9 @@ def _of_eight_bits(grey: Image.Image, clear: object) -> Image.Image:
 
 def _in_srgb(pixels: Image.Image, profile: bytes) -> Image.Image | None:
     """
-    Return the same colours in sRGB, which is what browsers take pixels without a profile for; so an empty one changes nothing.
+    Return the same colours in sRGB, which browsers assume for pixels without a profile; an empty profile changes nothing.
 
-    None: the profile is broken, or for other colours than these, and ignored, as browsers do.
+    None means that the profile is broken or for other colours, and is ignored, as browsers do.
     """
     if not profile:
         return pixels

@@ -1,5 +1,5 @@
 """
-What sizes an image is wanted in, and what that means for one of a given size.
+The sizes in which clients want images, and what they mean for an image of a given size.
 """
 
 from __future__ import annotations
@@ -12,16 +12,18 @@ from holdfast.service.images.errors import RenditionInvalid
 
 MAX_DIMENSION = 4096
 STEPS = (50, 100, 150, 200, 300, 400, 600, 800, 1024, 1536, 2048, 3072, MAX_DIMENSION)
-"""Sides that renditions have, besides those that slots list: what is made and kept of an image has a bound."""
+"""The sides of renditions, besides those that slots list: they bound what is made and kept of an image."""
 SHAPE = 48
-"""So many shapes of a box are told apart, in either direction; 2:1, 16:9, 3:2, 4:3 and 1:1 are among them."""
+"""The number of shapes of a box, in either direction; 2:1, 16:9, 3:2, 4:3 and 1:1 are among them."""
 
 Box = tuple[float, float, float, float]
 
 
 def dimension(text: str) -> int:
     """
-    Return a width or a height from how a client writes it.
+    Parse a width or height in pixels.
+
+    :raises RenditionInvalid: it is not a number from 1 to `MAX_DIMENSION`
     """
     if not (text.isascii() and text.isdecimal() and len(text) <= len(str(MAX_DIMENSION)) and 1 <= int(text) <= MAX_DIMENSION):
         raise RenditionInvalid(f"a width or height is a number from 1 to {MAX_DIMENSION}")
@@ -31,7 +33,7 @@ def dimension(text: str) -> int:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rendition:
     """
-    The box that an image has to fit in; *crop*: that it has to fill, so that what is too much is cut off around its centre.
+    The box in pixels that an image must fit in or, with *crop*, fill: what exceeds it around the centre is cut off.
 
     Nothing is enlarged.  Without bounds, it is the image in its own size, sanitised.
     """
@@ -48,7 +50,7 @@ class Rendition:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Placement:
-    """Which part of an image is shown, and how large."""
+    """The part of an image that is shown, and the size in which it is shown, in pixels."""
 
     box: Box
     size: tuple[int, int]
@@ -56,9 +58,9 @@ class Placement:
 
 def rounded_up(rendition: Rendition, sizes: Collection[int]) -> Rendition:
     """
-    Return the smallest rendition that is made and no smaller than *rendition*; *sizes* are sides that are made, too.
+    Return the smallest rendition that is made and is not smaller than *rendition*; *sizes* are additional sides.
 
-    A box that is filled keeps its shape, so that what is shown in it is not distorted (by a 48th of its longer side at most).
+    A box that is filled keeps its shape, within a 48th of its longer side.
     """
     sides = sorted({*STEPS, *sizes})
     width, height = rendition.width, rendition.height
@@ -78,13 +80,13 @@ def rounded_up(rendition: Rendition, sizes: Collection[int]) -> Rendition:
 
 
 def _up(side: int, sides: list[int]) -> int:
-    """Return the first of *sides* that is no smaller than *side*."""
+    """Return the first of *sides* that is not smaller than *side*."""
     return sides[bisect_left(sides, side)]
 
 
 def place(width: int, height: int, rendition: Rendition) -> Placement:
     """
-    Return what *rendition* means for an image of *width* and *height*.
+    Return the placement of *rendition* for an image of *width* and *height*.
     """
     if rendition.crop and rendition.width is not None and rendition.height is not None:
         return _cropped(width, height, rendition.width, rendition.height)
@@ -99,9 +101,9 @@ def place(width: int, height: int, rendition: Rendition) -> Placement:
 
 def _cropped(width: int, height: int, box_width: int, box_height: int) -> Placement:
     """
-    Return the largest part around the centre that has the shape of the box, made as small as the box.
+    Return the largest part around the centre with the shape of the box, reduced to the size of the box.
 
-    Of an image that is smaller than the box the part stays as it is: the shape is what was asked for.
+    If the image is smaller than the box, the part is not resized: it has the shape of the box.
     """
     if width * box_height <= height * box_width:
         part: tuple[float, float] = width, min(height, width * box_height / box_width)
@@ -118,5 +120,5 @@ def _cropped(width: int, height: int, box_width: int, box_height: int) -> Placem
 
 
 def _rounded(numerator: int, denominator: int) -> int:
-    """Return the nearest whole number of pixels, one at least."""
+    """Return the nearest whole number of pixels, at least one."""
     return max(1, (2 * numerator + denominator) // (2 * denominator))

@@ -1,12 +1,12 @@
 """
-Renditions as files, so that each is made once.
+Keeps renditions as files, so that each is made once.
 
     folder/Ab/Ab34567890/320x240c       checksum, a line of facts, content
     folder/Ab/Ab34567890/.…             one that is being written
     folder/Ab/.…                        an attachment that is being removed
 
-What is here can always be made again.  So nothing waits until it is on the disk for good, a file that is damaged counts as
-absent, and trouble with the disk costs time and nothing else.
+Everything here can be made again.  So nothing waits for the disk, a damaged file counts as absent, and errors of the disk only
+cost time.
 
 Looked at: aiofiles goes to a thread and back for each open, read, write and close.  Here each method is one plain function on a
 thread, and so one way there and back.
@@ -34,14 +34,14 @@ GiB = 1024 * 1024 * 1024
 HOUR = 3600.0
 CHECKSUM_BYTES = sha256().digest_size
 FORM = 2
-"""What is written in another form, or was made in another way, is absent, too."""
+"""Increased when the form of the files, or the way of making renditions, changes: older files count as absent."""
 
 KEY = re.compile(r"[0-9A-Za-z]{10}")
 
 
 class RenditionCache:
     """
-    Keeps renditions in files below *folder*, which is made when the first one comes; `prune` makes them fit into *room* bytes.
+    Keeps renditions in files below *folder*, which is made when needed; `prune` makes them fit into *room* bytes.
 
     Several processes may share a folder.
     """
@@ -52,13 +52,13 @@ class RenditionCache:
 
     async def get(self, key: str, rendition: Rendition) -> Rendered | None:
         """
-        Return a rendition of the attachment *key*; None when it is not here, damaged, or cannot be read.
+        Return a rendition of the attachment *key*, or None if it is absent, damaged or unreadable.
         """
         return await asyncio.to_thread(_read, self._path(key, rendition), _label(key, rendition))
 
     async def put(self, key: str, rendition: Rendition, rendered: Rendered) -> None:
         """
-        Keep a rendition of the attachment *key*, if the disk takes it.
+        Keep a rendition of the attachment *key*, if the disk accepts it.
         """
         path = self._path(key, rendition)
         facts = f"{rendered.content_type} {rendered.width} {rendered.height} {rendered.name}\n"
@@ -72,14 +72,14 @@ class RenditionCache:
 
     async def prune(self) -> None:
         """
-        Delete what was not used for the longest time, until the rest fits into the room.
+        Delete the renditions that were not used for the longest time, until the others fit.
         """
         await asyncio.to_thread(self._prune)
 
     def _place(self, key: str) -> str:
         """Return the folder of an attachment."""
         if not KEY.fullmatch(key):
-            raise ValueError("a key has ten digits and letters")
+            raise ValueError("a key is ten digits and letters")
         return os.path.join(self._folder, key[:2], key)
 
     def _path(self, key: str, rendition: Rendition) -> str:
@@ -87,7 +87,7 @@ class RenditionCache:
         return os.path.join(self._place(key), _spec(rendition))
 
     def _write(self, path: str, written: bytes) -> None:
-        """Write a file that is there as a whole, or not at all; its folder may be removed at any moment."""
+        """Write a whole file, or none; its folder may be removed at any moment."""
         folder = os.path.dirname(path)
         temporary = os.path.join(folder, f".{uuid4().hex}")
         try:
@@ -100,10 +100,10 @@ class RenditionCache:
         except OSError as error:
             with suppress(OSError):
                 os.unlink(temporary)
-            logger.warning("rendition %s is not kept: %s", path, error)
+            logger.warning("cannot keep rendition %s: %s", path, error)
 
     def _prune(self) -> None:
-        """Delete what is abandoned, what is too much, and folders that are empty."""
+        """Delete abandoned files, the least recently used ones beyond the room, and empty folders."""
         found = sorted(self._files())
         left = sum(size for _, size, _ in found)
         for _, size, path in found:
@@ -113,16 +113,16 @@ class RenditionCache:
                 left -= size
         for folder, _, _ in os.walk(self._folder, topdown=False):
             if folder != self._folder:
-                with suppress(OSError):  # not empty, as a rule
+                with suppress(OSError):  # usually not empty
                     os.rmdir(folder)
 
     def _files(self) -> Iterator[tuple[float, int, str]]:
-        """Yield when each rendition was used, its bytes and its file; what a crash left behind is deleted on the way."""
+        """Yield for each rendition when it was last used, its bytes and its path; delete leftovers of crashes."""
         abandoned = time.time() - HOUR
         for folder, _, names in os.walk(self._folder):
             for name in names:
                 path = os.path.join(folder, name)
-                with suppress(FileNotFoundError):  # removed by somebody else
+                with suppress(FileNotFoundError):  # removed meanwhile
                     status = os.stat(path)
                     if not (name.startswith(".") or os.path.basename(folder).startswith(".")):
                         yield status.st_mtime, status.st_size, path
@@ -131,21 +131,21 @@ class RenditionCache:
 
 
 def _spec(rendition: Rendition) -> str:
-    """Return how a rendition is called: 320x240, 320x240c when cropped, x240 when its width is free."""
+    """Return the name of a rendition: 320x240, 320x240c if cropped, x240 if its width is free."""
     return f"{rendition.width or ''}x{rendition.height or ''}{'c' if rendition.crop else ''}"
 
 
 def _label(key: str, rendition: Rendition) -> bytes:
     """
-    Return how the content of a file begins behind its checksum.
+    Return the beginning of a file's content after its checksum.
 
-    It tells the key again: keys that differ only in case share a folder on a file system that does not tell them apart.
+    It repeats the key: on a file system that ignores case, keys that differ only in case share a folder.
     """
     return f"{FORM} {key} {_spec(rendition)} ".encode("ascii")
 
 
 def _read(path: str, label: bytes) -> Rendered | None:
-    """Return the rendition of a file, whose time tells when it was used, to the hour."""
+    """Return the rendition in a file, and set the file's time, to the hour, to when it was used."""
     try:
         with open(path, "rb") as file:
             whole = file.read()
@@ -157,15 +157,15 @@ def _read(path: str, label: bytes) -> Rendered | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        logger.warning("rendition %s cannot be read: %s", path, error)
+        logger.warning("cannot read rendition %s: %s", path, error)
         return None
     if found is None:
-        logger.warning("rendition %s is damaged", path)
+        logger.warning("rendition %s is damaged and will be made again", path)
     return found
 
 
 def _parsed(whole: bytes, label: bytes) -> Rendered | None:
-    """Return what a file has, if it is whole and what *label* says."""
+    """Return the rendition in a file's content, if that is intact and begins with *label*."""
     checksum, written = whole[:CHECKSUM_BYTES], whole[CHECKSUM_BYTES:]
     if sha256(written).digest() != checksum or not written.startswith(label):
         return None
@@ -175,7 +175,7 @@ def _parsed(whole: bytes, label: bytes) -> Rendered | None:
 
 
 def _remove(place: str) -> None:
-    """Remove the folder of an attachment, at once for all who look."""
+    """Remove the folder of an attachment; it disappears at once."""
     removed = os.path.join(os.path.dirname(place), f".{uuid4().hex}")
     try:
         os.rename(place, removed)
@@ -183,16 +183,16 @@ def _remove(place: str) -> None:
     except FileNotFoundError:
         pass
     except OSError as error:
-        logger.warning("renditions %s are not removed: %s", place, error)
+        logger.warning("cannot remove renditions %s: %s", place, error)
 
 
 def _deleted(path: str) -> bool:
-    """Return whether a file is gone now."""
+    """Delete a file; return whether it is gone."""
     try:
         os.unlink(path)
     except FileNotFoundError:
         pass
     except OSError as error:
-        logger.warning("rendition %s is not deleted: %s", path, error)
+        logger.warning("cannot delete rendition %s: %s", path, error)
         return False
     return True

@@ -1,5 +1,5 @@
 """
-Renditions for whoever asks: from the shelf, or made once for all who ask at the same time.
+Returns renditions from the cache, or makes each once for all callers that ask at the same time.
 """
 
 from __future__ import annotations
@@ -22,27 +22,27 @@ class Original(Protocol):
 
     async def read(self) -> Content:
         """
-        Return its content, in blocks as a rule.
+        Return its content, normally in blocks.
         """
         ...
 
     async def exists(self) -> bool:
         """
-        Say whether it is there still, or was deleted meanwhile.
+        Say whether it still exists.
         """
         ...
 
 
 @dataclass(slots=True)
 class Making:
-    """A rendition that is being made, and how many wait for it."""
+    """A rendition that is being made, and the number of callers that wait for it."""
 
     task: asyncio.Task[Rendered]
     waiters: int = 0
 
 
 class Renditions:
-    """Renditions of attachments, made by *images* and kept on *shelf*."""
+    """Renditions of attachments, made by *images* and kept in *cache*."""
 
     def __init__(self, images: Images, cache: RenditionCache) -> None:
         self._images = images
@@ -53,11 +53,11 @@ class Renditions:
         """
         Return a rendition of the attachment *key*.
 
-        Who asks for the same at once shares the *original* of the first, even after that one was cancelled; reading it ends when
-        nobody waits any more.  What it raises all of them get.
+        Callers that ask for the same rendition at the same time share the *original* of the first, even after that was
+        cancelled. When the last is cancelled, reading ends.  All of them get the same error.
 
-        :raises ImageRefused: the content is no image that this service shows
-        :raises Busy: too many images of *by* are waiting
+        :raises ImageRefused: this service does not show the content as an image
+        :raises ImagesBusy: too many images of *by* are waiting
         """
         wanted = key, rendition
         making = self._makings.get(wanted)
@@ -73,21 +73,21 @@ class Renditions:
                 making.task.cancel()
 
     async def _made(self, key: str, rendition: Rendition, original: Original, by: Claimant) -> Rendered:
-        """Return a rendition from the shelf, or make it and put it there."""
+        """Return a rendition from the cache, or make it and keep it there."""
         kept = await self._cache.get(key, rendition)
         if kept is not None:
             return kept
         made = await self._images.render(original.read, rendition, by)
         await self._cache.put(key, rendition, made)
         if not await original.exists():
-            # Whoever deleted it cleared the shelf, perhaps before this came there.
+            # The deletion removed the renditions, perhaps before this one was kept.
             await self._cache.remove(key)
         return made
 
 
 class DefaultPictures:
     """
-    Each size, drawn once and kept, one after another: so many sizes at once take one thread, and little memory.
+    Default pictures, each size drawn once and kept; they are drawn one at a time, with one thread and little memory.
     """
 
     def __init__(self) -> None:
@@ -96,7 +96,7 @@ class DefaultPictures:
 
     async def get(self, size: int) -> bytes:
         """
-        Return the picture in a size; who asks while it is drawn waits for it.
+        Return the picture in a size (pixels); callers wait while it is drawn.
         """
         if size not in self._kept:
             async with self._drawing:

@@ -1,6 +1,6 @@
 """
-Who is next, where few can be served at once: tenants in turn, principals of a tenant in turn, and each of them first come, first
-served.  Who sends many images waits for those, and others do not.
+Orders the requests for images fairly: tenants take turns, principals of a tenant take turns, and the requests of each come in
+their order.  A client that sends many images waits for its own, and others do not.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from holdfast.service.images.errors import ImagesBusy
 
 @dataclass(frozen=True, slots=True)
 class Claimant:
-    """For whom an image is worked on; without accounts, all of a tenant are one."""
+    """The account that an image is worked on for; without accounts, a whole tenant."""
 
     tenant: str = ""
     subject: str | None = None
@@ -22,10 +22,10 @@ class Claimant:
 
 class ImageTurns:
     """
-    Gives *most* turns at once; *each* claimant may have and await so many.
+    Gives *most* turns at a time; each claimant may have and wait for *each* turns.
 
-    One claimant has all of them at once only while it is the only one: else the last is left for others, whose short work would
-    wait for the long work of one.  Who has an account is never the only one.
+    One claimant has all turns only while it is the only one: otherwise the last is reserved, so that short work of others need
+    not wait for its long work.  With accounts, a claimant never counts as the only one.
     """
 
     def __init__(self, most: int, *, each: int) -> None:
@@ -40,14 +40,14 @@ class ImageTurns:
 
     @property
     def is_free(self) -> bool:
-        """Whether there is a turn that nobody has, or waits for."""
+        """Whether a turn is free, and no claimant waits for it."""
         return self._free > 0
 
     def claim(self, by: Claimant) -> None:
         """
-        Take a place, which `leave` gives back.
+        Reserve a place, until `leave`.
 
-        :raises Busy: *by* has all that one may have.
+        :raises ImagesBusy: *by* has all its places.
         """
         if self._claims[by] >= self._each:
             raise ImagesBusy("too many of your images are waiting")
@@ -58,13 +58,13 @@ class ImageTurns:
 
     def leave(self, by: Claimant) -> None:
         """
-        Give a place back.
+        Free a place.
         """
         _less(self._claims, by)
 
     async def wait(self, by: Claimant) -> None:
         """
-        Wait for a turn, which `end` gives to the next.
+        Wait for a turn, until `end`.
         """
         if self._free and self._may_have(by):
             self._take(by)
@@ -75,14 +75,14 @@ class ImageTurns:
             await turn
         except BaseException:
             if turn.done() and not turn.cancelled():
-                self.end(by)  # it came at the very moment in which its claimant left
+                self.end(by)  # the turn came just when its claimant was cancelled
             else:
                 self._forget(by, turn)
             raise
 
     def end(self, by: Claimant) -> None:
         """
-        Give the turn of *by* to the next.
+        Pass the turn of *by* on.
         """
         _less(self._having, by)
         self._free += 1
@@ -91,7 +91,7 @@ class ImageTurns:
             self._give(following)
 
     def _may_have(self, by: Claimant) -> bool:
-        """Say whether *by* may have a turn more, where one is free."""
+        """Say whether *by* may have one more turn, if one is free."""
         return self._having[by] < (max(1, self._most - 1) if self._has_others else self._most)
 
     def _take(self, by: Claimant) -> None:
@@ -100,15 +100,15 @@ class ImageTurns:
 
     def _next(self) -> Claimant | None:
         """
-        Return who waits and is next; None: nobody, or those only who have all that they may have.
+        Return the waiting claimant that is next, or None if no waiting claimant may have another turn.
 
-        Dictionaries keep the order in which names came.
+        Dictionaries keep the order in which names were added.
         """
         claimants = (Claimant(tenant, subject) for tenant, subjects in self._waiting.items() for subject in subjects)
         return next(filter(self._may_have, claimants), None)
 
     def _give(self, by: Claimant) -> None:
-        """Give a free turn to one who waits; what more of it waits goes behind all others."""
+        """Give a free turn to a waiting claimant; its other requests go behind those of all others."""
         subjects = self._waiting.pop(by.tenant)
         turns = subjects.pop(by.subject)
         turn = turns.popleft()

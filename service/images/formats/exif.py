@@ -1,5 +1,5 @@
 """
-The one fact of EXIF that pixels need: how the camera was held.
+Reads the orientation from EXIF, the only part of it that pixels need.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ ORIENTATIONS = range(1, 9)
 
 def orientation(exif: bytes) -> int:
     """
-    Return the orientation, 1 to 8, that EXIF (a TIFF without pixels) tells; 1 when it tells none, or is broken.
+    Return the orientation of EXIF (a TIFF without pixels), 1 to 8; 1 if it is missing or broken.
 
-    EXIF is often damaged by programs that do not know it; that is no reason to refuse a picture.
+    Programs often damage EXIF, which is no reason to refuse a picture.
     """
     order = {b"II*\0": "<", b"MM\0*": ">"}.get(exif[:4])
     if order is None:

@@ -1,8 +1,8 @@
 """
-How a GIF is built (GIF89a specification), and how its frames make pictures.
+Parses the structure of a GIF (GIF89a specification), and composes its frames into pictures.
 
-As browsers do it: zeros between blocks are passed over; once there is a frame, whatever is no block ends the image, and so does
-the end of the content.  Of a later frame that is cut short, what is there is seen.
+As in browsers, zeros between blocks are skipped; after the first frame, anything that is not a block ends the image, as does the
+end of the content.  A later frame that is cut short is shown as far as it came.
 """
 
 from __future__ import annotations

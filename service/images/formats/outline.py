@@ -1,5 +1,5 @@
 """
-How an image is built: what can be told without decoding a pixel.
+The structure of an image, as far as it is known without decoding pixels.
 
 Each format is walked as its decoders walk it, with all that they pass over, up to its last pixel; and only what a decoder needs
 for the pixels is kept.  So decoders never see texts, thumbnails, private blocks, second images or EXIF: nothing there can be a

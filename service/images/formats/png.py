@@ -1,7 +1,7 @@
 """
 How a PNG is built (W3C PNG, third edition, section 5), as decoders read it.
 
-What is damaged beside the pixels is passed over, and so is what stands in a wrong place; the end marker may be missing.
+Damaged chunks other than pixels are skipped, and so are misplaced ones; the end marker may be missing.
 """
 
 from __future__ import annotations

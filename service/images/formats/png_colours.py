@@ -1,8 +1,8 @@
 """
-Which colours the samples of a PNG stand for (W3C PNG, third edition, section 4.3).
+Determines the colours of a PNG's samples (W3C PNG, third edition, section 4.3).
 
-"cICP 1, iCCP 2, sRGB 3, cHRM and gAMA 4": the first that is there, and that can be followed, counts; the others are ignored.
-Whatever it is, it becomes an ICC profile (ICC.1:2001-04), so that colours are changed in one way only.
+"cICP 1, iCCP 2, sRGB 3, cHRM and gAMA 4": the first one that is present and valid counts; the others are ignored.  Each becomes an
+ICC profile (ICC.1:2001-04), so that colours are converted in one way only.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ STEPS = 4096  # of a curve
 CODE_POINTS, GAMMA_BYTES, CHROMATICITIES_BYTES = 4, 4, 32
 GAMMA_OF_SRGB = 45455
 LEAST_EXPONENT = 0.01
-LITTLE = 0.01  # of a gamma, that nobody sees
+LITTLE = 0.01  # an invisible difference of gamma
 FLAT = 1e-6  # primaries on one line have no colours
 LINEAR, HALF = 0.04045, 0.5  # where curves change
 
@@ -54,7 +54,7 @@ WHITE_NITS = 203  # of graphics in HDR, by ITU-R BT.2408
 
 def profiles(chunks: Mapping[bytes, bytes], *, is_grey: bool) -> tuple[bytes, ...]:
     """
-    Return the profiles of these chunks, the one that counts most first; an empty one stands for sRGB.
+    Return the profiles of these chunks by precedence; an empty one stands for sRGB.
 
     :raises BrokenImage: a profile becomes too large when it is unpacked.
     """
@@ -100,8 +100,8 @@ def _of_gamma(gamma: bytes | None, chromaticities: bytes | None, is_grey: bool) 
     """
     Return the profile of gAMA and cHRM.
 
-    11.3.2.5: who writes sRGB writes a gamma of 45455 as well, for those who know gAMA only.  So this gamma stands for the curve
-    of sRGB, and others for one that differs from it by their quotient, which is what browsers make of them.
+    11.3.2.5: writers of sRGB also write a gamma of 45455, for readers of gAMA only.  So this gamma means the curve of sRGB, and
+    another gamma a curve that differs from it by their quotient, as in browsers.
     """
     if gamma is None and chromaticities is None:
         return None
@@ -117,16 +117,16 @@ def _of_gamma(gamma: bytes | None, chromaticities: bytes | None, is_grey: bool) 
 
 
 def _primaries(chunk: bytes) -> Primaries | None:
-    """Return what cHRM tells (11.3.2.1): white, red, green and blue, in 1/100000; None when no colours can be made of it."""
+    """Return the primaries of cHRM (11.3.2.1: white, red, green and blue, in 1/100000), or None if they span no colours."""
     if len(chunk) != CHROMATICITIES_BYTES:
         return None
     white, red, green, blue = ((x / 100_000, y / 100_000) for x, y in struct.iter_unpack(">II", chunk))
-    told = (red, green, blue, white)
-    if all(abs(a - b) < LITTLE / 10 for one, other in zip(told, BT709, strict=True) for a, b in zip(one, other, strict=True)):
+    given = (red, green, blue, white)
+    if all(abs(a - b) < LITTLE / 10 for one, other in zip(given, BT709, strict=True) for a, b in zip(one, other, strict=True)):
         return BT709
-    if any(not (0 <= x <= 1 and 0 < y <= 1) for x, y in told) or abs(_determinant(_unscaled(told))) < FLAT:
+    if any(not (0 <= x <= 1 and 0 < y <= 1) for x, y in given) or abs(_determinant(_unscaled(given))) < FLAT:
         return None
-    return told
+    return given
 
 
 def _srgb(sample: float) -> float:

@@ -1,5 +1,5 @@
 """
-Pixels in their place.
+Crops and resizes pixels.
 """
 
 from __future__ import annotations
@@ -14,21 +14,21 @@ from holdfast.service.images.pixels.strips import STRIP
 from holdfast.service.images.rendition import Box, Placement
 
 GAP = 3.0
-"""What is made much smaller is first made smaller by a whole factor, up to so many times its size."""
+"""A picture that is made much smaller is first reduced by a whole factor, down to this many times its new size."""
 PREMULTIPLIED = {"LA": "La", "RGBA": "RGBa"}
 
 
 def scaled(picture: Image.Image, placement: Placement) -> Image.Image:
     """
-    Return the part of a picture that is shown, as large as it is shown; pixels that are not made smaller stay as they are.
+    Return the shown part of a picture, in the size in which it is shown; pixels that are not resized stay as they are.
     """
     if placement.size == picture.size:
         return picture
     left, top, right, bottom = placement.box
     if (float(placement.size[0]), float(placement.size[1])) == (right - left, bottom - top):
-        # Made "smaller" by nothing, colours that are nearly clear would lose their lower bits.
+        # Resizing by 1 would still cost nearly clear colours their lower bits.
         return picture.crop((int(left), int(top), int(right), int(bottom)))
-    # Cut off first: what is beside the part that is shown must not be mixed into its edges.
+    # Crop first: pixels beside the shown part must not be mixed into its edges.
     whole = (floor(left), floor(top), ceil(right), ceil(bottom))
     box = (left - whole[0], top - whole[1], right - whole[0], bottom - whole[1])
     part = picture if whole == (0, 0, *picture.size) else picture.crop(whole)
@@ -41,8 +41,8 @@ def _clear_scaled(part: Image.Image, size: tuple[int, int], box: Box) -> Image.I
     """
     Return a picture with alpha in another size, as Pillow would, which needs a copy of the whole on the way.
 
-    Here strips are multiplied by their alpha and made smaller one by one: by a whole factor where that is enough for now (as
-    `reducing_gap` does it), else in their width, which is the first of two steps of any resizing.
+    Here strips are multiplied by their alpha and reduced one by one: by a whole factor if that suffices for now (like
+    `reducing_gap`), else in their width, which is the first of two steps of any resizing.
     """
     left, top, right, bottom = box
     mode = PREMULTIPLIED[part.mode]
@@ -63,7 +63,7 @@ def _row(strip: Image.Image, *, width: int, left: float, right: float) -> Image.
 
 
 def _in_rows(part: Image.Image, mode: str, shape: tuple[int, int], change: Callable[[Image.Image], Image.Image]) -> Image.Image:
-    """Return what *change* makes of the rows of a picture; *shape* is the width of that, and how many rows become one."""
+    """Return the rows of a picture after *change*; *shape* is the new width, and how many rows become one."""
     width, down = shape
     made = Image.new(mode, (width, -(-part.height // down)), None)
     rows = down * max(1, STRIP // part.width // down)

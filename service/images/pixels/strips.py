@@ -1,5 +1,5 @@
 """
-Pixels that are changed one by one: in strips, so that what is needed on the way never is as large as the picture.
+Changes pixels strip by strip, so that no intermediate copy is as large as the picture.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ STRIP = 1000 * 1000  # pixels
 
 def in_strips(picture: Image.Image, mode: str, change: Callable[[Image.Image], Image.Image]) -> Image.Image:
     """
-    Return what *change* makes of a picture, in *mode*: the same picture, when that is its mode, else another of the same size.
+    Return a picture after *change*, in *mode*: the same object if that is its mode, else a new one of the same size.
     """
     width, height = picture.size
     rows = max(1, STRIP // width)

@@ -1,5 +1,5 @@
 """
-Pictures as files, made while other threads run.
+Encodes pictures as files, without blocking other threads.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ def written(picture: Image.Image, kind: str, **options: bool | int) -> bytes:
     """
     Return *picture* as a file of *kind*, one of Pillow's names, with Pillow's options for it.
 
-    Into a BytesIO Pillow encodes a whole JPEG without letting another thread run, so the event loop stands still: for half a
-    second where the picture is large.  Into a file of the system it encodes beside the other threads.
+    Into a BytesIO, Pillow encodes a whole JPEG without releasing the interpreter, which blocks the event loop for up to half a
+    second.  Into a file of the system it encodes beside other threads.
     """
     with _file() as file:
         picture.save(file, kind, **options)
@@ -25,7 +25,7 @@ def written(picture: Image.Image, kind: str, **options: bool | int) -> bytes:
 
 
 def _file() -> BinaryIO:
-    """Return an empty file, which needs no disk where the system can do without (Linux)."""
+    """Return an empty file, without a disk if the system can (Linux)."""
     if hasattr(os, "memfd_create"):
         return os.fdopen(os.memfd_create("picture"), "w+b")
     return tempfile.TemporaryFile()
