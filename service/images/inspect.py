@@ -33,8 +33,8 @@ from holdfast.service.images.pixels.strips import STRIP
 FORMATS = {"image/jpeg": "JPEG", "image/png": "PNG", "image/gif": "GIF"}
 SIDEWAYS = range(5, 9)
 
-# ZIP readers begin at the end: with a record of 22 bytes and a comment up to the last byte, which an image could have in a comment
-# of its own (APPNOTE, 4.3.16).
+# ZIP readers begin at the end: with a record of 22 bytes and a comment up to the last byte, which an image could have in a
+# comment of its own (APPNOTE, 4.3.16).
 ZIP_END = b"PK\x05\x06"
 ZIP_END_BYTES = 22
 ZIP_TAIL = ZIP_END_BYTES + 0xFFFF
@@ -44,7 +44,7 @@ BEHIND = bytes(254 - 89 * at % 251 for at in range(600))
 Content = bytes | BinaryIO | list[bytes]
 """The content of an image; blocks are joined on the thread that decodes it."""
 
-# Pillow only warns of too many pixels.  They are counted before; this is a second line of defence.  It is set once for the process,
+# Pillow only warns of too many pixels.  They are counted before; this is a second line of defence.  It is set once per process,
 # since changing filters temporarily is not thread-safe.
 warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
 
@@ -180,7 +180,8 @@ def refuse_missing_pixels(image: Outline) -> None:
     """
     Refuse a JPEG without its end marker whose pixels are incomplete.
 
-    Decoders invent missing pixels.  So it is decoded twice, with different bits appended: they are read only if pixels are missing.
+    Decoders invent missing pixels.  So it is decoded twice, with different bits appended: they are read only if pixels
+    are missing.
 
     :raises CutShort: pixels are missing
     """

@@ -15,8 +15,8 @@ class ImageLimits:
     """
     The bounds of an image (bytes, pixels, frames).
 
-    A pixel takes four bytes of memory while it is decoded, and four more while it is rotated; six more in a progressive JPEG while
-    it is decoded, and up to forty in a GIF, whose frames are combined.
+    A pixel takes four bytes of memory while it is decoded, and four more while it is rotated; six more in a progressive JPEG
+    while it is decoded, and up to forty in a GIF, whose frames are combined.
     """
 
     max_bytes: int = 64 * MiB

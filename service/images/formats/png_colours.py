@@ -1,8 +1,8 @@
 """
 Determines the colours of a PNG's samples (W3C PNG, third edition, section 4.3).
 
-"cICP 1, iCCP 2, sRGB 3, cHRM and gAMA 4": the first one that is present and valid counts; the others are ignored.  Each becomes an
-ICC profile (ICC.1:2001-04), so that colours are converted in one way only.
+"cICP 1, iCCP 2, sRGB 3, cHRM and gAMA 4": the first one that is present and valid counts; the others are ignored.  Each becomes
+an ICC profile (ICC.1:2001-04), so that colours are converted in one way only.
 """
 
 from __future__ import annotations
