@@ -102,7 +102,7 @@ def _say(line: str) -> None:
 
 
 def _end(_number: int, _frame: object) -> NoReturn:
-    # As an exception, so that servers are ended and files removed on the way out; nobody shall interrupt that.
+    # As an exception, so that servers are stopped and files removed on the way out; that must not be interrupted.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     raise KeyboardInterrupt

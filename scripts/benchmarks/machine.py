@@ -66,7 +66,7 @@ def settle(directory: Path, size: int) -> None:
     """
     Write and drop a scratch file, so that every turn finds the same page cache: pages that were free a moment ago.
 
-    Without it, whoever comes after a turn that left the cache full pays for emptying it.
+    Without it, the turn after one that left the cache full pays for emptying it.
     """
     path = directory / "scratch"
     block = os.urandom(BLOCK)

@@ -49,8 +49,8 @@ def main(arguments: Sequence[str]) -> int:
             running = {process for process in cluster.processes.values() if process.runs}
             while True:
                 if select.select([listener], [], [], LOOK_EVERY)[0]:
-                    if told := answer(listener, cluster):
-                        print(told, flush=True)
+                    if said := answer(listener, cluster):
+                        print(said, flush=True)
                     running = {process for process in cluster.processes.values() if process.runs}
                 for process in [process for process in running if not process.runs]:
                     print(f"{process.name} has ended by itself; its log is in {folder}", flush=True)
@@ -95,7 +95,7 @@ def _port(text: str) -> int:
 
 
 def _refuse_taken(port: int, nodes: int) -> None:
-    """Refuse ports at which somebody else listens, who would get the requests."""
+    """Refuse ports at which another process listens, which would get the requests."""
     for each in range(port, port + nodes + 1):
         if listens(each):
             raise ServerError(f"port {each} is in use by another process; --port takes others")

@@ -125,13 +125,13 @@ def answer(listener: socket.socket, cluster: Cluster) -> str:
         connection.settimeout(PATIENCE)
         try:
             line = connection.recv(LINE).decode()
-            told, code = obey(cluster, line), 0
+            answer, code = obey(cluster, line), 0
         except (ServerError, OSError) as error:
-            told, code = str(error), 1
-        # Whoever asked may be gone.
+            answer, code = str(error), 1
+        # The caller may have ended.
         with suppress(OSError):
-            connection.sendall(f"{code}\n{told}".encode())
-    return "" if code or line.split() == ["status"] else told
+            connection.sendall(f"{code}\n{answer}".encode())
+    return "" if code or line.split() == ["status"] else answer
 
 
 def tell(folder: Path, line: str) -> tuple[int, str]:

@@ -21,7 +21,7 @@ from servers.server import Server
 
 class Holdfast(Server):
     """
-    ``python -m holdfast.service serve`` on one port and one data directory, for as many lives as somebody wants.
+    ``python -m holdfast.service serve`` on one port and one data directory, for any number of lives.
 
     With *forked* it is not the command that runs but a fork of a process that has imported the service: a start takes a tenth.
     *before* are words in front of the command, as of a program that changes limits and then becomes the command.
@@ -82,7 +82,7 @@ class Holdfast(Server):
 
     def environment(self) -> dict[str, str]:
         """
-        Return the environment that it runs in: no setting of whoever runs the tests gets there.
+        Return the environment that it runs in: without any setting of the user who runs the tests.
         """
         kept = {name: value for name, value in os.environ.items() if not name.startswith("HOLDFAST_")}
         settings = {f"HOLDFAST_{name.upper()}": str(value) for name, value in self.settings.items()}

@@ -38,7 +38,7 @@ http {{
     scgi_temp_path {folder}/scgi;
 
     upstream holdfast {{
-        # Nobody is left out for what went wrong before: whoever takes no connection costs a moment, and another gets the request.
+        # No server is left out after a failure: one that takes no connection costs a moment, and another gets the request.
 {upstreams}
     }}
 
@@ -57,7 +57,7 @@ SITE = """\
         location / {{
             proxy_pass http://holdfast;
             proxy_http_version 1.1;
-            # Content goes on as it comes: what came before a connection broke has arrived, and a newcomer finds it.
+            # Content goes on as it comes: what came before a connection broke has arrived, and the next request finds it.
             proxy_request_buffering off;
             proxy_buffering off;
             proxy_connect_timeout 1s;
@@ -95,7 +95,7 @@ class Nginx(Server):
         self.requests = folder / "requests"
         """
         A line for each request when it has ended: that time, the seconds that it took, method, path and status, the offset that
-        the client said and the one that it was told (``-`` for none), and who served it.
+        the client sent and the one that it got (``-`` for none), and the server that answered.
         """
         self._locations = locations
         self._site = site or SITE.format(patience=int(patience * 1000))
@@ -120,7 +120,7 @@ class Nginx(Server):
         lines = [f"        server {LOOPBACK}:{port} max_fails=0;" for port in upstreams]
         text = CONFIGURATION.format(
             folder=self._folder,
-            # Without it the workers of root would be nobody, who may not enter a folder of root's.
+            # Without it the workers of root would run as the user nobody, which may not enter a folder of root.
             user="user root;" if os.geteuid() == 0 else "",
             host=LOOPBACK,
             port=self.port,

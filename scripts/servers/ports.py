@@ -60,7 +60,7 @@ def serves(port: int, path: str) -> bool:
 
 def listens(port: int) -> bool:
     """
-    Say whether somebody takes connections at *port*.
+    Say whether a process accepts connections at *port*.
     """
     try:
         socket.create_connection((LOOPBACK, port), timeout=PATIENCE).close()

@@ -54,7 +54,7 @@ def wait_until(condition: Callable[[], bool], what: str, within: float = READY_W
 
 def living(processes: Iterable[psutil.Process], within: float = 0) -> list[psutil.Process]:
     """
-    Return those of *processes* that have not ended *within* so many seconds; one that nobody has buried has ended.
+    Return those of *processes* that have not ended *within* so many seconds; one that was not reaped has ended.
     """
     until = time.monotonic() + within
     while True:
@@ -71,7 +71,7 @@ Begin = Callable[[Path, Mapping[str, str], Path], Running]
 
 class Process:
     """
-    One process of a server, in a group of its own with all that it starts, for as many lives as somebody wants.
+    One process of a server, in a group of its own with all that it starts, for any number of lives.
 
     *ready* says whether it serves; it is asked again and again while it starts.  It runs in *folder*; *begin* is another way to
     run it than *command*.

@@ -47,5 +47,5 @@ class Principal:
 
 
 ANYBODY = Principal(tenant=None, subject=None, trusted=True)
-NOBODY = Principal(tenant=None, subject=None, capabilities=frozenset())
+UNADMITTED = Principal(tenant=None, subject=None, capabilities=frozenset())
 """The caller of a request that is not admitted yet: it may do nothing."""

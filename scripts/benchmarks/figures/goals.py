@@ -37,7 +37,7 @@ class Goal:
 
     @property
     def kept(self) -> bool | None:
-        """Whether the promise was kept; None when nobody knows."""
+        """Whether the promise was kept; None if that is unknown."""
         if self.measured is None:
             return None
         return self.measured <= self.bound if self.at_most else self.measured >= self.bound

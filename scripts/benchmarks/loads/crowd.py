@@ -25,7 +25,7 @@ SAMPLE = 0.25 * SECONDS
 PIECE = 1 * KiB
 # So that everybody has sent at least twice before the fast one comes.
 PIECES_BEFORE = 2.5
-# How many are sent at most; all are told to end when the fast one has.
+# The most slow uploads; all are asked to end once the fast one has ended.
 PIECES = 30
 PROBES = 200
 FAST = 3

@@ -5,10 +5,10 @@ Theory of operation
 -------------------
 
 One process holds every connection.  Each gets its next piece of content when that is due, so that all together are as slow as
-they are told to be, whatever the server does; their pieces are spread over time, so that the server is not woken by all at once.
+configured, whatever the server does; their pieces are spread over time, so that the server is not woken by all at once.
 
-What a slow upload sends fits into the buffers of the system, so nobody sees from outside whether the server reads it.  Its end
-is seen: so it counts how long after its last byte the answer of each upload came, and *probes*, short slow uploads, begin and end
+What a slow upload sends fits into the buffers of the system, so it cannot be seen from outside whether the server reads it.  Its
+end is seen: so it counts how long after its last byte the answer of each upload came, and *probes*, short slow uploads, begin and end
 all the time while the others go on.
 """
 
@@ -40,7 +40,7 @@ LONGEST_WAIT = 100 * MILLISECONDS
 # The next try when the server does not read.
 RETRY = 100 * MILLISECONDS
 SPARE_DESCRIPTORS = 100
-# Intervals over which uploads end that are told to.
+# Intervals over which uploads end after they are asked to.
 ENDING = 4
 
 
@@ -52,7 +52,7 @@ class Pace:
     length: int
     """Bytes of each upload."""
     seconds: float
-    """In which they are sent, unless all are told to end."""
+    """The time in which they are sent, unless all are asked to end."""
     every: float
     """Seconds between two pieces of an upload."""
     probes: int = 0

@@ -54,7 +54,7 @@ class Endpoint:
 
 class Response:
     """
-    One response as httptools parses it; what its content says interests nobody.
+    One response as httptools parses it; its content is ignored.
     """
 
     def __init__(self, *, has_content: bool) -> None:
@@ -158,9 +158,11 @@ class Connection:
             response.feed(data)
             received += data
         head = received.partition(END_OF_HEAD)[0] + END_OF_HEAD
-        told = response.fields.get(b"content-length", b"")
-        if response.status != 200 or told != str(length).encode():
-            raise BenchError(f"the server answered {response.status} with {told.decode()} bytes to GET, not 200 with {length}")
+        announced = response.fields.get(b"content-length", b"")
+        if response.status != 200 or announced != str(length).encode():
+            raise BenchError(
+                f"the server answered {response.status} with {announced.decode()} bytes to GET, not 200 with {length}"
+            )
         left, unread = length - (len(received) - len(head)), bytearray(SEND_BLOCK)
         while left > 0:
             count = self._socket.recv_into(unread, min(left, SEND_BLOCK), socket.MSG_TRUNC)

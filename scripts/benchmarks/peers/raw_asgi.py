@@ -2,7 +2,7 @@
 The least that an application under uvicorn can do: it parses nothing, stores nothing, and answers at once.
 
 What it costs is uvicorn's share of a small request.  It speaks just enough of tus for the bench: the path of an upload is the
-length that was told, and what was received is taken as it comes.
+announced length, and received bytes are taken as they come.
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ class S3Account:
     region: str = REGION
 
     def client(self) -> S3Client:
-        """Return a client; whoever asks for it closes it."""
+        """Return a client, which the caller closes."""
         config = Config(
             s3={"addressing_style": "path", "payload_signing_enabled": False},
             request_checksum_calculation="when_required",

@@ -1,5 +1,5 @@
 """
-Redis with somebody who watches: a primary, a replica, and three sentinels that make the replica the primary when it is gone.
+A monitored Redis: a primary, a replica, and three sentinels that promote the replica when the primary is gone.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ from servers.server import Server
 from servers.stores.s3 import REGION, S3Account
 
 PROGRAMS = ROOT / ".venv" / "swift" / "bin"
-DISCARD = 9  # a port where nobody listens
+DISCARD = 9  # a port at which no process listens
 KEEPERS = ("account", "container", "object")
 PARTS = 10_000
 """The most parts of one upload, as with AWS; Swift's own default is 1,000."""
@@ -98,7 +98,7 @@ class SwiftServer(Server):
             "user": getpass.getuser(),
             "swift_dir": self._settings,
             "log_level": "WARNING",
-            # To the log of its process; to nobody's syslog.
+            # To the log of its process, and to no syslog.
             "log_udp_host": LOOPBACK,
             "log_udp_port": DISCARD,
         }

@@ -17,7 +17,7 @@ from holdfast.service.core.commands import Append, Cancel, Completes, Create, Ge
 from holdfast.service.core.errors import Forbidden, ManagedElsewhere, SlotUnknown, UploadNotFound
 from holdfast.service.core.pictures import Pictures
 from holdfast.service.core.policies import BUILT_IN, Policies, Policy
-from holdfast.service.core.principals import ADMIN, ANYBODY, NOBODY, Capability, Principal
+from holdfast.service.core.principals import ADMIN, ANYBODY, UNADMITTED, Capability, Principal
 from holdfast.service.core.slots.attachments import Attachments
 from holdfast.service.core.slots.objects import Objects
 from holdfast.service.core.uploads.uploads import Uploads
@@ -90,9 +90,9 @@ def test_a_request_that_was_not_admitted() -> None:
     """It may do nothing, so a caller that forgets to admit it is refused."""
     record = new_upload(state=State.COMPLETE, attached=(PHOTO,))
     with pytest.raises(Forbidden):
-        ACCESS(NOBODY, Create(tenant=TENANT, completes=Completes.LATER, length=None, content_length=0))
+        ACCESS(UNADMITTED, Create(tenant=TENANT, completes=Completes.LATER, length=None, content_length=0))
     with pytest.raises(Forbidden):
-        ACCESS(NOBODY, GetAttachment(ref=record.ref)).view(record)
+        ACCESS(UNADMITTED, GetAttachment(ref=record.ref)).view(record)
 
 
 def test_decided_at_once() -> None:
