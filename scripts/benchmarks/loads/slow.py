@@ -8,8 +8,8 @@ One process holds every connection.  Each gets its next piece of content when th
 configured, whatever the server does; their pieces are spread over time, so that the server is not woken by all at once.
 
 What a slow upload sends fits into the buffers of the system, so it cannot be seen from outside whether the server reads it.  Its
-end is seen: so it counts how long after its last byte the answer of each upload came, and *probes*, short slow uploads, begin and end
-all the time while the others go on.
+end is seen: so it counts how long after its last byte the answer of each upload came, and *probes*, short slow uploads, begin and
+end all the time while the others go on.
 """
 
 from __future__ import annotations
