@@ -14,7 +14,7 @@ from starlette.types import Receive, Scope, Send
 from holdfast.service.asgi.answers import BLOCK, LargeAnswers
 from holdfast.service.asgi.receiving.content import RequestContent
 from holdfast.service.core.errors import UploadNotFound
-from holdfast.service.core.principals import NOBODY, Principal
+from holdfast.service.core.principals import UNADMITTED, Principal
 from holdfast.service.protocols.http.wire import RETRY_AFTER, Dialect, Fields, ProtocolError, Request, Response
 
 logger = logging.getLogger("holdfast")
@@ -53,7 +53,7 @@ class Exchange:
         self.send = send
         self.request = request
         """The head; `Driver.admit` sets its tenant if the URL names none."""
-        self.principal = NOBODY
+        self.principal = UNADMITTED
         """The caller, set by `Driver.admit`."""
         self.content = content
         self.extension = content.extension
