@@ -4,7 +4,7 @@ Ends the servers of a process that has gone without ending them itself.
 Theory of operation: a process that starts servers also starts this one, and holds the other end of its standard input.  Each line
 there is ``+PID`` for a process group that was started, or ``-PID`` for one that has ended.  However the starter goes (SIGKILL, a
 crash, the end of a test run), the kernel closes that end, and what was not taken back is killed.  A signal by the kernel when the
-parent ends (PR_SET_PDEATHSIG) would come when the *thread* ends that started a server, and would not reach the server's own children.
+parent ends (PR_SET_PDEATHSIG) would come when the *thread* ends that started a server, and would not reach its children.
 """
 
 from __future__ import annotations
