@@ -1,4 +1,4 @@
-"""The OpenAPI 3.1 document, served at ``/openapi.json``; a test compares it with the routes."""
+"""The OpenAPI 3.1 document of every route, served at ``/openapi.json``; a test compares it with the routes."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from holdfast.service.core import errors
 from holdfast.service.protocols.attachments_api.uploads import MAX_IDEMPOTENCY_KEY
 from holdfast.service.protocols.openapi.native import NATIVE_PATHS
 from holdfast.service.protocols.openapi.operations import (
+    APIS,
     ATTACH,
     ATTACHMENTS,
     CHANGE,
@@ -31,6 +32,7 @@ from holdfast.service.protocols.openapi.operations import (
     query,
 )
 from holdfast.service.protocols.openapi.schemas import SCHEMAS, TEXT, Schema, object_of
+from holdfast.service.protocols.openapi.transfers import TRANSFER_PATHS
 
 VERSION = importlib.metadata.version("holdfast")
 
@@ -107,6 +109,7 @@ _ELLIPSIS_PATHS: dict[str, Schema] = {
 }
 
 PATHS: dict[str, Schema] = {
+    **TRANSFER_PATHS,
     **NATIVE_PATHS,
     f"{_COMMUNITY_PATH}/attachments": {
         "parameters": [COMMUNITY],
@@ -242,9 +245,10 @@ DOCUMENT: Schema = {
     "info": {
         "title": "Holdfast",
         "version": VERSION,
-        "description": "Objects of other systems, their slots, and the attachments in them.  Uploads also use tus and the IETF "
-        "draft for resumable uploads, which are not described here.  Without accounts no token is needed.",
+        "description": "Resumable uploads, the attachments that they become, and the slots of objects that hold them.  "
+        "Without accounts no token is needed.",
     },
+    "tags": [{"name": api.tag, "description": api.summary} for api in APIS],
     "security": [{"bearer": []}, {"cookie": []}, {"link": []}, {}],
     "paths": PATHS,
     "components": {

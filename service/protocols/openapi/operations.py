@@ -11,10 +11,14 @@ from holdfast.service.protocols.attachments_api import uploads as content_range
 from holdfast.service.protocols.http.wire import Refusal
 from holdfast.service.protocols.native import resource as native
 from holdfast.service.protocols.one_shot import group_avatar, group_picture
+from holdfast.service.protocols.openapi.examples import EXAMPLES
 from holdfast.service.protocols.openapi.schemas import COUNT, TEXT, Schema, ref_of
+from holdfast.service.protocols.uploads import resumable, tus
 
 Codes = Mapping[int, tuple[str, ...]]
 """By status, codes of refusals."""
+Success = Mapping[int, tuple[str | Schema | None, str]]
+"""By status, the content (the name of its schema, or schemas by media type; None without content), and what it means."""
 
 GUID = "^\\{?[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12}\\}?$"
 IDENTIFIER = f"^{names.ID}$"
@@ -112,12 +116,19 @@ ATTACH = (*CHANGE, *GONE, *FIT, errors.UploadIncomplete, errors.SlotFull)
 FINISH = (*GONE, *CHANGE, errors.Evicted, errors.FinishFailed, errors.SlotFull)
 
 
+def _shown(shape: str) -> Schema:
+    """Return a schema by its name, with an example."""
+    return {"schema": ref_of(shape), "example": EXAMPLES[shape]}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Api:
     """One API: its tag and its error responses."""
 
     tag: str
-    refusals: Mapping[type[UploadError], Refusal]
+    summary: str
+    """What the tag is about."""
+    refusals: tuple[Mapping[type[UploadError], Refusal], ...]
     content: Schema
     always: tuple[type[UploadError], ...] = (errors.UploadNotFound, errors.Forbidden, errors.StoreFailed)
     codes: Codes
@@ -126,33 +137,55 @@ class Api:
 
 NATIVE = Api(
     tag="native JSON",
-    refusals=native.REFUSALS,
-    content={"application/problem+json": {"schema": ref_of("Problem")}},
+    summary="Objects, slots, attachments, links and events.",
+    refusals=(native.REFUSALS,),
+    content={"application/problem+json": _shown("Problem")},
     codes=_ANYWHERE,
 )
 ATTACHMENTS = Api(
     tag="attachments API",
-    refusals=content_range.REFUSALS,
-    content={"application/json": {"schema": ref_of("Refusal")}},
+    summary="Uploads, associations, downloads and pictures as the Igloo API has them.",
+    refusals=(content_range.REFUSALS,),
+    content={"application/json": _shown("Refusal")},
     codes={**_ANYWHERE, 400: (*_ANYWHERE[400], "community_key_invalid")},
 )
 SYMPHONY = Api(
     tag="group avatar",
-    refusals=group_avatar.REFUSALS,
-    content={"application/json": {"schema": ref_of("Refusal")}},
+    summary="Avatars of groups, as the Symphony profile manager takes them.",
+    refusals=(group_avatar.REFUSALS,),
+    content={"application/json": _shown("Refusal")},
     codes={
         400: (*_ANYWHERE[400], "path_too_long", "head_too_large", "x_symphony_host_required", "x_symphony_host_invalid"),
         401: _ANYWHERE[401],
         429: ("overloaded",),
     },
 )
-ELLIPSIS = Api(tag="group picture", refusals=group_picture.REFUSALS, content={"text/plain": {"schema": TEXT}}, codes=_ANYWHERE)
+ELLIPSIS = Api(
+    tag="group picture",
+    summary="Pictures of organizations' groups, as Ellipsis Drive takes them.",
+    refusals=(group_picture.REFUSALS,),
+    content={"text/plain": {"schema": TEXT}},
+    codes=_ANYWHERE,
+)
+
+UPLOADS = Api(
+    tag="uploads",
+    summary="Resumable uploads by tus 1.0.0 and by the IETF draft, and downloads.",
+    refusals=(tus.REFUSALS, resumable.REFUSALS),
+    content={
+        "text/plain": {"schema": TEXT, "example": "upload_not_found: there is no such upload"},
+        "application/problem+json": {"schema": {"type": "object"}, "example": EXAMPLES["Problem"]},
+    },
+    codes={**_ANYWHERE, 400: (*_ANYWHERE[400], "override_not_allowed")},
+)
+OPERATIONS = Api(tag="operations", summary="For operators and for tools.", refusals=(), content={}, always=(), codes={})
+APIS = (UPLOADS, NATIVE, ATTACHMENTS, SYMPHONY, ELLIPSIS, OPERATIONS)
 
 
 def operation(
     name: str,
     summary: str,
-    success: Mapping[int, tuple[str | None, str]],
+    success: Success,
     *,
     api: Api = NATIVE,
     refused: tuple[type[UploadError], ...] = (),
@@ -162,18 +195,21 @@ def operation(
     parameters: tuple[Schema, ...] = (),
     fields: tuple[str, ...] = (),
     description: str | None = None,
+    has_answer: bool = True,
 ) -> Schema:
     """
     Return the description of one method of one path.
 
-    *success*: by status, the name of the schema (None without content) and the meaning.  *content*: schemas of the request by
-    media type.  *fields*: names of fields in the response.
+    *success*: by status, the content and the meaning.  *content*: schemas of the request by media type.  *fields*: names of
+    fields in the response.  Without *has_answer* no response has content (HEAD).
     """
     answers = _refusals(api, (*api.always, *refused), (api.codes, *codes))
+    if not has_answer:
+        answers = {status: {"description": answer["description"]} for status, answer in answers.items()}
     for status, (shape, meaning) in success.items():
         answer: Schema = {"description": meaning}
         if shape is not None:
-            answer["content"] = {"application/json": {"schema": ref_of(shape)}}
+            answer["content"] = {"application/json": _shown(shape)} if isinstance(shape, str) else shape
         if fields:
             answer["headers"] = {each: {"schema": COUNT if each == "Upload-Offset" else TEXT} for each in fields}
         answers[str(status)] = answer
@@ -183,7 +219,8 @@ def operation(
     if parameters:
         described["parameters"] = list(parameters)
     if content is not None:
-        bodies = {kind: {"schema": schema} for kind, schema in content.items()}
+        examples = {"example": EXAMPLES[name]} if name in EXAMPLES else {}
+        bodies = {kind: {"schema": schema, **examples} for kind, schema in content.items()}
         described["requestBody"] = {"required": needs_content, "content": bodies}
     return described
 
@@ -195,10 +232,12 @@ def _refusals(api: Api, refused: tuple[type[UploadError], ...], codes: tuple[Cod
         for status, of_status in of_request.items():
             sentences.setdefault(status, {}).update(dict.fromkeys(of_status, ""))
     for kind in refused:
-        refusal = next(api.refusals[each] for each in kind.__mro__ if each in api.refusals)
         sentence = (kind.__doc__ or "").partition("\n")[0]
-        by_code = sentences.setdefault(refusal.status, {})
-        by_code[refusal.code] = " ".join(filter(None, (by_code.get(refusal.code), sentence)))
+        for table in api.refusals:
+            refusal = next(table[each] for each in kind.__mro__ if each in table)
+            by_code = sentences.setdefault(refusal.status, {})
+            known = by_code.get(refusal.code, "")
+            by_code[refusal.code] = known if sentence in known else " ".join(filter(None, (known, sentence)))
     return {
         str(status): {
             "description": "\n".join(f"- `{code}`{': ' * bool(sentence)}{sentence}" for code, sentence in by_code.items()),
