@@ -127,7 +127,7 @@ class Protocol(HttpToolsProtocol):
         if self._outside > MAX_OUTSIDE:
             self._refuse("The head of the request is too large.")
             return
-        self._unset_keepalive_if_required()
+        # The keep-alive timer goes on until a request begins: line ends and the rest of unread content are none.
         self._parse(self._unparsed + data if self._unparsed else data)
 
     def _parse(self, data: bytes) -> None:
@@ -172,6 +172,7 @@ class Protocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
+        self._unset_keepalive_if_required()
         self._await_head()
 
     def on_headers_complete(self) -> None:
@@ -213,20 +214,20 @@ class Protocol(HttpToolsProtocol):
             return
         super().on_response_complete()
         if self._unparsed and len(self.pipeline) <= MOST_WAITING // 2 and not self.transport.is_closing():
-            self._unset_keepalive_if_required()
             if self._is_within_head:
                 self._await_head()
             self._parse(self._unparsed)
             if self._half_closed and not self._unparsed:
                 self.eof_received()
+        if self._head_timer is not None:  # the next request has begun
+            self._unset_keepalive_if_required()
 
     def pause_writing(self) -> None:
         super().pause_writing()
         self._outlet.watch()
 
     def timeout_keep_alive_handler(self) -> None:
-        super().timeout_keep_alive_handler()
-        self._outlet.watch()
+        self._close()
 
     def shutdown(self) -> None:
         """End the request under way soon, and close after it."""
@@ -302,6 +303,7 @@ class Protocol(HttpToolsProtocol):
             self.transport.abort()
             return
         cycle.disconnected = True
+        cycle.waiting_for_100_continue = False
         cycle.message_event.set()
         if self.pipeline:  # earlier requests are answered first, then the connection ends
             self.pipeline.popleft()

@@ -64,6 +64,8 @@ async def send_file(
 
 async def _drain(transport: asyncio.Transport, flow: FlowControl, patience: float) -> None:
     """Wait until *transport* has written everything."""
+    if transport.is_closing():  # uvloop sets no limits then
+        raise ConnectionAbortedError
     low, high = transport.get_write_buffer_limits()
     transport.set_write_buffer_limits(0)
     try:
