@@ -31,9 +31,7 @@ INTERRUPTED = 130
 
 
 def main() -> int:
-    """
-    Run the bench and return its exit status: 1 when something could not be measured or the bound on memory was exceeded.
-    """
+    """Run the bench and return its exit status: 1 when something could not be measured or the bound on memory was exceeded."""
     options = parse(sys.argv[1:])
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _end)

@@ -33,9 +33,7 @@ class Facts:
 
 
 def facts(directory: Path) -> Facts:
-    """
-    Return what this machine is, with the file system that holds *directory*.
-    """
+    """Return what this machine is, with the file system that holds *directory*."""
     return Facts(
         cores=len(os.sched_getaffinity(0)),
         memory=psutil.virtual_memory().total,
@@ -46,9 +44,7 @@ def facts(directory: Path) -> Facts:
 
 
 def require_space(directory: Path, size: int) -> None:
-    """
-    Insist on room for *size* bytes in *directory*, before the first of them is written.
-    """
+    """Insist on room for *size* bytes in *directory*, before the first of them is written."""
     needed = max(size, scratch_size(size)) + SPARE
     free = shutil.disk_usage(directory).free
     if free < needed:
@@ -56,9 +52,7 @@ def require_space(directory: Path, size: int) -> None:
 
 
 def scratch_size(size: int) -> int:
-    """
-    Return how large the scratch file before a turn of *size* bytes is.
-    """
+    """Return how large the scratch file before a turn of *size* bytes is."""
     return min(SCRATCH, size + size // 4)
 
 

@@ -39,9 +39,7 @@ def warm_up(servers: Sequence[Server], senders: Senders) -> None:
 def transfers(
     servers: Sequence[Server], senders: Senders, scratch: Path, say: Say, *, size: int, streams: int, each: int = 1, rounds: int
 ) -> dict[str, list[Transfer]]:
-    """
-    Let *size* bytes flow into every server, *rounds* times: over so many *streams*, in so many uploads *each*.
-    """
+    """Let *size* bytes flow into every server, *rounds* times: over so many *streams*, in so many uploads *each*."""
     results: dict[str, list[Transfer]] = {server.name: [] for server in servers}
     for turn, server in turns(servers, rounds):
         machine.settle(scratch, size)
@@ -68,9 +66,7 @@ def bursts(servers: Sequence[Server], senders: Senders, say: Say, *, count: int,
 
 
 def memory(server: Server, senders: Senders, size: int) -> Memory:
-    """
-    Let *size* bytes flow into *server*, freshly started, in one upload.
-    """
+    """Let *size* bytes flow into *server*, freshly started, in one upload."""
     fill(server, senders, size, 1)
     peak = server.peak_memory()
     if peak is None:
@@ -98,9 +94,7 @@ def fill(server: Server, senders: Senders, size: int, streams: int, each: int = 
 
 
 def turns(servers: Sequence[T], rounds: int) -> list[tuple[str, T]]:
-    """
-    Return whose turn it is, with the number of the round; each round begins with another one.
-    """
+    """Return whose turn it is, with the number of the round; each round begins with another one."""
     order = []
     for index in range(rounds):
         first = index % len(servers)
@@ -109,9 +103,7 @@ def turns(servers: Sequence[T], rounds: int) -> list[tuple[str, T]]:
 
 
 def since(before: float | None, server: Server) -> float | None:
-    """
-    Return the CPU-seconds that *server* has used since *before*.
-    """
+    """Return the CPU-seconds that *server* has used since *before*."""
     now = server.cpu_seconds()
     return None if before is None or now is None else now - before
 

@@ -34,9 +34,7 @@ examples:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """
-    What shall be measured, and how much of it.
-    """
+    """What shall be measured, and how much of it."""
 
     targets: tuple[Target, ...]
     workloads: tuple[Workload, ...]
@@ -61,9 +59,7 @@ class Options:
     report: str | None
 
     def taking(self, workload: Workload) -> list[Target]:
-        """
-        Return whatever is measured with *workload*.
-        """
+        """Return whatever is measured with *workload*."""
         return [target for target in self.targets if workload in target.takes]
 
 
@@ -77,9 +73,7 @@ QUICK: dict[str, Any] = {
 
 
 def parse(arguments: Sequence[str]) -> Options:
-    """
-    Return the options that *arguments* mean; end the process with a message when they mean nothing.
-    """
+    """Return the options that *arguments* mean; end the process with a message when they mean nothing."""
     parser = _parser()
     given = parser.parse_args(arguments)
     try:

@@ -68,9 +68,7 @@ class Ingest:
         return self.speed >= LEAST_SPEED and self.cpu <= MOST_CPU
 
     def lines(self) -> list[str]:
-        """
-        Return what there is to say, for people.
-        """
+        """Return what there is to say, for people."""
         lines = ["server    GB/s  CPU-s/GiB"]
         for name, turns in ((HOLDFAST, self.holdfast), (BOTO3, self.boto3)):
             speed, cost = (
@@ -102,9 +100,7 @@ class Crowd:
         return self.peak < SLOW_BOUND
 
     def line(self) -> str:
-        """
-        Return what there is to say, for people.
-        """
+        """Return what there is to say, for people."""
         verdict = "kept" if self.kept else "EXCEEDED"
         return (
             f"{self.uploads} slow uploads of {format_size(self.length)} at once: {self.peak / MiB:.0f} MiB resident at most "
@@ -114,9 +110,7 @@ class Crowd:
 
 
 def measure(directory: Path, senders: Senders, say: Say, *, size: int, rounds: int) -> tuple[Ingest, Crowd]:
-    """
-    Start an S3 server below *directory*, and measure over it.
-    """
+    """Start an S3 server below *directory*, and measure over it."""
     with SwiftServer(folder_with_attributes(directory / "swift", ROOT / ".venv" / "swift-bench")) as swift:
         bucket = swift.account.make_bucket()
         target = over_s3(swift.account, bucket)
@@ -126,9 +120,7 @@ def measure(directory: Path, senders: Senders, say: Say, *, size: int, rounds: i
 
 
 def over_s3(account: S3Account, bucket: str) -> Target:
-    """
-    Return Holdfast as it is shipped, with its content in a bucket.
-    """
+    """Return Holdfast as it is shipped, with its content in a bucket."""
     (shipped,) = (target for target in built_in() if target.name == HOLDFAST)
     return dataclasses.replace(
         shipped, environment={**shipped.environment, **account.environment, "HOLDFAST_BYTES_URL": f"s3://{bucket}/bench"}

@@ -34,9 +34,7 @@ LOG_TAIL = 2000
 
 
 class Server:
-    """
-    A running server: where it takes uploads, and what its processes have used so far.
-    """
+    """A running server: where it takes uploads, and what its processes have used so far."""
 
     def __init__(self, name: str, endpoint: Endpoint, pid: int | None, uploads: Path | None = None) -> None:
         self.name = name
@@ -46,9 +44,7 @@ class Server:
         self._pid = pid
 
     def cpu_seconds(self) -> float | None:
-        """
-        Return user and system time of the process, its children and those that it has outlived; None when it is not known.
-        """
+        """Return user and system time of the process, its children and those that it has outlived; None when it is not known."""
         if self._pid is None:
             return None
         total = 0.0
@@ -60,17 +56,13 @@ class Server:
         return total
 
     def peak_memory(self) -> int | None:
-        """
-        Return the most bytes that were ever resident, of all processes together; None when it is not known.
-        """
+        """Return the most bytes that were ever resident, of all processes together; None when it is not known."""
         if self._pid is None:
             return None
         return sum(_status(process.pid, "VmHWM") for process in self._processes(self._pid))
 
     def memory(self) -> int | None:
-        """
-        Return the bytes that are resident now, of all processes together; None when it is not known.
-        """
+        """Return the bytes that are resident now, of all processes together; None when it is not known."""
         if self._pid is None:
             return None
         return sum(_status(process.pid, "VmRSS") for process in self._processes(self._pid))
@@ -85,9 +77,7 @@ class Server:
 
 @contextmanager
 def running(target: Target, directory: Path) -> Iterator[Server]:
-    """
-    Have *target* run, with its uploads under *directory*, which is removed at the end.
-    """
+    """Have *target* run, with its uploads under *directory*, which is removed at the end."""
     if target.url:
         yield Server(target.name, Endpoint.from_url(target.url), target.pid)
         return

@@ -28,9 +28,7 @@ def parse_size(text: str) -> int:
 
 
 def format_size(count: int) -> str:
-    """
-    Return *count* bytes in the largest unit that leaves no fraction.
-    """
+    """Return *count* bytes in the largest unit that leaves no fraction."""
     for name, unit in (("GiB", GiB), ("MiB", MiB), ("KiB", KiB)):
         if count and count % unit == 0:
             return f"{count // unit} {name}"

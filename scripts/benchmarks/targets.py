@@ -78,9 +78,7 @@ def _holdfast(name: str, about: str, takes: frozenset[Workload] = EVERYTHING, **
 
 
 def built_in() -> list[Target]:
-    """
-    Return what is measured when nothing else is said.
-    """
+    """Return what is measured when nothing else is said."""
     tls = {"durability": "none", "tls_certificate": "{certificate}", "tls_key": "{key}"}
     limit = (sys.executable, str(PEERS / "limit.py"), "{port}", "{dir}")
     return [
@@ -132,16 +130,12 @@ def built_in() -> list[Target]:
 
 
 def off(name: str) -> str:
-    """
-    Return the name of the target that is the one of *name* with the hand-off off.
-    """
+    """Return the name of the target that is the one of *name* with the hand-off off."""
     return f"{name}-off"
 
 
 def before(name: str) -> str:
-    """
-    Return the name that an earlier Holdfast has to have beside the one of *name*, for goals that compare with it.
-    """
+    """Return the name that an earlier Holdfast has to have beside the one of *name*, for goals that compare with it."""
     return name.replace(HOLDFAST, BEFORE)
 
 

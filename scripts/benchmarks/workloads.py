@@ -8,9 +8,7 @@ from enum import StrEnum
 
 
 class Workload(StrEnum):
-    """
-    One thing that is measured, by the name that the command line has for it.
-    """
+    """One thing that is measured, by the name that the command line has for it."""
 
     ONE = "one"
     STREAMS = "streams"

@@ -23,9 +23,7 @@ this machine.
 
 
 def main(arguments: Sequence[str]) -> int:
-    """
-    Run the command line and return its exit code.
-    """
+    """Run the command line and return its exit code."""
     parser = argparse.ArgumentParser("scripts/release", description=HELP)
     parser.add_argument("--into", type=Path, default=ROOT / "dist", help="the folder for the files (dist)")
     parser.add_argument("--borrow", action="store_true", help="take dependencies from .venv, instead of having pip install them")

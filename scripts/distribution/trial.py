@@ -38,9 +38,7 @@ TIMEOUT = 30.0  # seconds
 
 
 def neighbours(folder: Path) -> None:
-    """
-    Put packages of a user's own, called as our folders are, into *folder*.
-    """
+    """Put packages of a user's own, called as our folders are, into *folder*."""
     for name in NAMES:
         (folder / name).mkdir(parents=True)
         (folder / name / "__init__.py").write_text(NEIGHBOUR)

@@ -29,9 +29,7 @@ NAMES = "1, 2, … are nodes, nodes are all of them; nginx; s3 is the S3 server,
 
 
 def main(arguments: Sequence[str]) -> int:
-    """
-    Run the command line and return its exit code.
-    """
+    """Run the command line and return its exit code."""
     options = _parser().parse_args(arguments, argparse.Namespace(verb="run", names=[], nodes=3, port=8080, data=DATA))
     folder = Path(options.data).absolute()
     if options.verb != "run":

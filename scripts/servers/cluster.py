@@ -61,9 +61,7 @@ class Cluster(Server):
         return self.nginx.url
 
     def start(self, *names: str) -> Self:
-        """
-        Start what does not run: what others need first.
-        """
+        """Start what does not run: what others need first."""
         if names:
             for part in self._parts():
                 if chosen := part.processes.keys() & names:
@@ -94,9 +92,7 @@ class Cluster(Server):
         return [self.processes[name].name]
 
     def about(self, process: Process) -> str:
-        """
-        Say what *process* is to the others.
-        """
+        """Say what *process* is to the others."""
         for node in self.nodes:
             if process is node.process:
                 return f"Holdfast, {node.url}"

@@ -63,9 +63,7 @@ def obey(cluster: Cluster, line: str) -> str:
 
 
 def status(cluster: Cluster) -> str:
-    """
-    Return a line for every process, and where things are.
-    """
+    """Return a line for every process, and where things are."""
     lines = []
     for process in cluster.processes.values():
         if not process.runs:
@@ -77,9 +75,7 @@ def status(cluster: Cluster) -> str:
 
 
 def places(cluster: Cluster) -> str:
-    """
-    Return where things are, and what opens them: `holdfast check`, boto3 and the like want that in their environment.
-    """
+    """Return where things are, and what opens them: `holdfast check`, boto3 and the like want that in their environment."""
     nodes = "\n".join(f"  {name}  {node.url}" for node in cluster.nodes for name in node.processes)
     opens = {
         "HOLDFAST_METADATA_URL": cluster.settings["metadata_url"],
@@ -117,9 +113,7 @@ def listening(folder: Path) -> Iterator[socket.socket]:
 
 
 def answer(listener: socket.socket, cluster: Cluster) -> str:
-    """
-    Take one line and do what it says; return what everybody may want to know of it.
-    """
+    """Take one line and do what it says; return what everybody may want to know of it."""
     connection, _ = listener.accept()
     with connection:
         connection.settimeout(PATIENCE)
@@ -135,9 +129,7 @@ def answer(listener: socket.socket, cluster: Cluster) -> str:
 
 
 def tell(folder: Path, line: str) -> tuple[int, str]:
-    """
-    Say *line* to the cluster that runs in *folder*; return 0 and its answer, or 1 and why not.
-    """
+    """Say *line* to the cluster that runs in *folder*; return 0 and its answer, or 1 and why not."""
     with _place(folder) as path, socket.socket(socket.AF_UNIX) as connection:
         try:
             connection.settimeout(PATIENCE)

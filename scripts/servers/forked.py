@@ -41,9 +41,7 @@ class Forked:
             os.close(status)
 
     def poll(self) -> int | None:
-        """
-        Return the exit status, negative for a signal; None while it runs.
-        """
+        """Return the exit status, negative for a signal; None while it runs."""
         return self._ended(0)
 
     def wait(self, timeout: float | None = None) -> int:
@@ -58,23 +56,17 @@ class Forked:
         return status
 
     def send_signal(self, number: int) -> None:
-        """
-        Send a signal; nothing happens when it has ended.
-        """
+        """Send a signal; nothing happens when it has ended."""
         if self.poll() is None:
             with suppress(ProcessLookupError):
                 os.kill(self.pid, number)
 
     def terminate(self) -> None:
-        """
-        Ask it to end.
-        """
+        """Ask it to end."""
         self.send_signal(signal.SIGTERM)
 
     def kill(self) -> None:
-        """
-        End it.
-        """
+        """End it."""
         self.send_signal(signal.SIGKILL)
 
     def _ended(self, timeout: float | None) -> int | None:

@@ -17,9 +17,7 @@ from contextlib import suppress
 
 
 def watch(lines: Iterable[str]) -> None:
-    """
-    Follow *lines* to their end, then kill every process group that is left.
-    """
+    """Follow *lines* to their end, then kill every process group that is left."""
     groups: set[int] = set()
     for line in lines:
         group = int(line[1:])

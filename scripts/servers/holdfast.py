@@ -69,30 +69,22 @@ class Holdfast(Server):
 
     @property
     def started_in(self) -> float:
-        """
-        Seconds that the last start took until it was ready.
-        """
+        """Seconds that the last start took until it was ready."""
         return self.process.started_in
 
     def workers(self) -> list[psutil.Process]:
-        """
-        Return the processes that the first one has started to serve.
-        """
+        """Return the processes that the first one has started to serve."""
         return [child for child in living(psutil.Process(self.pid).children()) if "spawn_main" in " ".join(child.cmdline())]
 
     def environment(self) -> dict[str, str]:
-        """
-        Return the environment that it runs in: without any setting of the user who runs the tests.
-        """
+        """Return the environment that it runs in: without any setting of the user who runs the tests."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith("HOLDFAST_")}
         settings = {f"HOLDFAST_{name.upper()}": str(value) for name, value in self.settings.items()}
         own = {"HOLDFAST_PORT": str(self.port), "HOLDFAST_DATA_DIR": str(self.data_dir)}
         return {**kept, **own, **self._environment, **settings}
 
     def terminate(self) -> None:
-        """
-        Ask it to end (SIGTERM); `wait` says how it did.
-        """
+        """Ask it to end (SIGTERM); `wait` says how it did."""
         self.process.process.terminate()
 
     def wait(self, seconds: float) -> int:
@@ -104,8 +96,6 @@ class Holdfast(Server):
         return self.process.process.wait(seconds)
 
     def recorded(self) -> dict[str, tuple[str, int]]:
-        """
-        Return state and offset of every upload as they are recorded, without disturbing anybody as a request would.
-        """
+        """Return state and offset of every upload as they are recorded, without disturbing anybody as a request would."""
         with closing(sqlite3.connect(f"file:{self.data_dir / 'holdfast.sqlite'}?mode=ro", uri=True, timeout=10)) as database:
             return {key: (state, offset) for key, state, offset in database.execute("SELECT key, state, offset FROM uploads")}

@@ -110,9 +110,7 @@ class Nginx(Server):
         return f"http://{LOOPBACK}:{self.port}"
 
     def reload(self, upstreams: Sequence[int]) -> None:
-        """
-        Have new requests go to other *upstreams*; those that run are not disturbed.
-        """
+        """Have new requests go to other *upstreams*; those that run are not disturbed."""
         self._write(upstreams)
         self.processes["nginx"].process.send_signal(signal.SIGHUP)
 
@@ -132,7 +130,5 @@ class Nginx(Server):
 
 
 def program() -> str:
-    """
-    Return where nginx is: in a folder that only root's PATH has.
-    """
+    """Return where nginx is: in a folder that only root's PATH has."""
     return shutil.which("nginx", path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin") or "nginx"

@@ -21,9 +21,7 @@ _given: set[int] = set()
 
 
 def free_port() -> int:
-    """
-    Return a port that is free, that this process was not given before and that is in its range.
-    """
+    """Return a port that is free, that this process was not given before and that is in its range."""
     first, _, last = os.environ.get(VARIABLE, f"{RANGE.start}-{RANGE.stop - 1}").partition("-")
     ports = [port for port in range(int(first), int(last) + 1) if port not in _given]
     for port in random.sample(ports, len(ports)):
@@ -39,9 +37,7 @@ def free_port() -> int:
 
 
 def says(port: int, request: bytes, *answers: bytes) -> bool:
-    """
-    Say whether the server at *port* answers *request* with something that begins with one of *answers*.
-    """
+    """Say whether the server at *port* answers *request* with something that begins with one of *answers*."""
     try:
         with socket.create_connection((LOOPBACK, port), timeout=PATIENCE) as connection:
             connection.sendall(request)
@@ -51,17 +47,13 @@ def says(port: int, request: bytes, *answers: bytes) -> bool:
 
 
 def serves(port: int, path: str) -> bool:
-    """
-    Say whether an HTTP server at *port* answers a GET of *path* with 200.
-    """
+    """Say whether an HTTP server at *port* answers a GET of *path* with 200."""
     request = f"GET {path} HTTP/1.1\r\nHost: {LOOPBACK}\r\nConnection: close\r\n\r\n".encode()
     return says(port, request, b"HTTP/1.1 200 ", b"HTTP/1.0 200 ")
 
 
 def listens(port: int) -> bool:
-    """
-    Say whether a process accepts connections at *port*.
-    """
+    """Say whether a process accepts connections at *port*."""
     try:
         socket.create_connection((LOOPBACK, port), timeout=PATIENCE).close()
     except OSError:

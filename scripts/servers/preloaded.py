@@ -29,9 +29,7 @@ MESSAGE = 1024 * 1024  # bytes, more than any environment has
 
 
 def serve(control: socket.socket) -> None:
-    """
-    Fork for every message of *control*, until it is closed.
-    """
+    """Fork for every message of *control*, until it is closed."""
     running: dict[int, tuple[int, int]] = {}
     """By the descriptor that becomes readable when it ends: a process, and where its status is written."""
     poll = select.poll()

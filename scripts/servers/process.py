@@ -33,9 +33,7 @@ STILL = (psutil.STATUS_STOPPED, psutil.STATUS_ZOMBIE)
 
 
 class ServerError(Exception):
-    """
-    A server does not start, or does not come to the state that was waited for; the text has the end of its log.
-    """
+    """A server does not start, or does not come to the state that was waited for; the text has the end of its log."""
 
 
 def wait_until(condition: Callable[[], bool], what: str, within: float = READY_WITHIN) -> float:
@@ -53,9 +51,7 @@ def wait_until(condition: Callable[[], bool], what: str, within: float = READY_W
 
 
 def living(processes: Iterable[psutil.Process], within: float = 0) -> list[psutil.Process]:
-    """
-    Return those of *processes* that have not ended *within* so many seconds; one that was not reaped has ended.
-    """
+    """Return those of *processes* that have not ended *within* so many seconds; one that was not reaped has ended."""
     until = time.monotonic() + within
     while True:
         alive = [process for process in processes if _status(process) != psutil.STATUS_ZOMBIE]
@@ -106,9 +102,7 @@ class Process:
 
     @property
     def process(self) -> Running:
-        """
-        The process of its last life.
-        """
+        """The process of its last life."""
         if self._process is None:
             raise ServerError(f"{self.name} was not started")
         return self._process
@@ -119,15 +113,11 @@ class Process:
 
     @property
     def runs(self) -> bool:
-        """
-        Whether it was started and has not ended, be it frozen or not.
-        """
+        """Whether it was started and has not ended, be it frozen or not."""
         return self._process is not None and self._process.poll() is None
 
     def launch(self) -> None:
-        """
-        Start it and do not wait until it is ready; nothing happens when it runs.
-        """
+        """Start it and do not wait until it is ready; nothing happens when it runs."""
         if self.runs:
             return
         if self._process is not None:
@@ -152,40 +142,28 @@ class Process:
         self.started_in = time.monotonic() - self._began
 
     def kill(self) -> None:
-        """
-        End it and all that it has started as a power cut of a container does (SIGKILL), and wait until they are gone.
-        """
+        """End it and all that it has started as a power cut of a container does (SIGKILL), and wait until they are gone."""
         self._end(signal.SIGKILL, 0)
 
     def stop(self, within: float = STOPPED_WITHIN) -> None:
-        """
-        Ask it to end (SIGTERM), be it frozen or not; what is left *within* so many seconds is killed.
-        """
+        """Ask it to end (SIGTERM), be it frozen or not; what is left *within* so many seconds is killed."""
         self._end(signal.SIGTERM, within)
 
     def freeze(self) -> None:
-        """
-        Stop it and all that it has started in their tracks (SIGSTOP), and wait until they stand still.
-        """
+        """Stop it and all that it has started in their tracks (SIGSTOP), and wait until they stand still."""
         self.send(signal.SIGSTOP)
         wait_until(lambda: all(_status(one) in STILL for one in self._family()), f"{self.name} stands still", STILL_WITHIN)
 
     def thaw(self) -> None:
-        """
-        Let it go on (SIGCONT).
-        """
+        """Let it go on (SIGCONT)."""
         self.send(signal.SIGCONT)
 
     def send(self, number: signal.Signals) -> None:
-        """
-        Send a signal to it and to all that it has started.
-        """
+        """Send a signal to it and to all that it has started."""
         os.killpg(self.pid, number)
 
     def log(self) -> str:
-        """
-        Return what all its lives have written.
-        """
+        """Return what all its lives have written."""
         return self._log.read_text(errors="replace") if self._log.exists() else ""
 
     def _run(self, folder: Path, environment: Mapping[str, str], log: Path) -> Running:

@@ -11,9 +11,7 @@ from servers.process import Process
 
 
 class Server:
-    """
-    Some processes.  Each verb takes the names of some of them; without names it means all.
-    """
+    """Some processes.  Each verb takes the names of some of them; without names it means all."""
 
     def __init__(self, *processes: Process) -> None:
         self.processes = {process.name: process for process in processes}
@@ -42,44 +40,32 @@ class Server:
         return self
 
     def stop(self, *names: str) -> None:
-        """
-        Ask each to end, the last one first.
-        """
+        """Ask each to end, the last one first."""
         for process in reversed(self._chosen(names)):
             process.stop()
 
     def kill(self, *names: str) -> None:
-        """
-        End each without a chance to tidy up.
-        """
+        """End each without a chance to tidy up."""
         for process in self._chosen(names):
             process.kill()
 
     def freeze(self, *names: str) -> None:
-        """
-        Stop each in its tracks.
-        """
+        """Stop each in its tracks."""
         for process in self._chosen(names):
             process.freeze()
 
     def thaw(self, *names: str) -> None:
-        """
-        Let each go on.
-        """
+        """Let each go on."""
         for process in self._chosen(names):
             process.thaw()
 
     def restart(self, *names: str) -> Self:
-        """
-        Kill each, and start it with the data that it had.
-        """
+        """Kill each, and start it with the data that it had."""
         self.kill(*names)
         return self.start(*names)
 
     def log(self) -> str:
-        """
-        Return what all have written, one after another.
-        """
+        """Return what all have written, one after another."""
         return "".join(process.log() for process in self.processes.values())
 
     def _chosen(self, names: Sequence[str]) -> list[Process]:

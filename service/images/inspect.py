@@ -70,9 +70,7 @@ def inspect(content: Content, limits: ImageLimits) -> ImageFacts:
 
 
 def inspected(image: Outline) -> ImageFacts:
-    """
-    Return the facts of an admitted image, after decoding all of it once.
-    """
+    """Return the facts of an admitted image, after decoding all of it once."""
     refuse_missing_pixels(image)
     with decoding():
         if image.frames:
@@ -127,9 +125,7 @@ def admitted(content: Content, limits: ImageLimits) -> Outline:
 
 
 def opened(image: Outline) -> Image.Image:
-    """
-    Return a still image, opened by the decoder of its type and not decoded yet.
-    """
+    """Return a still image, opened by the decoder of its type and not decoded yet."""
     try:
         found = Image.open(BytesIO(image.essence), formats=[FORMATS[image.content_type]])
     except UnidentifiedImageError as error:  # its message would show a Python object
@@ -141,9 +137,7 @@ def opened(image: Outline) -> Image.Image:
 
 @contextmanager
 def decoding() -> Iterator[None]:
-    """
-    Raise the errors of a decoder as ImageRefused.
-    """
+    """Raise the errors of a decoder as ImageRefused."""
     try:
         yield
     except ImageRefused:

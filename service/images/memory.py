@@ -22,8 +22,6 @@ with suppress(OSError, AttributeError):  # other allocators do not need this
 
 
 def give_back() -> None:
-    """
-    Return free memory to the system; takes well under a millisecond if there is little.
-    """
+    """Return free memory to the system; takes well under a millisecond if there is little."""
     if _trim is not None:
         _trim(0)

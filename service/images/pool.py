@@ -72,9 +72,7 @@ class Images:
         return await self._run(by, read, partial(rendered, rendition=rendition))
 
     async def close(self) -> None:
-        """
-        Accept no more images, and wait for those that were accepted.
-        """
+        """Accept no more images, and wait for those that were accepted."""
         self._closed = True
         await self._idle.wait()
         await asyncio.to_thread(self._pool.shutdown)
@@ -132,16 +130,12 @@ class _Work:
         self.held = ExitStack()
 
     async def do(self, function: Callable[[U], T], argument: list[U]) -> T:
-        """
-        Call *function* on a thread with the only member of *argument*, which is taken out of the list; return the result.
-        """
+        """Call *function* on a thread with the only member of *argument*, which is taken out of the list; return the result."""
         self._last = future = self._pool.submit(_worked, function, argument)
         return await asyncio.wrap_future(future)
 
     def end(self) -> None:
-        """
-        Release what is held, at once or once the thread is done.
-        """
+        """Release what is held, at once or once the thread is done."""
         if self._last is None or self._last.done():
             self.held.close()
             return

@@ -62,9 +62,7 @@ def render(content: Content, rendition: Rendition, limits: ImageLimits) -> Rende
 
 
 def rendered(image: Outline, rendition: Rendition) -> Rendered:
-    """
-    Return an admitted image in the size of *rendition*.
-    """
+    """Return an admitted image in the size of *rendition*."""
     refuse_missing_pixels(image)
     sideways = image.orientation in SIDEWAYS
     upright = (image.height, image.width) if sideways else (image.width, image.height)

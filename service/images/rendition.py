@@ -85,9 +85,7 @@ def _up(side: int, sides: list[int]) -> int:
 
 
 def place(width: int, height: int, rendition: Rendition) -> Placement:
-    """
-    Return the placement of *rendition* for an image of *width* and *height*.
-    """
+    """Return the placement of *rendition* for an image of *width* and *height*."""
     if rendition.crop and rendition.width is not None and rendition.height is not None:
         return _cropped(width, height, rendition.width, rendition.height)
     most_width = min(width, rendition.width or width)

@@ -51,29 +51,21 @@ class RenditionCache:
         self._room = room
 
     async def get(self, key: str, rendition: Rendition) -> Rendered | None:
-        """
-        Return a rendition of the attachment *key*, or None if it is absent, damaged or unreadable.
-        """
+        """Return a rendition of the attachment *key*, or None if it is absent, damaged or unreadable."""
         return await asyncio.to_thread(_read, self._path(key, rendition), _label(key, rendition))
 
     async def put(self, key: str, rendition: Rendition, rendered: Rendered) -> None:
-        """
-        Keep a rendition of the attachment *key*, if the disk accepts it.
-        """
+        """Keep a rendition of the attachment *key*, if the disk accepts it."""
         path = self._path(key, rendition)
         facts = f"{rendered.content_type} {rendered.width} {rendered.height} {rendered.name}\n"
         await asyncio.to_thread(self._write, path, _label(key, rendition) + facts.encode("ascii") + rendered.content)
 
     async def remove(self, key: str) -> None:
-        """
-        Remove every rendition of the attachment *key*.
-        """
+        """Remove every rendition of the attachment *key*."""
         await asyncio.to_thread(_remove, self._place(key))
 
     async def prune(self) -> None:
-        """
-        Delete the renditions that were not used for the longest time, until the others fit.
-        """
+        """Delete the renditions that were not used for the longest time, until the others fit."""
         await asyncio.to_thread(self._prune)
 
     def _place(self, key: str) -> str:

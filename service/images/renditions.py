@@ -21,15 +21,11 @@ class Original(Protocol):
     """The attachment that renditions are made of."""
 
     async def read(self) -> Content:
-        """
-        Return its content, normally in blocks.
-        """
+        """Return its content, normally in blocks."""
         ...
 
     async def exists(self) -> bool:
-        """
-        Say whether it still exists.
-        """
+        """Say whether it still exists."""
         ...
 
 
@@ -86,18 +82,14 @@ class Renditions:
 
 
 class DefaultPictures:
-    """
-    Default pictures, each size drawn once and kept; they are drawn one at a time, with one thread and little memory.
-    """
+    """Default pictures, each size drawn once and kept; they are drawn one at a time, with one thread and little memory."""
 
     def __init__(self) -> None:
         self._kept: dict[int, bytes] = {}
         self._drawing = asyncio.Lock()
 
     async def get(self, size: int) -> bytes:
-        """
-        Return the picture in a size (pixels); callers wait while it is drawn.
-        """
+        """Return the picture in a size (pixels); callers wait while it is drawn."""
         if size not in self._kept:
             async with self._drawing:
                 if size not in self._kept:

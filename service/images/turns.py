@@ -57,15 +57,11 @@ class ImageTurns:
         self._has_others = self._has_others or by.subject is not None or by != self._first
 
     def leave(self, by: Claimant) -> None:
-        """
-        Free a place.
-        """
+        """Free a place."""
         _less(self._claims, by)
 
     async def wait(self, by: Claimant) -> None:
-        """
-        Wait for a turn, until `end`.
-        """
+        """Wait for a turn, until `end`."""
         if self._free and self._may_have(by):
             self._take(by)
             return
@@ -81,9 +77,7 @@ class ImageTurns:
             raise
 
     def end(self, by: Claimant) -> None:
-        """
-        Pass the turn of *by* on.
-        """
+        """Pass the turn of *by* on."""
         _less(self._having, by)
         self._free += 1
         following = self._next()

@@ -21,9 +21,7 @@ DURABILITIES = {HOLDFAST_NONE: "durability none", HOLDFAST: "durability acknowle
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Goal:
-    """
-    One promise, and what became of it in this run.
-    """
+    """One promise, and what became of it in this run."""
 
     text: str
     measured: float | None
@@ -47,9 +45,7 @@ class Goal:
         return {True: "kept", False: "missed", None: "not measured"}[self.kept]
 
     def line(self) -> str:
-        """
-        Return all this as a sentence.
-        """
+        """Return all this as a sentence."""
         bound = f"{'at most' if self.at_most else 'at least'} {self.bound:.3g} {self.unit}"
         if self.measured is None:
             return f"{self.text}: {bound}: not measured{f' (it takes {self.needs})' if self.needs else ''}"
@@ -57,9 +53,7 @@ class Goal:
 
 
 def goals(results: Mapping[Workload, Result]) -> list[Goal]:
-    """
-    Return every goal of the workloads that were measured.
-    """
+    """Return every goal of the workloads that were measured."""
     found: list[Goal] = []
     for workload, result in results.items():
         for name, durability in DURABILITIES.items():

@@ -25,9 +25,7 @@ def write(
     memory: Memory | None,
     goals: Sequence[Goal],
 ) -> None:
-    """
-    Write the report into *folder*, which is made if it is missing.
-    """
+    """Write the report into *folder*, which is made if it is missing."""
     folder.mkdir(parents=True, exist_ok=True)
     text = ["# Holdfast, measured", report.heading(facts, options)]
     if goals:
@@ -46,9 +44,7 @@ def write(
 
 
 def charts(result: Result) -> dict[str, str]:
-    """
-    Return a chart for each figure of *result* that is not a ratio, by the name of its file.
-    """
+    """Return a chart for each figure of *result* that is not a ratio, by the name of its file."""
     found = {}
     for column in report.COLUMNS[result.workload]:
         values = [(name, known) for name in result.turns if (known := report.value(result, name, column)) is not None]

@@ -18,9 +18,7 @@ OTHERS = "#a0aec0"
 
 
 def bars(title: str, values: Sequence[tuple[str, float]], decimals: int, ours: str) -> str:
-    """
-    Return a chart with a horizontal bar for each name and value; those whose names begin with *ours* stand out.
-    """
+    """Return a chart with a horizontal bar for each name and value; those whose names begin with *ours* stand out."""
     height = TITLE + len(values) * (BAR + GAP) + GAP
     longest = max((value for _, value in values), default=0)
     lines = [

@@ -58,9 +58,7 @@ COLUMNS: Mapping[Workload, tuple[Column, ...]] = {
 
 
 def heading(facts: Facts, options: Options) -> str:
-    """
-    Return what was measured where.
-    """
+    """Return what was measured where."""
     return "\n".join([
         f"{facts.cores} cores, {facts.memory / GiB:.0f} GiB memory, {facts.kernel}, {facts.file_system}, Python {facts.python}",
         f"Medians of {options.rounds} interleaved rounds.  Client and servers share this machine, and machines are noisy: "
@@ -69,9 +67,7 @@ def heading(facts: Facts, options: Options) -> str:
 
 
 def title(workload: Workload, options: Options) -> str:
-    """
-    Return what was measured, and how much of it.
-    """
+    """Return what was measured, and how much of it."""
     size = format_size(options.size)
     details = {
         Workload.ONE: size,
@@ -87,18 +83,14 @@ def title(workload: Workload, options: Options) -> str:
 
 
 def cells(result: Result) -> list[list[str]]:
-    """
-    Return the table of *result*, its heads first.
-    """
+    """Return the table of *result*, its heads first."""
     columns = COLUMNS[result.workload]
     rows = [[name, *(_number(value(result, name, column), column.decimals) for column in columns)] for name in result.turns]
     return [["server", *(column.head for column in columns)], *rows]
 
 
 def table(result: Result) -> str:
-    """
-    Return *result* with aligned columns.
-    """
+    """Return *result* with aligned columns."""
     lines = cells(result)
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return "\n".join(
@@ -108,9 +100,7 @@ def table(result: Result) -> str:
 
 
 def value(result: Result, server: str, column: Column) -> float | None:
-    """
-    Return what stands in *column* for *server*.
-    """
+    """Return what stands in *column* for *server*."""
     if column is PEAK:
         return result.peak_mib(server)
     median = result.median(server, column.figure)
@@ -118,17 +108,13 @@ def value(result: Result, server: str, column: Column) -> float | None:
 
 
 def legend(targets: Sequence[Target]) -> str:
-    """
-    Return what each name stands for.
-    """
+    """Return what each name stands for."""
     width = max(len(target.name) for target in targets)
     return "\n".join(f"{target.name.ljust(width)}  {target.about}" for target in targets)
 
 
 def memory_line(memory: Memory) -> str:
-    """
-    Return whether the bound on memory was kept.
-    """
+    """Return whether the bound on memory was kept."""
     verdict = "kept" if memory.kept else "EXCEEDED"
     return (
         f"memory: {memory.peak / MiB:.0f} MiB resident at most while {format_size(memory.size)} flowed into {memory.name} "
@@ -139,9 +125,7 @@ def memory_line(memory: Memory) -> str:
 def document(
     facts: Facts, options: Options, results: Mapping[Workload, Result], memory: Memory | None, goals: Sequence[Goal]
 ) -> str:
-    """
-    Return every figure as JSON.
-    """
+    """Return every figure as JSON."""
     sizes = ("size", "streams", "short", "small", "slow", "slow_every", "rss", "rounds")
     content: dict[str, Any] = {
         "machine": dataclasses.asdict(facts),

@@ -115,15 +115,11 @@ class Result:
     peaks: Mapping[str, int | None] = field(default_factory=dict)
 
     def median(self, server: str, figure: str) -> float | None:
-        """
-        Return the median of a *figure*, a property of the turns; None where it was not measured.
-        """
+        """Return the median of a *figure*, a property of the turns; None where it was not measured."""
         return median(getattr(turn, figure) for turn in self.turns.get(server, ()))
 
     def peak_mib(self, server: str) -> float | None:
-        """
-        Return the most memory that *server* has had, in MiB.
-        """
+        """Return the most memory that *server* has had, in MiB."""
         peak = self.peaks.get(server)
         return None if peak is None else peak / MiB
 
@@ -143,15 +139,11 @@ class Memory:
 
 
 def median(values: Iterable[float | None]) -> float | None:
-    """
-    Return the median of what is known; None when nothing is.
-    """
+    """Return the median of what is known; None when nothing is."""
     known = [value for value in values if value is not None]
     return statistics.median(known) if known else None
 
 
 def ratio(value: float | None, base: float | None) -> float | None:
-    """
-    Return *value* in multiples of *base*; None when either is not known.
-    """
+    """Return *value* in multiples of *base*; None when either is not known."""
     return value / base if value is not None and base else None

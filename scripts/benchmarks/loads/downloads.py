@@ -34,9 +34,7 @@ LOCATION = """\
 def downloads(
     servers: Sequence[Server], senders: Senders, directory: Path, say: Say, *, size: int, rounds: int
 ) -> dict[str, list[Transfer]]:
-    """
-    Have *size* bytes sent by every server and by nginx, *rounds* times.
-    """
+    """Have *size* bytes sent by every server and by nginx, *rounds* times."""
     uploads = {server.name: _store(server, senders, size) for server in servers}
     # The file is on the disk before the first turn; otherwise that one would pay for it.
     os.sync()

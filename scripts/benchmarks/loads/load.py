@@ -48,9 +48,7 @@ class Sent:
 
 
 def send_streams(endpoint: Endpoint, streams: Sequence[Stream]) -> Sent:
-    """
-    Send the whole content of every upload, a connection for each stream and its uploads one after the other.
-    """
+    """Send the whole content of every upload, a connection for each stream and its uploads one after the other."""
     block = memoryview(os.urandom(SEND_BLOCK))
     if len(streams) == 1:
         return _send_stream(endpoint, streams[0], block)
@@ -59,9 +57,7 @@ def send_streams(endpoint: Endpoint, streams: Sequence[Stream]) -> Sent:
 
 
 def send_small(endpoint: Endpoint, count: int) -> Sent:
-    """
-    Create, send and check *count* small uploads, one after the other over one connection.
-    """
+    """Create, send and check *count* small uploads, one after the other over one connection."""
     content = os.urandom(SMALL)
     paths = []
     with Connection(endpoint) as connection:
@@ -75,9 +71,7 @@ def send_small(endpoint: Endpoint, count: int) -> Sent:
 
 
 def create(endpoint: Endpoint, count: int, length: int) -> Sent:
-    """
-    Create *count* uploads, and send nothing.
-    """
+    """Create *count* uploads, and send nothing."""
     with Connection(endpoint) as connection:
         began = time.monotonic()
         paths = tuple(connection.create(length) for _ in range(count))
@@ -85,9 +79,7 @@ def create(endpoint: Endpoint, count: int, length: int) -> Sent:
 
 
 def append_small(endpoint: Endpoint, paths: Sequence[str]) -> Sent:
-    """
-    Send the content of small uploads that are there already.
-    """
+    """Send the content of small uploads that are there already."""
     content = os.urandom(SMALL)
     with Connection(endpoint) as connection:
         began = time.monotonic()
@@ -97,18 +89,14 @@ def append_small(endpoint: Endpoint, paths: Sequence[str]) -> Sent:
 
 
 def delete(endpoint: Endpoint, paths: Sequence[str]) -> None:
-    """
-    Give uploads up.
-    """
+    """Give uploads up."""
     with Connection(endpoint) as connection:
         for path in paths:
             connection.delete(path)
 
 
 def download(endpoint: Endpoint, path: str, length: int) -> Sent:
-    """
-    Have one upload sent to us.
-    """
+    """Have one upload sent to us."""
     with Connection(endpoint) as connection:
         began = time.monotonic()
         connection.download(path, length)
@@ -124,9 +112,7 @@ def _send_stream(endpoint: Endpoint, stream: Stream, block: memoryview) -> Sent:
 
 
 def together(parts: Sequence[Sent]) -> Sent:
-    """
-    Return what several have sent at once, from the first beginning to the last end.
-    """
+    """Return what several have sent at once, from the first beginning to the last end."""
     return Sent(
         began=min(part.began for part in parts),
         ended=max(part.ended for part in parts),
@@ -135,72 +121,52 @@ def together(parts: Sequence[Sent]) -> Sent:
 
 
 class Senders:
-    """
-    The sending processes.
-    """
+    """The sending processes."""
 
     def __init__(self, pool: ProcessPoolExecutor, count: int) -> None:
         self._pool = pool
         self._count = count
 
     def send(self, endpoint: Endpoint, streams: Sequence[Stream]) -> Sent:
-        """
-        Send all *streams* at once, over as many processes as there are.
-        """
+        """Send all *streams* at once, over as many processes as there are."""
         parts = [part for part in (streams[index :: self._count] for index in range(self._count)) if part]
         return together(_all([self._pool.submit(send_streams, endpoint, part) for part in parts]))
 
     def send_small(self, endpoint: Endpoint, count: int) -> Sent:
-        """
-        Make *count* small uploads.
-        """
+        """Make *count* small uploads."""
         return together(_all([self._pool.submit(send_small, endpoint, share) for share in shares(count, CONCURRENCY)]))
 
     def create(self, endpoint: Endpoint, count: int, length: int = SMALL) -> Sent:
-        """
-        Create *count* uploads.
-        """
+        """Create *count* uploads."""
         return together(_all([self._pool.submit(create, endpoint, share, length) for share in shares(count, CONCURRENCY)]))
 
     def append_small(self, endpoint: Endpoint, paths: Sequence[str]) -> Sent:
-        """
-        Send the content of small uploads that are there already.
-        """
+        """Send the content of small uploads that are there already."""
         return together(_all([self._pool.submit(append_small, endpoint, part) for part in dealt(paths)]))
 
     def delete(self, endpoint: Endpoint, paths: Sequence[str]) -> None:
-        """
-        Give uploads up.
-        """
+        """Give uploads up."""
         _all([self._pool.submit(delete, endpoint, part) for part in dealt(paths)])
 
     def download(self, endpoint: Endpoint, path: str, length: int) -> Sent:
-        """
-        Have one upload sent to us.
-        """
+        """Have one upload sent to us."""
         return self._pool.submit(download, endpoint, path, length).result()
 
 
 def dealt(paths: Sequence[str]) -> list[Sequence[str]]:
-    """
-    Return *paths* for as many connections as small requests have.
-    """
+    """Return *paths* for as many connections as small requests have."""
     return [part for part in (paths[index::CONCURRENCY] for index in range(CONCURRENCY)) if part]
 
 
 def shares(whole: int, parts: int) -> list[int]:
-    """
-    Return *whole* in at most *parts* nearly equal parts, none of them empty.
-    """
+    """Return *whole* in at most *parts* nearly equal parts, none of them empty."""
     small, larger = divmod(whole, parts)
     return [share for share in (small + (index < larger) for index in range(parts)) if share]
 
 
 @contextmanager
 def senders(count: int) -> Iterator[Senders]:
-    """
-    Have *count* sending processes, all of them started.
-    """
+    """Have *count* sending processes, all of them started."""
     # Spawned, not forked: what the harness holds (descriptors, signal handlers) is none of theirs.
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(count, mp_context=context, initializer=_ignore_interrupts) as pool:

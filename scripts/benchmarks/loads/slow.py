@@ -86,9 +86,7 @@ class _Stream:
 
 
 class Trickling:
-    """
-    Slow uploads that go on in a process of their own.
-    """
+    """Slow uploads that go on in a process of their own."""
 
     def __init__(self, pipe: Pipe) -> None:
         self._pipe = pipe
@@ -99,15 +97,11 @@ class Trickling:
         return self._pipe.poll()
 
     def end(self) -> None:
-        """
-        Have each send what is left with one of its next pieces.
-        """
+        """Have each send what is left with one of its next pieces."""
         self._pipe.send(None)
 
     def result(self) -> Trickle:
-        """
-        Wait until all are complete, and return how that went.
-        """
+        """Wait until all are complete, and return how that went."""
         result = _received(self._pipe)
         if not isinstance(result, Trickle):
             raise BenchError(f"slow uploads: {result}")
@@ -116,9 +110,7 @@ class Trickling:
 
 @contextmanager
 def trickling(endpoint: Endpoint, pace: Pace, senders: Senders) -> Iterator[Trickling]:
-    """
-    Have uploads sent at *pace*; they are all connected when this begins, and given up in the end.
-    """
+    """Have uploads sent at *pace*; they are all connected when this begins, and given up in the end."""
     allow(pace.uploads + pace.probes)
     paths = list(senders.create(endpoint, pace.uploads, pace.length).paths)
     if pace.probes:
@@ -141,9 +133,7 @@ def trickling(endpoint: Endpoint, pace: Pace, senders: Senders) -> Iterator[Tric
 
 
 def allow(connections: int) -> None:
-    """
-    Let this process, and those that it starts, have so many *connections*: with a file for each in a server.
-    """
+    """Let this process, and those that it starts, have so many *connections*: with a file for each in a server."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     needed = 2 * connections + SPARE_DESCRIPTORS
     if needed > hard:
@@ -172,9 +162,7 @@ def _main(pipe: Pipe, endpoint: Endpoint, pace: Pace, paths: list[str]) -> None:
 
 
 class _Crowd:
-    """
-    All connections.  Times are those of the monotonic clock.
-    """
+    """All connections.  Times are those of the monotonic clock."""
 
     def __init__(self, endpoint: Endpoint, pace: Pace, paths: list[str]) -> None:
         self._endpoint = endpoint

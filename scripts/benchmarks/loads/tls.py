@@ -18,9 +18,7 @@ DAY = datetime.timedelta(days=1)
 
 
 def make_certificate(certificate: Path, key: Path) -> None:
-    """
-    Write a certificate for 127.0.0.1 that vouches for itself, and its key, both as PEM.
-    """
+    """Write a certificate for 127.0.0.1 that vouches for itself, and its key, both as PEM."""
     private = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "holdfast.bench")])
     now = datetime.datetime.now(datetime.UTC)

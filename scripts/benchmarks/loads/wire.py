@@ -53,9 +53,7 @@ class Endpoint:
 
 
 class Response:
-    """
-    One response as httptools parses it; its content is ignored.
-    """
+    """One response as httptools parses it; its content is ignored."""
 
     def __init__(self, *, has_content: bool) -> None:
         self._has_content = has_content
@@ -65,9 +63,7 @@ class Response:
         self.complete = False
 
     def feed(self, data: bytes) -> None:
-        """
-        Take what was received.
-        """
+        """Take what was received."""
         self._parser.feed_data(data)
 
     def on_header(self, name: bytes, value: bytes) -> None:
@@ -83,9 +79,7 @@ class Response:
 
 
 class Connection:
-    """
-    A keep-alive connection that speaks tus.
-    """
+    """A keep-alive connection that speaks tus."""
 
     def __init__(self, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
@@ -102,9 +96,7 @@ class Connection:
         self._socket.close()
 
     def create(self, length: int) -> str:
-        """
-        Begin an upload of *length* bytes and return its path.
-        """
+        """Begin an upload of *length* bytes and return its path."""
         self._socket.sendall(self._head("POST", self._endpoint.path, f"Upload-Length: {length}\r\nContent-Length: 0\r\n"))
         location = self._response("POST", 201).fields.get(b"location", b"").decode("latin-1")
         if not location:
@@ -112,16 +104,12 @@ class Connection:
         return urlsplit(location).path
 
     def append(self, path: str, content: bytes) -> None:
-        """
-        Send small *content*, the whole of an upload, together with the head.
-        """
+        """Send small *content*, the whole of an upload, together with the head."""
         self._socket.sendall(self._append_head(path, len(content)) + content)
         self._expect_offset(self._response("PATCH", 204), len(content))
 
     def append_blocks(self, path: str, length: int, block: memoryview) -> None:
-        """
-        Send *length* bytes, the whole of an upload, by repeating *block*.
-        """
+        """Send *length* bytes, the whole of an upload, by repeating *block*."""
         try:
             self._socket.sendall(self._append_head(path, length))
             for sent in range(0, length, len(block)):
@@ -131,24 +119,18 @@ class Connection:
         self._expect_offset(self._response("PATCH", 204), length)
 
     def expect_stored(self, path: str, length: int) -> None:
-        """
-        Ask how far the upload is, and insist on *length*.
-        """
+        """Ask how far the upload is, and insist on *length*."""
         self._socket.sendall(self._head("HEAD", path))
         response = self._response("HEAD", 200, 204)
         self._expect_offset(response, length)
 
     def delete(self, path: str) -> None:
-        """
-        Give the upload up, so that its bytes leave the disk.
-        """
+        """Give the upload up, so that its bytes leave the disk."""
         self._socket.sendall(self._head("DELETE", path))
         self._response("DELETE", 204)
 
     def download(self, path: str, length: int) -> None:
-        """
-        Have the content at *path* sent, and insist on *length* bytes.  Not through TLS: its bytes have to be looked at.
-        """
+        """Have the content at *path* sent, and insist on *length* bytes.  Not through TLS: its bytes have to be looked at."""
         self._socket.sendall(self._head("GET", path))
         response, received = Response(has_content=False), b""
         while not response.complete:

@@ -26,9 +26,7 @@ LITTLE_FILE = 8 * KiB
 
 
 def measured(workload: Workload, options: Options, directory: Path, senders: Senders, say: Say) -> Result:
-    """
-    Return what *workload* gave, with servers that were started for it and end with it.
-    """
+    """Return what *workload* gave, with servers that were started for it and end with it."""
     targets = options.taking(workload)
     machine.require_space(directory, _needed(workload, options, len(targets)))
     if workload is Workload.SLOW:

@@ -25,9 +25,7 @@ CONTENT_LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 
 
 class Connection:
-    """
-    One client, with one buffer for whatever it sends.
-    """
+    """One client, with one buffer for whatever it sends."""
 
     def __init__(self, connection: socket.socket, directory: str, names: itertools.count[int], sync_every: int) -> None:
         self._connection = connection
@@ -39,9 +37,7 @@ class Connection:
         self._filled = 0
 
     def serve(self) -> None:
-        """
-        Answer requests until the client goes away.
-        """
+        """Answer requests until the client goes away."""
         with self._connection:
             self._connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             while end := self._head():
@@ -100,9 +96,7 @@ class Connection:
 
 
 def main(port: int, directory: str, sync_every: int) -> None:
-    """
-    Serve on *port* of the loopback until the process is ended; sync after *sync_every* bytes, or never.
-    """
+    """Serve on *port* of the loopback until the process is ended; sync after *sync_every* bytes, or never."""
     names = itertools.count()
     with socket.create_server(("127.0.0.1", port), backlog=128) as listening:
         while True:

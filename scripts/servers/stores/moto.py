@@ -14,9 +14,7 @@ from servers.stores.s3 import S3Account
 
 
 class MotoServer(Server):
-    """
-    What it is given is gone when it ends.  It takes any key and secret, and does not check checksums.
-    """
+    """What it is given is gone when it ends.  It takes any key and secret, and does not check checksums."""
 
     def __init__(self, folder: Path) -> None:
         self.port = free_port()

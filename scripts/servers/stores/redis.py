@@ -56,9 +56,7 @@ class RedisServer(Server):
         )
 
     def configure(self) -> None:
-        """
-        Write its configuration as it is in the beginning; sentinels have it written otherwise.
-        """
+        """Write its configuration as it is in the beginning; sentinels have it written otherwise."""
         write_settings(self.folder / "redis.conf", self._settings)
 
     @property
@@ -66,27 +64,19 @@ class RedisServer(Server):
         return f"redis://{LOOPBACK}:{self.port}/0"
 
     def ask(self, *words: str | int) -> Any:  # noqa: ANN401 - whatever Redis answers
-        """
-        Send one command and return its answer; texts are bytes.
-        """
+        """Send one command and return its answer; texts are bytes."""
         return ask(self.port, *words)
 
     def flush(self) -> None:
-        """
-        Forget everything.
-        """
+        """Forget everything."""
         self.ask("FLUSHALL", "SYNC")
 
     def last_write(self) -> float:
-        """
-        Return when its files changed (seconds, Unix time); 0 when it has none.
-        """
+        """Return when its files changed (seconds, Unix time); 0 when it has none."""
         return max((path.stat().st_mtime for path in self._data.rglob("*") if path.is_file()), default=0)
 
     def restart_empty(self) -> Self:
-        """
-        Kill it, and start it without the data that it had.
-        """
+        """Kill it, and start it without the data that it had."""
         self.kill()
         shutil.rmtree(self._data)
         self._data.mkdir()
@@ -120,9 +110,7 @@ class RedisCluster(Server):
 
     @property
     def url(self) -> str:
-        """
-        All masters, as Holdfast's settings name them.
-        """
+        """All masters, as Holdfast's settings name them."""
         return "redis+cluster://" + ",".join(f"{LOOPBACK}:{port}" for port in self.ports)
 
     @property
@@ -130,9 +118,7 @@ class RedisCluster(Server):
         return [master.port for master in self.masters]
 
     def start(self, *names: str) -> Self:
-        """
-        Start what does not run; when all run, wait until they are a cluster.
-        """
+        """Start what does not run; when all run, wait until they are a cluster."""
         super().start(*names)
         if all(process.runs for process in self.processes.values()):
             if b"cluster_slots_assigned:0\r" in self.masters[0].ask("CLUSTER", "INFO"):
@@ -141,22 +127,16 @@ class RedisCluster(Server):
         return self
 
     def flush(self) -> None:
-        """
-        Forget everything.
-        """
+        """Forget everything."""
         for master in self.masters:
             master.flush()
 
     def slot(self, key: str) -> int:
-        """
-        Return the slot of *key*.
-        """
+        """Return the slot of *key*."""
         return int(self.masters[0].ask("CLUSTER", "KEYSLOT", key))
 
     def owner(self, key: str) -> str:
-        """
-        Return the name of the process that *key* is kept by.
-        """
+        """Return the name of the process that *key* is kept by."""
         return next(str(number) for number in range(MASTERS) if self.slot(key) < SLOTS * (number + 1) // MASTERS)
 
     def _found(self) -> None:
@@ -173,23 +153,17 @@ class RedisCluster(Server):
 
 
 def write_settings(path: Path, settings: Mapping[str, object]) -> None:
-    """
-    Write *settings* as Redis reads them.
-    """
+    """Write *settings* as Redis reads them."""
     path.write_text("".join(f"{key} {value}\n" for key, value in settings.items()))
 
 
 def answers_ping(port: int) -> bool:
-    """
-    Say whether a Redis at *port* has its data and serves.
-    """
+    """Say whether a Redis at *port* has its data and serves."""
     return says(port, b"PING\r\n", b"+PONG")
 
 
 def ask(port: int, *words: str | int) -> Any:  # noqa: ANN401 - whatever Redis answers
-    """
-    Send one command to the Redis at *port* and return its answer as it came; texts are bytes.
-    """
+    """Send one command to the Redis at *port* and return its answer as it came; texts are bytes."""
     with redis.Redis(host=LOOPBACK, port=port, socket_timeout=5, protocol=2) as client:
         client.response_callbacks.clear()
         return client.execute_command(*words)

@@ -62,32 +62,24 @@ class RedisSentinel(Server):
 
     @property
     def url(self) -> str:
-        """
-        All sentinels, as Holdfast's settings name them.
-        """
+        """All sentinels, as Holdfast's settings name them."""
         return "redis+sentinel://" + ",".join(f"{LOOPBACK}:{port}" for port in self.sentinel_ports) + f"/{NAME}"
 
     @property
     def primary(self) -> RedisServer:
-        """
-        The server that most sentinels call the primary.
-        """
+        """The server that most sentinels call the primary."""
         votes = [self._primary_port(port) for port in self.sentinel_ports if answers_ping(port)]
         port = max(votes, key=votes.count)
         return next(server for server in self.servers if server.port == port)
 
     @property
     def replica(self) -> RedisServer:
-        """
-        The other one.
-        """
+        """The other one."""
         primary = self.primary
         return next(server for server in self.servers if server is not primary)
 
     def start(self, *names: str) -> Self:
-        """
-        Start what does not run; when all run, wait until they know each other.
-        """
+        """Start what does not run; when all run, wait until they know each other."""
         if names:
             super().start(*names)
             self._follow(*names)
@@ -112,9 +104,7 @@ class RedisSentinel(Server):
                     server.ask("REPLICAOF", LOOPBACK, primary.port)
 
     def fail_over(self) -> float:
-        """
-        Kill the primary, wait until the other one has its place, and return the seconds that it took.
-        """
+        """Kill the primary, wait until the other one has its place, and return the seconds that it took."""
         old = self.primary
         begin = time.monotonic()
         old.kill()
@@ -122,9 +112,7 @@ class RedisSentinel(Server):
         return time.monotonic() - begin
 
     def wait_for_failover(self, old: RedisServer) -> None:
-        """
-        Wait until all sentinels that run call another server than *old* the primary, and that one takes writes.
-        """
+        """Wait until all sentinels that run call another server than *old* the primary, and that one takes writes."""
 
         def over() -> bool:
             running = [port for port in self.sentinel_ports if answers_ping(port)]

@@ -145,9 +145,7 @@ class SwiftServer(Server):
 
 
 def has_attributes(folder: Path) -> bool:
-    """
-    Say whether files in *folder* can have extended attributes of users; those of some file systems (tmpfs, NFS) cannot.
-    """
+    """Say whether files in *folder* can have extended attributes of users; those of some file systems (tmpfs, NFS) cannot."""
     try:
         with tempfile.NamedTemporaryFile(dir=folder) as file:
             os.setxattr(file.fileno(), "user.holdfast", b"1" * 1000)

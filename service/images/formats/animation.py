@@ -25,9 +25,7 @@ HALF = 128
 
 
 def encoded(image: Outline, placement: Placement) -> bytes:
-    """
-    Return a GIF of all frames, each in its place.
-    """
+    """Return a GIF of all frames, each in its place."""
     return gif.written(*placement.size, image.loop, _frames(image, placement))
 
 

@@ -42,9 +42,7 @@ class Control:
 
 
 def outline(content: bytes, limits: ImageLimits) -> Outline:
-    """
-    Return how a GIF is built; its frames are counted on the way, so that a long animation is left early.
-    """
+    """Return how a GIF is built; its frames are counted on the way, so that a long animation is left early."""
     cursor = Cursor(content, len(b"GIF89a"))
     width, height = cursor.number(2, little=True), cursor.number(2, little=True)
     flags = cursor.take(3)[0]
@@ -118,9 +116,7 @@ def pictures(image: Outline) -> Iterator[Image.Image]:
 
 
 def opened(frame: Frame) -> Image.Image:
-    """
-    Return a frame as an image of its own, opened and not decoded yet.
-    """
+    """Return a frame as an image of its own, opened and not decoded yet."""
     return Image.open(BytesIO(_alone(frame)), formats=["GIF"])
 
 
@@ -131,9 +127,7 @@ def _paste(canvas: Image.Image, frame: Frame) -> None:
 
 
 def colours(frame: Frame) -> Image.Image:
-    """
-    Return the pixels of a frame in RGBA; those that are missing at the end of the content are clear.
-    """
+    """Return the pixels of a frame in RGBA; those that are missing at the end of the content are clear."""
     try:
         with opened(frame) as shown:
             return shown.convert("RGBA")
@@ -155,9 +149,7 @@ def colours(frame: Frame) -> Image.Image:
 
 
 def written(width: int, height: int, loop: int | None, frames: Iterable[Frame]) -> bytes:
-    """
-    Return a GIF of these frames, each of which has its own colours.
-    """
+    """Return a GIF of these frames, each of which has its own colours."""
     parts = [b"GIF89a", _words(width, height), b"\0\0\0"]
     if loop is not None:
         parts += [b"!\xff\x0bNETSCAPE2.0\x03\x01", _words(loop), b"\0"]

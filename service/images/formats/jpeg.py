@@ -71,9 +71,7 @@ class JpegWalk:
         """Whether the content ended where pixels may be missing."""
 
     def to_the_last_scan(self) -> None:
-        """
-        Keep what a decoder needs of each segment.
-        """
+        """Keep what a decoder needs of each segment."""
         while (kind := _marker(self._cursor)) != END:
             if kind in ALONE:
                 continue
@@ -126,9 +124,7 @@ class JpegWalk:
 
 
 def outline(content: bytes) -> Outline:
-    """
-    Return how the JPEG is built that begins here.
-    """
+    """Return how the JPEG is built that begins here."""
     walk = JpegWalk(content)
     walk.to_the_last_scan()
     if walk.frame is None or not any(segment[1] == SCAN for segment in walk.kept):

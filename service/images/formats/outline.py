@@ -24,9 +24,7 @@ STEP = 1024 * 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Frame:
-    """
-    One frame of a GIF: where it goes, for how long (milliseconds), what it leaves behind, and its coded pixels.
-    """
+    """One frame of a GIF: where it goes, for how long (milliseconds), what it leaves behind, and its coded pixels."""
 
     left: int
     top: int
@@ -70,24 +68,18 @@ class Cursor:
         self._blocks = 0
 
     def take(self, count: int) -> bytes:
-        """
-        Return the next *count* bytes and go behind them.
-        """
+        """Return the next *count* bytes and go behind them."""
         start, self.at = self.at, self.at + count
         if self.at > len(self.content):
             raise CutShort("the image is cut short")
         return self.content[start : self.at]
 
     def number(self, count: int, *, little: bool = False) -> int:
-        """
-        Return the next *count* bytes as a number.
-        """
+        """Return the next *count* bytes as a number."""
         return int.from_bytes(self.take(count), "little" if little else "big")
 
     def search(self, pattern: re.Pattern[bytes]) -> re.Match[bytes] | None:
-        """
-        Return where the two bytes of *pattern* come next; other threads get their turn meanwhile.
-        """
+        """Return where the two bytes of *pattern* come next; other threads get their turn meanwhile."""
         for start in range(self.at, len(self.content), STEP):
             found = pattern.search(self.content, start, start + STEP + 1)
             if found is not None:
@@ -95,17 +87,13 @@ class Cursor:
         return None
 
     def count_block(self) -> None:
-        """
-        Count a block of the content.
-        """
+        """Count a block of the content."""
         self._blocks += 1
         if self._blocks > MAX_BLOCKS:
             raise BrokenImage(f"the image has more than {MAX_BLOCKS} blocks")
 
 
 def checked_frames(found: int, limits: ImageLimits) -> None:
-    """
-    Refuse more frames than the limit.
-    """
+    """Refuse more frames than the limit."""
     if found > limits.max_frames:
         raise TooManyFrames("frames or more", found, limits.max_frames)

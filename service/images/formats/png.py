@@ -47,9 +47,7 @@ class Chunk:
 
 
 def outline(content: bytes) -> Outline:
-    """
-    Return how a PNG is built.
-    """
+    """Return how a PNG is built."""
     cursor = Cursor(content, len(SIGNATURE))
     kept: dict[bytes, list[Chunk]] = {}
     colours: dict[bytes, bytes] = {}

@@ -19,9 +19,7 @@ PREMULTIPLIED = {"LA": "La", "RGBA": "RGBa"}
 
 
 def scaled(picture: Image.Image, placement: Placement) -> Image.Image:
-    """
-    Return the shown part of a picture, in the size in which it is shown; pixels that are not resized stay as they are.
-    """
+    """Return the shown part of a picture, in the size in which it is shown; pixels that are not resized stay as they are."""
     if placement.size == picture.size:
         return picture
     left, top, right, bottom = placement.box

@@ -12,9 +12,7 @@ STRIP = 1000 * 1000  # pixels
 
 
 def in_strips(picture: Image.Image, mode: str, change: Callable[[Image.Image], Image.Image]) -> Image.Image:
-    """
-    Return a picture after *change*, in *mode*: the same object if that is its mode, else a new one of the same size.
-    """
+    """Return a picture after *change*, in *mode*: the same object if that is its mode, else a new one of the same size."""
     width, height = picture.size
     rows = max(1, STRIP // width)
     made = picture if picture.mode == mode else Image.new(mode, picture.size)
