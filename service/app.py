@@ -19,8 +19,8 @@ from holdfast.service.asgi.driver import Driver
 from holdfast.service.asgi.endpoints.files import Files
 from holdfast.service.asgi.inspection import Inspection
 from holdfast.service.asgi.proxies import Proxies, parse_base, parse_networks
+from holdfast.service.asgi.receiving.room import Room
 from holdfast.service.asgi.receiving.timers import ReceiveTimers
-from holdfast.service.asgi.receiving.turns import Turns
 from holdfast.service.asgi.routes import routes
 from holdfast.service.asgi.serving.download import Downloads
 from holdfast.service.asgi.serving.health import Health
@@ -92,8 +92,7 @@ def create_app(settings: Settings, stores: Stores) -> Starlette:
     )
     files, health = Files(driver, verbs, downloads, texts), Health(store_health)
     strict = settings.symphony_host == "strict"
-    turns = Turns(settings.idle_timeout)
-    table = routes(driver, verbs, turns, files, downloads, pictures, health, policies, tenant, strict_originator=strict)
+    table = routes(driver, verbs, Room(), files, downloads, pictures, health, policies, tenant, strict_originator=strict)
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:

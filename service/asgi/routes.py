@@ -14,7 +14,7 @@ from holdfast.service.asgi.endpoints.attachments_api import AttachmentsApi, Bina
 from holdfast.service.asgi.endpoints.documents import GroupPictures, Native
 from holdfast.service.asgi.endpoints.files import Files
 from holdfast.service.asgi.endpoints.pictures import Picture
-from holdfast.service.asgi.receiving.turns import Turns
+from holdfast.service.asgi.receiving.room import Room
 from holdfast.service.asgi.requests import community_of, queried_tenant
 from holdfast.service.asgi.serving.download import Downloads
 from holdfast.service.asgi.serving.health import Health, describe
@@ -35,7 +35,7 @@ COMMUNITY = "/.api2/api/v1/communities/{community}"
 def routes(
     driver: Driver,
     verbs: Verbs,
-    turns: Turns,
+    room: Room,
     uploads: Files,
     downloads: Downloads,
     pictures: PictureResponses,
@@ -54,7 +54,7 @@ def routes(
     avatar = functools.partial(GroupAvatar, policy=policy, is_avatar=True, strict=strict_originator)
     ellipsis_policy = policies.same(ORG_GROUP_PICTURE)
     ellipsis = functools.partial(GroupPicture, policy=ellipsis_policy)
-    group_picture = GroupPictures(driver, verbs, turns, ellipsis_policy, ellipsis, "picture")
+    group_picture = GroupPictures(driver, verbs, room, ellipsis_policy, ellipsis, "picture")
     # Keys match any text, so that the dialect, not the router, answers a malformed key.
     table: dict[str, Callable[..., Any]] = {
         "/files": uploads,
@@ -73,8 +73,8 @@ def routes(
         "/.api2/binaries/{key}/thumbnails/{name:path}": picture(pictures.thumbnail, queried_tenant),
         "/avatars/static/{size}/default.png": picture(pictures.default, is_public=True),
         "/avatars/{tenant}/{size}/{key}/{name}": picture(pictures.avatar, _tenant),
-        "/profile-manager/v1/groups/{group}": GroupPictures(driver, verbs, turns, policy, group, "image"),
-        "/profile-manager/v1/groups/{group}/avatar": GroupPictures(driver, verbs, turns, policy, avatar, "image"),
+        "/profile-manager/v1/groups/{group}": GroupPictures(driver, verbs, room, policy, group, "image"),
+        "/profile-manager/v1/groups/{group}/avatar": GroupPictures(driver, verbs, room, policy, avatar, "image"),
         "/organization/group/{group}/profile": group_picture,
         "/v3/organization/group/{group}/profile": group_picture,
         "/api/v1/objects/{kind}/{id}/slots/{slot}/picture": Picture(driver, reject, pictures.current, queried_tenant),

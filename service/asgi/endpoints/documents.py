@@ -12,7 +12,7 @@ from holdfast.service.asgi.driver import Driver
 from holdfast.service.asgi.exchange import C, Out, Perform
 from holdfast.service.asgi.receiving.content import RequestContent
 from holdfast.service.asgi.receiving.decoding import DecodedContent
-from holdfast.service.asgi.receiving.turns import Turns
+from holdfast.service.asgi.receiving.room import Room
 from holdfast.service.asgi.requests import queried_tenant
 from holdfast.service.core.commands import GetObject, ObjectOutcome, PictureCommand
 from holdfast.service.core.errors import ContentCut
@@ -41,12 +41,12 @@ class GroupPictures:
     """Pictures in a single request: avatars of groups (Symphony) and pictures of organizations' groups (Ellipsis)."""
 
     def __init__(
-        self, driver: Driver, verbs: Verbs, turns: Turns, policy: Policy, dialect: Callable[[str], PictureDialect], member: str
+        self, driver: Driver, verbs: Verbs, room: Room, policy: Policy, dialect: Callable[[str], PictureDialect], member: str
     ) -> None:
         """*member* of the JSON object holds the picture as base64."""
         self._driver = driver
         self._verbs = verbs
-        self._turns = turns
+        self._room = room
         self._max_bytes = policy.max_bytes
         self._dialect = dialect
         self._member = member
@@ -54,17 +54,21 @@ class GroupPictures:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         exchange = self._driver.begin(scope, receive, send)
         dialect = self._dialect(scope["path_params"]["group"])
-        await self._driver.run(exchange, dialect, functools.partial(self._perform, dialect.admit), keyed=False)
+        await self._driver.run(
+            exchange, dialect, functools.partial(self._perform, dialect.admit, exchange.request.peer), keyed=False
+        )
 
-    async def _perform(self, admit: Admit, by: Principal, command: PictureCommand, content: RequestContent) -> ObjectOutcome:
+    async def _perform(
+        self, admit: Admit, peer: str, by: Principal, command: PictureCommand, content: RequestContent
+    ) -> ObjectOutcome:
         if isinstance(command, GetObject):
             return await self._verbs.object(by, command, content)
-        decoded = DecodedContent(content, self._member, self._max_bytes)
-        client = None if by.subject is None else (command.slot.tenant, by.subject)
-        try:
-            async with self._turns.turn(client, decoded.size):
+        client = (peer or None) if by.subject is None else (command.slot.tenant, by.subject)
+        with self._room.document(client) as hold:
+            decoded = DecodedContent(content, self._member, self._max_bytes, hold)
+            try:
                 return await self._verbs.set_picture(by, command, decoded, admit)
-        except ContentCut:
-            if decoded.error is not None:
-                raise decoded.error from None
-            raise
+            except ContentCut:
+                if decoded.error is not None:
+                    raise decoded.error from None
+                raise

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from holdfast.service.asgi.receiving.content import RequestContent
+from holdfast.service.asgi.receiving.room import Hold
 from holdfast.service.core.content.content import NOTHING, Stop
 from holdfast.service.core.content.media_types import is_undeclared
 from holdfast.service.core.content.sniffing import SNIFFED_BYTES, canonical, sniff
@@ -24,14 +25,15 @@ FEW = 256
 
 class DecodedContent:
     """
-    The image in *member* of the document that *content* is; *limit* bounds its decoded bytes.
+    The image in *member* of the document that *content* is; *limit* bounds its decoded bytes, *hold* its memory.
 
     An invalid document ends the content, with the reason in `error`.
     """
 
-    def __init__(self, content: RequestContent, member: str, limit: int | None) -> None:
+    def __init__(self, content: RequestContent, member: str, limit: int | None, hold: Hold) -> None:
         self._content = content
         self._member = member
+        self._hold = hold
         self._limit = limit or DEFAULT_LIMIT
         # Four characters for three bytes, and a quarter more for line breaks and escapes.
         self._longest = self._limit * 4 // 3 * 5 // 4 + ENVELOPE
@@ -40,13 +42,6 @@ class DecodedContent:
         self.error: ProtocolError | None = None
         if content.length is not None and content.length > self._longest:
             self.error = self._too_large()
-
-    @property
-    def size(self) -> int:
-        """The largest number of bytes that the document may hold in memory."""
-        if self.error is not None:
-            return 0
-        return self._longest if self._content.length is None else self._content.length
 
     @property
     def length(self) -> int | None:
@@ -89,9 +84,10 @@ class DecodedContent:
 
     async def _take(self, block: memoryview) -> memoryview | None:
         """Append *block*, and return the image once the document is complete."""
-        self._document += block
-        if len(self._document) > self._longest:
+        if len(self._document) + len(block) > self._longest:
             raise self._too_large()
+        self._hold(len(block))
+        self._document += block
         if not self._content.ended:
             return None
         document, self._document = self._document, bytearray()

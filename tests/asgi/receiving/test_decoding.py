@@ -36,7 +36,7 @@ async def decoded(document: bytes) -> bytes:
     for at in range(0, len(document), BLOCK):
         wire.content(document[at : at + BLOCK], more=at + BLOCK < len(document))
     content = RequestContent(scope("POST", "/"), wire.receive, len(document), ReceiveTimers(idle_timeout=60))
-    image, read = DecodedContent(content, "image", None), bytearray()
+    image, read = DecodedContent(content, "image", None, lambda _: None), bytearray()
     while block := await image.read(BLOCK):
         read += block
     assert image.ended
