@@ -16,7 +16,7 @@ from holdfast.service.protocols.http.wire import RETRY_AFTER, ProtocolError
 
 MiB = 1024 * 1024
 BUDGET = 64 * MiB
-SHARE = BUDGET // 4
+SHARE = BUDGET // 2
 
 Hold = Callable[[int], None]
 """Holds room for so many more bytes of a document; raises ProtocolError (503) if there is none."""
