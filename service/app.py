@@ -19,7 +19,7 @@ from holdfast.service.asgi.driver import Driver
 from holdfast.service.asgi.endpoints.files import Files
 from holdfast.service.asgi.inspection import Inspection
 from holdfast.service.asgi.proxies import Proxies, parse_base, parse_networks
-from holdfast.service.asgi.receiving.room import Room
+from holdfast.service.asgi.receiving.room import DocumentRoom
 from holdfast.service.asgi.receiving.timers import ReceiveTimers
 from holdfast.service.asgi.routes import routes
 from holdfast.service.asgi.serving.download import Downloads
@@ -92,7 +92,7 @@ def create_app(settings: Settings, stores: Stores) -> Starlette:
     )
     files, health = Files(driver, verbs, downloads, texts), Health(store_health)
     strict = settings.symphony_host == "strict"
-    table = routes(driver, verbs, Room(), files, downloads, pictures, health, policies, tenant, strict_originator=strict)
+    table = routes(driver, verbs, DocumentRoom(), files, downloads, pictures, health, policies, tenant, strict_originator=strict)
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:

@@ -14,7 +14,7 @@ from holdfast.service.asgi.endpoints.attachments_api import AttachmentsApi, Bina
 from holdfast.service.asgi.endpoints.documents import GroupPictures, Native
 from holdfast.service.asgi.endpoints.files import Files
 from holdfast.service.asgi.endpoints.pictures import Picture
-from holdfast.service.asgi.receiving.room import Room
+from holdfast.service.asgi.receiving.room import DocumentRoom
 from holdfast.service.asgi.requests import community_of, queried_tenant
 from holdfast.service.asgi.serving.download import Downloads
 from holdfast.service.asgi.serving.health import Health, describe
@@ -35,7 +35,7 @@ COMMUNITY = "/.api2/api/v1/communities/{community}"
 def routes(
     driver: Driver,
     verbs: Verbs,
-    room: Room,
+    room: DocumentRoom,
     uploads: Files,
     downloads: Downloads,
     pictures: PictureResponses,

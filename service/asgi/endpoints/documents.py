@@ -12,7 +12,7 @@ from holdfast.service.asgi.driver import Driver
 from holdfast.service.asgi.exchange import C, Out, Perform
 from holdfast.service.asgi.receiving.content import RequestContent
 from holdfast.service.asgi.receiving.decoding import DecodedContent
-from holdfast.service.asgi.receiving.room import Room
+from holdfast.service.asgi.receiving.room import DocumentRoom
 from holdfast.service.asgi.requests import queried_tenant
 from holdfast.service.core.commands import GetObject, ObjectOutcome, PictureCommand
 from holdfast.service.core.errors import ContentCut
@@ -41,7 +41,13 @@ class GroupPictures:
     """Pictures in a single request: avatars of groups (Symphony) and pictures of organizations' groups (Ellipsis)."""
 
     def __init__(
-        self, driver: Driver, verbs: Verbs, room: Room, policy: Policy, dialect: Callable[[str], PictureDialect], member: str
+        self,
+        driver: Driver,
+        verbs: Verbs,
+        room: DocumentRoom,
+        policy: Policy,
+        dialect: Callable[[str], PictureDialect],
+        member: str,
     ) -> None:
         """*member* of the JSON object holds the picture as base64."""
         self._driver = driver

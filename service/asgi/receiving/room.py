@@ -22,7 +22,7 @@ Hold = Callable[[int], None]
 """Holds room for so many more bytes of a document; raises ProtocolError (503) if there is none."""
 
 
-class Room:
+class DocumentRoom:
     """At most *budget* bytes of documents, at most *share* bytes per client."""
 
     def __init__(self, budget: int = BUDGET, share: int = SHARE) -> None:

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from holdfast.service import app
-from holdfast.service.asgi.receiving.room import BUDGET, Room
+from holdfast.service.asgi.receiving.room import BUDGET, DocumentRoom
 from holdfast.service.protocols.http.wire import ProtocolError
 from tests.pictures import PNG
 from tests.protocols.access.accounts import TEAM, bearing, serve_accounts
@@ -21,7 +21,7 @@ from tests.protocols.service import Serve
 ROOM = 100
 
 
-def _is_taken(room: Room, client: str | None, size: int) -> bool:
+def _is_taken(room: DocumentRoom, client: str | None, size: int) -> bool:
     with room.document(client) as hold:
         try:
             hold(size)
@@ -43,7 +43,7 @@ def _is_taken(room: Room, client: str | None, size: int) -> bool:
 )
 def test_room(client: str | None, size: int, is_taken: bool) -> None:
     """There is room for all clients together, and for each a share of it."""
-    room = Room(ROOM, 50)
+    room = DocumentRoom(ROOM, 50)
     with room.document("one") as one, room.document(None) as other:
         one(20)
         other(40)
@@ -54,7 +54,7 @@ def test_room(client: str | None, size: int, is_taken: bool) -> None:
 
 def test_larger_than_the_room() -> None:
     """A document that is larger than all the room is taken while it is the only one, however it comes."""
-    room = Room(ROOM, 50)
+    room = DocumentRoom(ROOM, 50)
     with room.document("one") as hold:
         hold(40)
         hold(1000)
@@ -65,7 +65,7 @@ def test_larger_than_the_room() -> None:
 
 def test_one_goes_on() -> None:
     """Of documents that fill the room together, one is refused, and then the other goes on."""
-    room = Room(ROOM, ROOM)
+    room = DocumentRoom(ROOM, ROOM)
     with room.document("one") as one:
         one(50)
         with room.document("other") as other:
@@ -86,8 +86,8 @@ async def test_answer(
     serve: Serve, monkeypatch: pytest.MonkeyPatch, method: str, url: str, kind: str, expected: tuple[int, str], member: str
 ) -> None:
     """While others fill the room, a client is refused at once and asked to come again; what it sends then is taken."""
-    room = Room(budget=1)
-    monkeypatch.setattr(app, "Room", lambda: room)
+    room = DocumentRoom(budget=1)
+    monkeypatch.setattr(app, "DocumentRoom", lambda: room)
     service = await serve()
     await service.send("PUT", f"/api/v1/objects/{kind}/{TEAM}", {"Content-Type": "application/json"}, b"{}")
     fields = {"Content-Type": "application/json", "X-Symphony-Host": "kelp"}
@@ -107,8 +107,8 @@ async def test_answer(
 @pytest.mark.parametrize(("who", "status"), [("member", 403), ("holder", 503)])
 async def test_rights_before_room(serve: Serve, monkeypatch: pytest.MonkeyPatch, who: str, status: int) -> None:
     """A caller without rights gets 403 at once, however full the room is, and none of its content is read."""
-    room, came = Room(budget=1), False
-    monkeypatch.setattr(app, "Room", lambda: room)
+    room, came = DocumentRoom(budget=1), False
+    monkeypatch.setattr(app, "DocumentRoom", lambda: room)
     service = await serve_accounts(serve)
 
     async def content() -> AsyncIterator[bytes]:
