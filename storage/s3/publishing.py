@@ -267,7 +267,7 @@ class Publishing:
 
 
 def _lost(key: Key) -> str:
-    return f"both the multipart upload of {key} and its object are missing: did another program, or a bucket rule, delete them?"
+    return f"the multipart upload of {key} and its object are missing: did another program or a bucket rule abort or delete them?"
 
 
 def _etag_of(parts: Sequence[Part]) -> str | None:
