@@ -74,7 +74,7 @@ class Holdfast(Server):
 
     def workers(self) -> list[psutil.Process]:
         """Return the processes that the first one has started to serve."""
-        return [child for child in living(psutil.Process(self.pid).children()) if "spawn_main" in " ".join(child.cmdline())]
+        return [child for child in living(psutil.Process(self.pid).children()) if _serves(child)]
 
     def environment(self) -> dict[str, str]:
         """Return the environment that it runs in: without any setting of the user who runs the tests."""
@@ -99,3 +99,11 @@ class Holdfast(Server):
         """Return state and offset of every upload as they are recorded, without disturbing anybody as a request would."""
         with closing(sqlite3.connect(f"file:{self.data_dir / 'holdfast.sqlite'}?mode=ro", uri=True, timeout=10)) as database:
             return {key: (state, offset) for key, state, offset in database.execute("SELECT key, state, offset FROM uploads")}
+
+
+def _serves(process: psutil.Process) -> bool:
+    """Say whether a child of the first process serves; one that ends meanwhile does not."""
+    try:
+        return "spawn_main" in " ".join(process.cmdline())
+    except psutil.NoSuchProcess:
+        return False
