@@ -118,7 +118,7 @@ class Nginx(Server):
         lines = [f"        server {LOOPBACK}:{port} max_fails=0;" for port in upstreams]
         text = CONFIGURATION.format(
             folder=self._folder,
-            # Without it the workers of root would run as the user nobody, which may not enter a folder of root.
+            # By default an nginx that root starts gives its workers another user, who may not enter a folder of root.
             user="user root;" if os.geteuid() == 0 else "",
             host=LOOPBACK,
             port=self.port,

@@ -17,12 +17,10 @@
 #   offset is a promise: the client may discard those bytes.
 # * The recorded offset decides.  Bytes beyond it do not exist, whatever a disk has.
 # * Lease for politeness, compare-and-set for truth.  A new holder evicts the previous one.  A holder that does not let go is
-# fenced
-#   off: its changes then fail at the revision of the record, and its bytes belong to an earlier generation.
+#   fenced off: its changes then fail at the revision of the record, and its bytes belong to an earlier generation.
 # * Interruption is not an error.  Content just ends, and knows whether it ended.  Every received byte is kept.
 # * `received` is not `complete`.  Any request, or the sweeper, repeats the finish; a failed finish is never reported as
-# success;
-#   the answer to the last append can be repeated.
+#   success; the answer to the last append can be repeated.
 # * Overlap is compared.  Where a dialect lets a client send stored bytes again, they must be the same bytes.
 # * Retrying any request ends in the same state.
 # * An attachment in a slot is neither deleted nor purged: an association changes the revision of the upload, so an association

@@ -10,24 +10,20 @@ interrupted uploads needs more than ASGI offers, so each request finds a `Uvicor
 * When a connection breaks, uvicorn delivers ``http.disconnect`` and drops up to 64 KiB that it had received.
   `UvicornExtension.remains` returns them, so that every received byte is kept.
 * ASGI parses, copies and queues content.  `UvicornExtension.hand_over` lets the connection write it into our buffers instead;
-see
-  `holdfast.service.server.receiver`.
+  see `holdfast.service.server.receiver`.
 * `UvicornExtension.send_file` sends a file from the page cache to the connection, without a copy.
 * When the server shuts down, uvicorn waits until requests end by themselves.  `UvicornExtension.on_shutdown` ends content at
-once;
-  the server acknowledges what is durable, and the client resumes at another process.
+  once; the server acknowledges what is durable, and the client resumes at another process.
 
 The protocol also corrects the following:
 
 * Everything that is not content (heads, trailers, chunk extensions) is bounded, and a head has a deadline.
 * A server that does not upgrade ignores ``Upgrade`` (RFC 9110, section 7.8).  The parser would take such a request for one
-without
-  content, and its content for the next request.  So the head is parsed again without the field.
+  without content, and its content for the next request.  So the head is parsed again without the field.
 * Trailers stay out of the head (RFC 9110, section 6.5.1).  A client that closes its side after the whole request still gets its
   answer.
 * A client gets its answer even while it still sends content that was refused (`holdfast.service.server.lingering`), and a
-client
-  that reads no answer is disconnected (`holdfast.service.server.outlet`).  Broken content gets an answer, too.
+  client that reads no answer is disconnected (`holdfast.service.server.outlet`).  Broken content gets an answer, too.
 * Of a pipeline, only as many requests are parsed as can be answered soon; the rest stays unparsed.
 * Descriptors have a budget (`holdfast.service.server.descriptors`), and each response has its own date
   (`holdfast.service.server.fields`).

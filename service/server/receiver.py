@@ -22,8 +22,7 @@ and the connection keeps no buffer (see `holdfast.service.asgi.receiving.buffers
 received into is kept and filled up.
 
 *Calls.*  The loop calls `get_buffer` and then immediately `buffer_updated`, so a shared spare buffer may be used in between.
-An
-empty buffer would be an error, so a receiver that is done returns one, too.
+An empty buffer would be an error, so a receiver that is done returns one, too.
 
 *Ends.*  The receiver reports every event of the connection to the HTTP protocol, which uvicorn still knows: it counts among the
 connections, is notified of a shutdown, and keeps the state of the request.  If the content does not end, because the client
@@ -31,7 +30,6 @@ disconnected or the request was refused, the receiver stays: the driver has sent
 
 All this works with the transports of asyncio and uvloop, also with TLS, where the decrypted content is written into our
 buffers.
-is written into our buffers.
 """
 
 from __future__ import annotations

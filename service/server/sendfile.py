@@ -9,8 +9,7 @@ socket is duplicated, because the loops do not let others wait for their descrip
 until we close it, whatever happens to the connection.
 
 The loop must not wait for the disk.  So before each chunk, its first and last byte are read without waiting (``RWF_NOWAIT``).
-A
-chunk in the page cache is sent on the loop; for other chunks a thread waits.
+A chunk in the page cache is sent on the loop; for other chunks a thread waits.
 """
 
 from __future__ import annotations

@@ -8,8 +8,7 @@ An exception that a signal handler raises can be lost: it surfaces wherever the 
 exceptions are printed and dropped.  So no handler raises.
 
 * Before the server serves, there is nothing to finish: it has accepted no request, and every store survives a kill.  The
-handler
-  ends the process itself, so a store that does not answer delays nothing.
+  handler ends the process itself, so a store that does not answer delays nothing.
 * Afterwards the handler sets a flag, which the event loop reads at its next tick, a tenth of a second later at most.
 
 Either way the exit status is 0: SIGTERM and Ctrl-C are regular ways to end the service.

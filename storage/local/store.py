@@ -18,8 +18,7 @@ before it opens the file.  No lock helps against that.  So a file belongs to one
 are ``<key>.<generation>``.  A new holder that fences an unresponsive one off records the next generation first.  Its first
 append or completion copies the bytes up to the recorded offset from the newest earlier generation, renames the copy into place,
 and removes the earlier files.  Whatever the old holder writes under its own generation's name, it never touches the new file.
-If it makes the
-file of its generation again, that has the same acknowledged bytes, since nothing was acknowledged in between.
+If it makes the file of its generation again, that has the same acknowledged bytes, since nothing was acknowledged in between.
 
 A holder that lets go, or is dead, needs no fence, so only unresponsive holders cause this copy.
 

@@ -33,8 +33,8 @@ async def doors(request: pytest.FixtureRequest, place: Place) -> AsyncIterator[D
     """Return two doors of the usual kinds of leases."""
     doors = LEASES[request.param](place)
     yield doors
-    for extension in {id(extension): extension for extension in doors}.values():
-        await extension.close()
+    for leases in {id(leases): leases for leases in doors}.values():
+        await leases.close()
 
 
 @pytest.fixture

@@ -2,8 +2,7 @@
 Decides what content is, from its declaration and its first bytes, and whether a slot takes that.
 
 A declaration counts unless the content plainly contradicts it.  Without a meaningful declaration the content alone decides.
-Types
-without a signature are believed.
+Types without a signature are believed.
 """
 
 from __future__ import annotations

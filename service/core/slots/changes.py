@@ -53,9 +53,14 @@ class SlotChange:
         refuse_other_object(owner, self.if_object)
 
     def decide(
-        self, owner: ObjectRecord, stored: SlotRecord | None, new: SlotRecord, uploads: Mapping[Key, UploadRecord], now: float,
+        self,
+        owner: ObjectRecord,
+        stored: SlotRecord | None,
+        new: SlotRecord,
+        uploads: Mapping[Key, UploadRecord],
+        now: float,
         minimum_retention: float,
-    ) -> tuple[list[Change], list[Event]]:  # fmt: skip
+    ) -> tuple[list[Change], list[Event]]:
         """
         Return all changes and events to commit; *uploads* are those that enter or leave the slot.
 

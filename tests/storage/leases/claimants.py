@@ -1,15 +1,15 @@
-"""
-Those who want a lease, by one of two doors.
-"""
+"""Claimants of a lease, by the leases of one process or of two."""
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Sequence
 
 from holdfast.storage.ports.leases import Lease, Leases
 from holdfast.storage.records import Key, Ref
 from tests.storage.backends import TENANT
+from tests.storage.processes import Worker
 
 KEY = Key("0123456789")
 REF = Ref(tenant=TENANT, key=KEY)
@@ -21,8 +21,8 @@ Doors = Sequence[Leases]
 class Claimant:
     """Somebody who wants a lease by one of the doors, and counts how often it is told to let go."""
 
-    def __init__(self, extension: Leases, key: Key = KEY) -> None:
-        self._extension = extension
+    def __init__(self, leases: Leases, key: Key = KEY) -> None:
+        self._leases = leases
         self._ref = Ref(tenant=TENANT, key=key)
         self.busy = False
         """Whether it answers that it is at work, and will let go by itself."""
@@ -37,7 +37,7 @@ class Claimant:
     async def acquire(self, wait: float = LONG) -> Lease:
         """Take the lease."""
         async with asyncio.timeout(2 * LONG):
-            return await self._extension.acquire(self._ref, self._evicted, wait)
+            return await self._leases.acquire(self._ref, self._evicted, wait)
 
     def acquiring(self, wait: float = LONG) -> asyncio.Task[Lease]:
         """Begin to take the lease."""
@@ -45,7 +45,7 @@ class Claimant:
 
     async def release(self, lease: Lease, *, fenced: bool = True) -> None:
         """Let go."""
-        await self._extension.release(lease, fenced=fenced)
+        await self._leases.release(lease, fenced=fenced)
 
     async def until_asked(self) -> None:
         """Wait for the newcomer."""
@@ -55,4 +55,19 @@ class Claimant:
 
 async def held(doors: Doors, ref: Ref = REF) -> set[bool]:
     """Return what the doors say of the lease; they have to agree."""
-    return {await extension.held(ref) for extension in doors}
+    return {await leases.held(ref) for leases in doors}
+
+
+async def holding(holder: Worker) -> int:
+    """Wait until *holder* has its lease, and return the epoch."""
+    said, epoch, forced = (await holder.line()).split(" ")
+
+    assert ("acquired", "False") == (said, forced)
+    return int(epoch)
+
+
+async def timed(leases: Leases, wait: float) -> tuple[bool, float, int]:
+    """Take the lease; return whether it is forced, the seconds that it took, and its epoch."""
+    begun = time.monotonic()
+    lease = await leases.acquire(REF, lambda: None, wait)
+    return lease.forced, time.monotonic() - begun, lease.epoch

@@ -283,5 +283,5 @@ async def test_a_lease_given_back_in_time_is_not_forced(doors: Doors, claimants:
 @leased_on_every_topology
 async def test_ping(doors: Doors) -> None:
     """Leases that can be taken say so by returning."""
-    for extension in doors:
-        await extension.ping()
+    for leases in doors:
+        await leases.ping()

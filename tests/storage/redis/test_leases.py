@@ -12,24 +12,20 @@ from pathlib import Path
 import pytest
 
 from holdfast.storage.errors import Unavailable
-from holdfast.storage.records import Key, Ref
 from holdfast.storage.redis.client import RedisClient
 from holdfast.storage.redis.leases import RedisLeases
 from holdfast.storage.redis.names import RedisNames
 from servers.stores.redis import RedisCluster, RedisServer
 from tests.storage.backends import TENANT, new_upload, store_upload
+from tests.storage.leases.claimants import KEY, LONG, REF, SHORT, holding, timed
 from tests.storage.places import Place
-from tests.storage.processes import Worker, worker
+from tests.storage.processes import worker
 from tests.storage.redis.stores import SERVERS, prefix_of, redis_leases, redis_stores, url_of
 from tests.storage.redis.wire import Wire, wire_to
 
 # Who waits for somebody that never comes fails soon.
 pytestmark = pytest.mark.timeout(60)
 
-KEY = Key("0123456789")
-REF = Ref(tenant=TENANT, key=KEY)
-LONG = 10.0  # seconds
-SHORT = 0.1
 SERVER = "redis_server"
 
 
@@ -63,21 +59,6 @@ async def wire(redis_server: RedisServer) -> AsyncIterator[Wire]:
     """Return the way to the server."""
     async with wire_to(redis_server.port) as wire:
         yield wire
-
-
-async def holding(holder: Worker) -> int:
-    """Wait until *holder* has its lease, and return the epoch."""
-    said, epoch, forced = (await holder.line()).split(" ")
-
-    assert ("acquired", "False") == (said, forced)
-    return int(epoch)
-
-
-async def timed(leases: RedisLeases, wait: float) -> tuple[bool, float, int]:
-    """Take the lease; return whether it is forced, the seconds that it took, and its epoch."""
-    begun = time.monotonic()
-    lease = await leases.acquire(REF, lambda: None, wait)
-    return lease.forced, time.monotonic() - begun, lease.epoch
 
 
 @pytest.mark.parametrize("server", SERVERS.values())

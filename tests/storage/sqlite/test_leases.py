@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-import time
 from collections.abc import AsyncIterator
 from contextlib import closing
 from pathlib import Path
@@ -14,17 +13,12 @@ from pathlib import Path
 import pytest
 
 from holdfast.storage.errors import LeaseLost, Unavailable
-from holdfast.storage.records import Key, Ref
 from holdfast.storage.sqlite.leases import SqliteLeases
-from tests.storage.backends import TENANT
-from tests.storage.processes import Worker, worker
+from tests.storage.leases.claimants import KEY, LONG, REF, holding, timed
+from tests.storage.processes import worker
 
 # Who waits for somebody that never comes fails soon.
 pytestmark = pytest.mark.timeout(60)
-
-KEY = Key("0123456789")
-REF = Ref(tenant=TENANT, key=KEY)
-LONG = 10.0
 
 
 @pytest.fixture
@@ -39,21 +33,6 @@ async def leases(folder: Path) -> AsyncIterator[SqliteLeases]:
     leases = SqliteLeases(str(folder))
     yield leases
     await leases.close()
-
-
-async def holding(holder: Worker) -> int:
-    """Wait until *holder* has its lease, and return the epoch."""
-    said, epoch, forced = (await holder.line()).split(" ")
-
-    assert ("acquired", "False") == (said, forced)
-    return int(epoch)
-
-
-async def timed(leases: SqliteLeases, wait: float) -> tuple[bool, float, int]:
-    """Take the lease; return whether it is forced, the seconds that it took, and its epoch."""
-    begun = time.monotonic()
-    lease = await leases.acquire(REF, lambda: None, wait)
-    return lease.forced, time.monotonic() - begun, lease.epoch
 
 
 def behind(folder: Path) -> str | None:
